@@ -1,1 +1,3 @@
 //! platform
+pub mod http;
+pub mod sql;
