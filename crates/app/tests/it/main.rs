@@ -1,0 +1,4 @@
+//! The house rules, and the binary as a stranger meets it.
+
+mod direction;
+mod tidy;
