@@ -20,6 +20,7 @@ pub mod codes;
 pub mod engine;
 pub mod model;
 pub mod policy;
+pub mod proof;
 
 pub use call::{Answer, Call, Outcome, Query, Unavailable, View};
 pub use codes::ResultCode;
