@@ -1,0 +1,140 @@
+//! One statement with its parameters, and the rows that come back, without a database in the type.
+
+use std::borrow::Cow;
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::SqlError;
+
+/// A parameter. The variants are typed also when they are empty, because PostgreSQL asks for the
+/// type of a NULL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arg {
+    /// `BIGINT`
+    Int(Option<i64>),
+    /// `TEXT`
+    Text(Option<String>),
+    /// `BLOB` / `BYTEA`
+    Bytes(Option<Vec<u8>>),
+    /// `BOOLEAN` (0 and 1 in SQLite)
+    Bool(Option<bool>),
+}
+
+macro_rules! arg_from {
+    ($($from:ty => $variant:ident, $convert:expr;)*) => {$(
+        impl From<$from> for Arg {
+            fn from(value: $from) -> Self {
+                #[allow(clippy::redundant_closure_call)]
+                Self::$variant(Some($convert(value)))
+            }
+        }
+        impl From<Option<$from>> for Arg {
+            fn from(value: Option<$from>) -> Self {
+                Self::$variant(value.map($convert))
+            }
+        }
+    )*};
+}
+
+arg_from! {
+    i64 => Int, |v| v;
+    i32 => Int, i64::from;
+    u32 => Int, i64::from;
+    bool => Bool, |v| v;
+    String => Text, |v| v;
+    &str => Text, str::to_owned;
+    &String => Text, String::clone;
+    Vec<u8> => Bytes, |v| v;
+    &[u8] => Bytes, <[u8]>::to_vec;
+    [u8; 32] => Bytes, |v: [u8; 32]| v.to_vec();
+    &[u8; 32] => Bytes, |v: &[u8; 32]| v.to_vec();
+}
+
+/// A statement and its parameters, in the order `$1`, `$2`, ….
+#[derive(Clone, Debug)]
+pub struct Query {
+    pub(super) sql: Cow<'static, str>,
+    pub(super) args: Vec<Arg>,
+}
+
+/// A statement whose text is known at compile time.
+pub fn query(sql: &'static str) -> Query {
+    Query {
+        sql: Cow::Borrowed(sql),
+        args: Vec::new(),
+    }
+}
+
+impl Query {
+    /// A statement put together at run time, for lists with optional filters. Only fixed pieces
+    /// of SQL may go into `sql`; everything that comes from a caller is bound.
+    pub fn assembled(sql: String) -> Self {
+        Self {
+            sql: Cow::Owned(sql),
+            args: Vec::new(),
+        }
+    }
+
+    /// Adds the next parameter.
+    #[must_use]
+    pub fn bind(mut self, value: impl Into<Arg>) -> Self {
+        self.args.push(value.into());
+        self
+    }
+}
+
+/// One row of an answer.
+#[derive(Debug)]
+pub enum Row {
+    /// From SQLite.
+    Sqlite(SqliteRow),
+}
+
+impl Row {
+    /// The value of a column by its name.
+    ///
+    /// # Errors
+    /// [`SqlError::Column`] if there is no such column, it has another type, or it is NULL and `T`
+    /// is no `Option`.
+    pub fn get<T: Column>(&self, column: &str) -> Result<T, SqlError> {
+        match self {
+            Self::Sqlite(row) => T::from_sqlite(row, column),
+        }
+        .map_err(|error| SqlError::Column {
+            column: column.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// A type that a column can be read as: `i64`, `bool`, `String`, `Vec<u8>` and `Option`s of them.
+pub trait Column: Sized + private::Sealed {
+    #[doc(hidden)]
+    fn from_sqlite(row: &SqliteRow, column: &str) -> Result<Self, sqlx::Error>;
+}
+
+mod private {
+    pub trait Sealed {}
+}
+
+macro_rules! column {
+    ($($type:ty),*) => {$(
+        impl private::Sealed for $type {}
+        impl Column for $type {
+            fn from_sqlite(row: &SqliteRow, column: &str) -> Result<Self, sqlx::Error> {
+                // The driver reads NULL as zero or empty unless it is asked for an `Option`.
+                row.try_get::<Option<$type>, _>(column)?
+                    .ok_or_else(|| sqlx::Error::Decode("is NULL".into()))
+            }
+        }
+        impl private::Sealed for Option<$type> {}
+        impl Column for Option<$type> {
+            fn from_sqlite(row: &SqliteRow, column: &str) -> Result<Self, sqlx::Error> {
+                row.try_get(column)
+            }
+        }
+    )*};
+}
+
+column!(i64, bool, String, Vec<u8>);

@@ -1,0 +1,171 @@
+//! SQLite behind [`super::Db`]: one writer connection, a few readers, write-ahead log.
+
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::sqlite::{
+    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Transaction};
+
+use super::{ACQUIRE_TIMEOUT, Arg, BUSY_TIMEOUT, PoolStats, Query, READERS, Row, SqlError};
+
+/// Pools of one SQLite database.
+#[derive(Clone, Debug)]
+pub struct SqliteDb {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    _scratch: Option<Arc<ScratchFile>>,
+}
+
+/// A transaction on the writer connection, begun IMMEDIATE so that it can never fail half-way for
+/// want of the write lock.
+#[derive(Debug)]
+pub struct SqliteTx(Transaction<'static, Sqlite>);
+
+impl SqliteDb {
+    pub(super) async fn open(path: &Path) -> Result<Self, SqlError> {
+        Self::connect(path, SqliteSynchronous::Full, None).await
+    }
+
+    pub(super) async fn open_scratch() -> Result<Self, SqlError> {
+        let mut name = [0_u8; 16];
+        getrandom::fill(&mut name).map_err(|error| io(std::io::Error::other(error)))?;
+        let file = format!("florin-scratch-{}.db", hex::encode(name));
+        let scratch = ScratchFile(std::env::temp_dir().join(file));
+        let path = scratch.0.clone();
+        Self::connect(&path, SqliteSynchronous::Off, Some(Arc::new(scratch))).await
+    }
+
+    async fn connect(
+        path: &Path,
+        synchronous: SqliteSynchronous,
+        scratch: Option<Arc<ScratchFile>>,
+    ) -> Result<Self, SqlError> {
+        create_private(path).map_err(io)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("trusted_schema", "OFF");
+        // The writer goes first: it switches the file to WAL before a read-only connection looks.
+        let writer = pool(1).connect_with(options.clone()).await?;
+        let readers = pool(READERS).connect_with(options.read_only(true)).await?;
+        Ok(Self {
+            writer,
+            readers,
+            _scratch: scratch,
+        })
+    }
+
+    pub(super) async fn fetch_all(&self, query: Query) -> Result<Vec<Row>, SqlError> {
+        let rows = sqlx::query_with(AssertSqlSafe(query.sql), arguments(query.args)?)
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(rows.into_iter().map(Row::Sqlite).collect())
+    }
+
+    pub(super) async fn begin(&self) -> Result<SqliteTx, SqlError> {
+        Ok(SqliteTx(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    pub(super) fn pool_stats(&self) -> PoolStats {
+        let idle = self.writer.num_idle() + self.readers.num_idle();
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+        PoolStats {
+            active: (self.writer.size() + self.readers.size()).saturating_sub(idle),
+            idle,
+            max: 1 + READERS,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+impl SqliteTx {
+    pub(super) async fn execute(&mut self, query: Query) -> Result<u64, SqlError> {
+        let done = sqlx::query_with(AssertSqlSafe(query.sql), arguments(query.args)?)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    pub(super) async fn fetch_all(&mut self, query: Query) -> Result<Vec<Row>, SqlError> {
+        let rows = sqlx::query_with(AssertSqlSafe(query.sql), arguments(query.args)?)
+            .fetch_all(&mut *self.0)
+            .await?;
+        Ok(rows.into_iter().map(Row::Sqlite).collect())
+    }
+
+    pub(super) async fn execute_script(&mut self, script: &'static str) -> Result<(), SqlError> {
+        sqlx::raw_sql(script).execute(&mut *self.0).await?;
+        Ok(())
+    }
+
+    pub(super) async fn commit(self) -> Result<(), SqlError> {
+        Ok(self.0.commit().await?)
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A local file has no half-dead connections to look for.
+        .test_before_acquire(false)
+}
+
+/// Password hashes live in this file, so nobody else on the machine may read it; the WAL takes
+/// over its mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}
+
+fn io(error: std::io::Error) -> SqlError {
+    SqlError::Unavailable(sqlx::Error::Io(error))
+}
+
+/// The file of a scratch database and what SQLite puts beside it; gone with the last handle.
+#[derive(Debug)]
+struct ScratchFile(PathBuf);
+
+impl Drop for ScratchFile {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.0.clone().into_os_string();
+            path.push(suffix);
+            // A leftover in the temporary folder harms nobody, and there is nobody to tell.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn arguments(args: Vec<Arg>) -> Result<SqliteArguments, SqlError> {
+    use sqlx::Arguments as _;
+    let mut bound = SqliteArguments::default();
+    for arg in args {
+        match arg {
+            Arg::Int(value) => bound.add(value),
+            Arg::Text(value) => bound.add(value),
+            Arg::Bytes(value) => bound.add(value),
+            Arg::Bool(value) => bound.add(value),
+        }
+        .map_err(|error| SqlError::Statement(sqlx::Error::Encode(error)))?;
+    }
+    Ok(bound)
+}
