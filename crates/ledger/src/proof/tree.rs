@@ -129,11 +129,7 @@ impl<S: TreeSource> Tree<S> {
     ///
     /// # Errors
     /// [`TreeError::NoSuchLeaf`] when `leaf_index` ≥ `size`; source errors.
-    pub fn inclusion(
-        &self,
-        leaf_index: u64,
-        size: u64,
-    ) -> Result<Vec<Hash>, TreeError<S::Error>> {
+    pub fn inclusion(&self, leaf_index: u64, size: u64) -> Result<Vec<Hash>, TreeError<S::Error>> {
         if leaf_index >= size {
             return Err(TreeError::NoSuchLeaf { leaf_index, size });
         }
@@ -393,7 +389,13 @@ impl Frontier {
                 got,
             });
         }
-        let nodes = nodes.as_chunks::<32>().0.iter().copied().map(Hash).collect();
+        let nodes = nodes
+            .as_chunks::<32>()
+            .0
+            .iter()
+            .copied()
+            .map(Hash)
+            .collect();
         Ok(Self { size, nodes })
     }
 }

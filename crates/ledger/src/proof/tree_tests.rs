@@ -9,7 +9,7 @@ use super::super::{VerifyError, verify_consistency, verify_inclusion};
 use super::*;
 
 fn leaf_of(index: u64) -> Hash {
-    leaf(&index.to_be_bytes())
+    leaf(index.to_string().as_bytes())
 }
 
 /// Leaves are a function of their index; the stored array is what the frontier emitted.
@@ -85,14 +85,15 @@ fn naive_path(m: usize, d: &[Hash]) -> Vec<Hash> {
 fn naive_consistency(m: usize, d: &[Hash], complete: bool) -> Vec<Hash> {
     let n = d.len();
     if m == n {
-        return if complete { vec![] } else { vec![naive_root(d)] };
+        return if complete {
+            vec![]
+        } else {
+            vec![naive_root(d)]
+        };
     }
     let k = half(n);
     let (mut path, other) = if m <= k {
-        (
-            naive_consistency(m, &d[..k], complete),
-            naive_root(&d[k..]),
-        )
+        (naive_consistency(m, &d[..k], complete), naive_root(&d[k..]))
     } else {
         (
             naive_consistency(m - k, &d[k..], false),
@@ -162,7 +163,12 @@ fn trees_above_the_cached_level_match_the_model() {
     let tree = Tree::new(model);
     assert_eq!(frontier.root(), tree.root(size).unwrap());
     for size in [65_535, 65_536, 65_537, 65_791, 65_792, 65_793, size] {
-        check(&tree, size, &[0, 255, 256, 65_000, size - 1], &[1, 256, 65_535, size]);
+        check(
+            &tree,
+            size,
+            &[0, 255, 256, 65_000, size - 1],
+            &[1, 256, 65_535, size],
+        );
     }
     tree.source().level8_reads.set(0);
     tree.root(size).unwrap();
