@@ -100,9 +100,7 @@ impl JournalError {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            JournalError::NoSpace(_)
-                | JournalError::ReadOnly(_)
-                | JournalError::Unavailable { .. }
+            JournalError::NoSpace(_) | JournalError::ReadOnly(_) | JournalError::Unavailable { .. }
         )
     }
 

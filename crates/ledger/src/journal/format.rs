@@ -96,13 +96,17 @@ impl SegmentHeader {
             ));
         }
         let header = SegmentHeader {
-            ledger_id: b[16..32].try_into().expect("a slice of 16 is an array of 16"),
+            ledger_id: b[16..32]
+                .try_into()
+                .expect("a slice of 16 is an array of 16"),
             number: u64_at(b, 32),
             segment_bytes: u64_at(b, 48),
             salt: u64_at(b, 56),
         };
-        let first_lsn = header.number.checked_mul(header.segment_bytes);
-        if first_lsn != Some(u64_at(b, 40)) {
+        // The segment behind this one must have an lsn too.
+        let ends = header.number.checked_add(2);
+        let ends = ends.and_then(|n| n.checked_mul(header.segment_bytes));
+        if ends.is_none() || header.number * header.segment_bytes != u64_at(b, 40) {
             return Err("the segment header contradicts itself about its first lsn".into());
         }
         Ok(header)
@@ -254,15 +258,15 @@ mod tests {
         let codec = Codec::new(&[1; 16], 2);
         let (bytes, link) = codec.encode(&header(), Lsn(8192));
         assert_eq!(codec.decode(&bytes, Lsn(8192)), Ok((header(), link)));
-        assert_eq!(
-            codec.decode(&bytes, Lsn(8200)),
-            Err(HeaderFault::Invalid)
-        );
+        assert_eq!(codec.decode(&bytes, Lsn(8200)), Err(HeaderFault::Invalid));
         for other in [Codec::new(&[1; 16], 3), Codec::new(&[2; 16], 2)] {
             assert_eq!(other.decode(&bytes, Lsn(8192)), Err(HeaderFault::Invalid));
         }
         assert_eq!(codec.decode(&[0; 40], Lsn(0)), Err(HeaderFault::Zero));
-        assert_eq!(codec.decode(&bytes[..39], Lsn(8192)), Err(HeaderFault::Invalid));
+        assert_eq!(
+            codec.decode(&bytes[..39], Lsn(8192)),
+            Err(HeaderFault::Invalid)
+        );
     }
 
     #[test]

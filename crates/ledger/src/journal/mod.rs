@@ -55,14 +55,17 @@
 //! # Cost of a sync
 //! Segments are prepared ahead by a helper thread: allocated, filled with zeros, synced, renamed into
 //! place. Filling costs a second sequential write but leaves a sync no file-system metadata to
-//! write. Median / 99th percentile of write + fdatasync on ext4 (virtual NVMe disk, 64 MiB
-//! segments; repeat with the ignored test `measure_sync_latency`):
+//! write. Median / 99th percentile of write + fdatasync on ext4 (virtual NVMe disk, 64 MiB files;
+//! repeat with the ignored test `measure_sync_latency`):
 //!
 //! | frame | growing file | allocated only | filled with zeros |
 //! |---|---|---|---|
-//! | 2 KiB | 113 / 200 µs | 82 / 123 µs | 66 / 110 µs |
-//! | 16 KiB | 118 / 162 µs | 104 / 140 µs | 71 / 115 µs |
-//! | 256 KiB | 311 / 515 µs | 289 / 477 µs | 170 / 280 µs |
+//! | 2 KiB | 103 / 177 µs | 91 / 140 µs | 70 / 132 µs |
+//! | 16 KiB | 128 / 220 µs | 118 / 196 µs | 75 / 124 µs |
+//! | 256 KiB | 302 / 518 µs | 310 / 498 µs | 279 / 459 µs |
+//!
+//! While a segment is being prepared (50 to 100 ms for 64 MiB) single syncs wait up to 2 ms behind the
+//! zeros. Written without pause, 64 MiB and more take the same time either way, within the noise.
 
 mod error;
 pub mod fault;

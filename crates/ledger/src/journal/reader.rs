@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::format::{
-    FRAME_HEADER_BYTES, FrameHeader, FrameKind, body_crc, frame_bytes,
-};
+use super::format::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, body_crc, frame_bytes};
 use super::io::{Access, read_exact_at};
 use super::segment::Layout;
 use super::{Damage, IoFile, JournalError, Link, Lsn, Position, Space};
@@ -82,6 +80,28 @@ pub(super) struct Loaded {
     pub header: FrameHeader,
     pub link: Link,
     pub payload: Vec<u8>,
+}
+
+impl Loaded {
+    /// The position behind this frame, which starts at `lsn`.
+    pub fn end(&self, layout: &Layout, lsn: Lsn) -> Position {
+        let (next, batch) = match self.header.kind {
+            FrameKind::Batch => (
+                lsn.plus(frame_bytes(self.header.payload_bytes) as u64),
+                self.header.batch.saturating_add(1),
+            ),
+            FrameKind::Seal => (
+                layout.first_frame(layout.segment_of(lsn) + 1),
+                self.header.batch,
+            ),
+        };
+        Position {
+            lsn: next,
+            batch,
+            link: self.link,
+            prev: lsn,
+        }
+    }
 }
 
 /// Reads the frame at `lsn`, or nothing if there is no whole frame.
@@ -164,9 +184,10 @@ impl JournalReader {
     /// `OutOfRange` at or beyond the durable end; `Damaged` if no whole batch frame starts there;
     /// `Unavailable`, `Io`.
     pub fn frame_at(&self, lsn: Lsn) -> Result<FrameBuf, JournalError> {
-        match self.load(lsn)? {
-            (FrameKind::Batch, frame) => Ok(frame),
-            (FrameKind::Seal, _) => Err(self.no_frame(lsn, None)),
+        let (header, frame) = self.load(lsn)?;
+        match header.kind {
+            FrameKind::Batch => Ok(frame),
+            FrameKind::Seal => Err(self.no_frame(lsn, None)),
         }
     }
 
@@ -208,7 +229,8 @@ impl JournalReader {
             })
     }
 
-    fn load(&self, lsn: Lsn) -> Result<(FrameKind, FrameBuf), JournalError> {
+    /// The frame at `lsn`, seals included, and its header.
+    fn load(&self, lsn: Lsn) -> Result<(FrameHeader, FrameBuf), JournalError> {
         if lsn >= self.durable_end() {
             return Err(self.out_of_range(lsn, FRAME_HEADER_BYTES as u64));
         }
@@ -218,34 +240,14 @@ impl JournalReader {
         let Some(loaded) = load_frame(layout, &*file, lsn)? else {
             return Err(self.no_frame(lsn, None));
         };
-        let (next_lsn, next_batch) = match loaded.header.kind {
-            FrameKind::Batch => {
-                let bytes = frame_bytes(loaded.payload.len()) as u64;
-                (lsn.plus(bytes), loaded.header.batch + 1)
-            }
-            FrameKind::Seal => (layout.first_frame(segment + 1), loaded.header.batch),
-        };
-        let end = Position {
-            lsn: next_lsn,
-            batch: next_batch,
-            link: loaded.link,
-            prev: lsn,
-        };
         let frame = FrameBuf {
             batch: loaded.header.batch,
             lsn,
             payload_lsn: lsn.plus(FRAME_HEADER_BYTES as u64),
+            end: loaded.end(layout, lsn),
             payload: loaded.payload,
-            end,
         };
-        match self.follows(&loaded.header, lsn) {
-            true => Ok((loaded.header.kind, frame)),
-            false => Err(self.no_frame(lsn, Some(frame.batch))),
-        }
-    }
-
-    fn follows(&self, header: &FrameHeader, lsn: Lsn) -> bool {
-        header.durable <= lsn
+        Ok((loaded.header, frame))
     }
 
     fn out_of_range(&self, lsn: Lsn, bytes: u64) -> JournalError {
@@ -268,7 +270,7 @@ impl JournalReader {
     }
 }
 
-/// Iterator over frames; ends after the first error.
+/// Iterator over frames, see [`JournalReader::frames_from`]; ends after the first error.
 #[derive(Debug)]
 pub struct Frames {
     reader: JournalReader,
@@ -277,10 +279,35 @@ pub struct Frames {
     before: Option<Position>,
 }
 
+impl Frames {
+    fn advance(&mut self) -> Result<Option<FrameBuf>, JournalError> {
+        while self.at < self.up_to {
+            let (header, frame) = self.reader.load(self.at)?;
+            let follows = self
+                .before
+                .is_none_or(|p| p.batch == header.batch && p.link == header.link);
+            if !follows {
+                let expected = self.before.map(|p| p.batch);
+                return Err(self.reader.no_frame(self.at, expected));
+            }
+            self.at = frame.end.lsn;
+            self.before = Some(frame.end);
+            if header.kind == FrameKind::Batch {
+                return Ok(Some(frame));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl Iterator for Frames {
     type Item = Result<FrameBuf, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        todo!()
+        let next = self.advance();
+        if next.is_err() {
+            self.up_to = self.at;
+        }
+        next.transpose()
     }
 }

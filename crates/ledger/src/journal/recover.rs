@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::{
-    FRAME_ALIGN, FRAME_HEADER_BYTES, FrameKind, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES,
-    SegmentHeader, frame_bytes,
+    FRAME_ALIGN, FRAME_HEADER_BYTES, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 use super::io::{Access, read_exact_at, write_all_at};
 use super::reader::load_frame;
@@ -43,11 +42,12 @@ pub fn ledger_id_of(io: &dyn Io, dir: &Path) -> Result<Option<[u8; 16]>, Journal
         return Ok(None);
     }
     let first = dir.join(segment_name(Lsn(0)));
-    Ok(Some(read_header(io, &first)?.0.ledger_id))
+    Ok(Some(read_header(io, &first)?.ledger_id))
 }
 
-/// Walks a journal without changing anything and without locking it: for a stopped ledger, or up to
-/// what was durable when a running one was asked.
+/// Walks the journal of a stopped ledger without changing anything. Takes no lock, so that it works on
+/// a read-only copy; under a running writer it may report damage that is none, so the caller holds a
+/// [`super::DirLock`] where one can be had.
 ///
 /// # Errors
 /// As [`super::Journal::open`], and those of `visit`.
@@ -82,6 +82,9 @@ pub(super) fn recover<E: From<JournalError>>(
         check_from(layout, segments, &from)?
     };
     let scan = scan_segments(layout, segments, from, durable, visit)?;
+    // A segment's name may not be durable yet if the process ended between rename and sync.
+    let synced = layout.io.sync_dir(&layout.dir);
+    synced.map_err(|e| JournalError::io("sync", &layout.dir, e))?;
     if let Some(torn) = &scan.torn {
         cut(layout, torn)?;
     }
@@ -104,7 +107,7 @@ pub(super) fn load_layout(
     if *lowest != Lsn(0) {
         return Err(missing(dir.join(segment_name(Lsn(0)))));
     }
-    let (first, _) = read_header(&**io, &dir.join(segment_name(Lsn(0))))?;
+    let first = read_header(&**io, &dir.join(segment_name(Lsn(0))))?;
     let layout = Layout::new(
         Arc::clone(io),
         dir.to_owned(),
@@ -164,7 +167,7 @@ fn missing(file: PathBuf) -> JournalError {
     damage(file, 0, None, "the segment is missing")
 }
 
-fn read_header(io: &dyn Io, path: &Path) -> Result<(SegmentHeader, u64), JournalError> {
+fn read_header(io: &dyn Io, path: &Path) -> Result<SegmentHeader, JournalError> {
     let file = io
         .open(path, Access::Read)
         .map_err(|source| JournalError::Unavailable {
@@ -189,7 +192,7 @@ fn read_header(io: &dyn Io, path: &Path) -> Result<(SegmentHeader, u64), Journal
         );
         return Err(damage(path.to_owned(), size, None, what));
     }
-    Ok((header, size))
+    Ok(header)
 }
 
 fn check_segment(layout: &Layout, number: u64, name: Lsn) -> Result<(), JournalError> {
@@ -202,7 +205,7 @@ fn check_segment(layout: &Layout, number: u64, name: Lsn) -> Result<(), JournalE
         let what = "no segment starts at the lsn in the file's name";
         return Err(damage(path, 0, None, what));
     }
-    let (header, _) = read_header(&*layout.io, &path)?;
+    let header = read_header(&*layout.io, &path)?;
     if header.ledger_id != layout.ledger_id {
         return Err(JournalError::WrongLedger {
             file: path,
@@ -244,17 +247,9 @@ fn check_from(layout: &Layout, segments: u64, from: &Position) -> Result<Lsn, Jo
         return Err(refuse("the segment is missing"));
     }
     let file = layout.open(at, Access::Read)?;
-    let frame = load_frame(layout, &*file, from.prev)?
-        .ok_or_else(|| refuse("there is no whole frame"))?;
-    let (next_batch, next_lsn) = match frame.header.kind {
-        FrameKind::Batch => (
-            frame.header.batch + 1,
-            from.prev
-                .plus(frame_bytes(frame.header.payload_bytes) as u64),
-        ),
-        FrameKind::Seal => (frame.header.batch, layout.first_frame(at + 1)),
-    };
-    if frame.link != from.link || next_batch != from.batch || next_lsn != from.lsn {
+    let frame =
+        load_frame(layout, &*file, from.prev)?.ok_or_else(|| refuse("there is no whole frame"))?;
+    if frame.end(layout, from.prev) != *from {
         return Err(refuse("there is another frame"));
     }
     Ok(frame.header.durable)
@@ -375,8 +370,7 @@ fn read_segment(layout: &Layout, segment: u64, image: &mut Vec<u8>) -> Result<()
     // The size is at most MAX_SEGMENT_BYTES, checked with the header.
     image.resize(layout.segment_bytes as usize, 0);
     let file = layout.open(segment, Access::Read)?;
-    read_exact_at(&*file, image, 0)
-        .map_err(|e| JournalError::io("read", &layout.path(segment), e))
+    read_exact_at(&*file, image, 0).map_err(|e| JournalError::io("read", &layout.path(segment), e))
 }
 
 /// Zeroes a torn tail and makes the zeros durable.

@@ -115,6 +115,9 @@ fn step<'a>(image: &'a [u8], codec: &Codec, base: Lsn, at: &Position) -> Step<'a
     if header.link != at.link {
         return Step::Damaged("the frame does not link to the frame before it".into());
     }
+    if header.batch == u64::MAX {
+        return Step::Damaged("the frame carries the last batch number there is".into());
+    }
     if header.durable > at.lsn {
         return Step::Damaged("the frame's durable mark lies behind the frame".into());
     }

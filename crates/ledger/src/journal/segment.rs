@@ -21,10 +21,9 @@ const PREFIX: &str = "journal-";
 const SUFFIX: &str = ".log";
 const UNFINISHED: &str = ".tmp";
 
-/// Zeros written by one call while a segment is prepared, in bytes.
+/// Zeros written and synced at a time while a segment is prepared, in bytes: small, so that a sync of
+/// the log never waits long behind them.
 const ZERO_CHUNK_BYTES: usize = 1 << 20;
-/// Zeros written before a sync, so that the device queue stays short for the log itself.
-const ZERO_SYNC_BYTES: usize = 4 << 20;
 
 /// File name of the segment that starts at `first`.
 pub(super) fn segment_name(first: Lsn) -> String {
@@ -202,17 +201,12 @@ impl Layout {
     fn fill_zeros(&self, file: &dyn IoFile) -> io::Result<()> {
         let zeros = vec![0u8; ZERO_CHUNK_BYTES];
         let mut offset = SEGMENT_HEADER_BYTES as u64;
-        let mut since_sync = 0;
         while offset < self.segment_bytes {
             let left = usize::try_from(self.segment_bytes - offset).unwrap_or(usize::MAX);
             let chunk = &zeros[..left.min(ZERO_CHUNK_BYTES)];
             write_all_at(file, chunk, offset)?;
+            file.sync_data()?;
             offset += chunk.len() as u64;
-            since_sync += chunk.len();
-            if since_sync >= ZERO_SYNC_BYTES {
-                file.sync_data()?;
-                since_sync = 0;
-            }
         }
         Ok(())
     }
