@@ -18,6 +18,7 @@
 pub mod call;
 pub mod codes;
 pub mod engine;
+pub mod journal;
 pub mod model;
 pub mod policy;
 pub mod proof;
