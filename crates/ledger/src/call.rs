@@ -460,16 +460,51 @@ pub struct Refusal {
     /// The code.
     pub code: RefusalCode,
     /// The member of the body at fault.
-    pub field: Option<&'static str>,
+    pub field: Option<std::borrow::Cow<'static, str>>,
     /// For `limit_exceeded`.
     pub limit: Option<LimitHit>,
+}
+
+impl From<RefusalCode> for Refusal {
+    fn from(code: RefusalCode) -> Self {
+        Self {
+            code,
+            field: None,
+            limit: None,
+        }
+    }
+}
+
+impl Refusal {
+    /// A refusal that names the member of the body at fault.
+    pub fn at(code: RefusalCode, field: &'static str) -> Self {
+        Self {
+            code,
+            field: Some(field.into()),
+            limit: None,
+        }
+    }
+}
+
+/// The result of one line of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineResult {
+    /// Id of the asset, account, wallet or transfer.
+    pub id: Box<str>,
+    /// `created`, `exists`, or the code of a refusal.
+    pub code: &'static str,
+    /// The field at fault.
+    pub field: Option<std::borrow::Cow<'static, str>>,
 }
 
 /// What became of a call.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// One result for each item of [`Call::Transfers`] or each line of [`Call::Import`].
+    /// One result for each item of [`Call::Transfers`].
     Items(Vec<ItemResult>),
+    /// One result for each line of [`Call::Import`], and the accounts that it left below their
+    /// lower bound (`floors=skip`).
+    Lines(Vec<LineResult>, Vec<AccountId>),
     /// Done: the call's own records, in order. For [`Call::UpdateWallet`] without a change,
     /// [`Call::PatchAccount`] of nothing, and the void of a voided hold: empty.
     Done(Vec<Record>),

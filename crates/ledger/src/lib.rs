@@ -18,10 +18,12 @@
 pub mod call;
 pub mod codes;
 pub mod engine;
+pub mod index;
 pub mod journal;
 pub mod model;
 pub mod policy;
 pub mod proof;
+pub mod rules;
 
 pub use call::{Answer, Call, Outcome, Query, Unavailable, View};
 pub use codes::ResultCode;

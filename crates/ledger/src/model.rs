@@ -483,6 +483,9 @@ pub struct Transfer {
     pub origin: Option<Origin>,
     /// Imported with floors skipped (contract G).
     pub floor_skipped: bool,
+    /// For a reversal of something counted against limits: the time in whose windows it gives
+    /// back. Kept in the journal, not in the feed.
+    pub limit_window: Option<Timestamp>,
 }
 
 /// An account as it was recorded.

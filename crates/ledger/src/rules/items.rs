@@ -1,0 +1,591 @@
+//! Transfer items: single, pending, post, void; chains; the identity of calls (contract A2, A3).
+
+use super::{
+    Judge, Judged,
+    book::{Book, Fault, Known, Note, OpenPending, Space},
+    compare::{Compared, difference},
+    posting::{EventsFor, Legs},
+};
+use crate::{
+    call::{Item, ItemResult, Outcome, Refusal, RefusalCode, TransfersCall},
+    codes::ResultCode,
+    model::{AccountId, AssetNo, Body, Mode, Record, Transfer, TransferId},
+};
+
+/// Result of one item.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict {
+    pub code: ResultCode,
+    pub seq: Option<u64>,
+    pub field: Option<&'static str>,
+    pub first: Option<ResultCode>,
+}
+
+impl Verdict {
+    pub(super) const fn refused(code: ResultCode, field: Option<&'static str>) -> Self {
+        Self {
+            code,
+            seq: None,
+            field,
+            first: None,
+        }
+    }
+
+    const fn done(code: ResultCode, seq: u64) -> Self {
+        Self {
+            code,
+            seq: Some(seq),
+            field: None,
+            first: None,
+        }
+    }
+
+    fn result(self, id: &TransferId) -> ItemResult {
+        ItemResult {
+            id: id.clone(),
+            code: self.code,
+            seq: self.seq,
+            field: self.field,
+            first_code: self.first,
+        }
+    }
+}
+
+/// What an import adds to an item.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Extras {
+    pub skip_floors: bool,
+    pub exported: bool,
+    pub source_recorded_at: Option<florin_base::Timestamp>,
+    pub reversal_of: Option<TransferId>,
+    pub origin: Option<crate::model::Origin>,
+}
+
+type Chain<'c> = Option<(&'c TransferId, u32)>;
+
+impl<B: Book> Judge<'_, B> {
+    pub(super) fn transfers(&mut self, call: TransfersCall) -> Result<Judged, Fault> {
+        self.actor = call.actor;
+        if let Some(key) = &call.key
+            && let Some(judged) = self.stored_answer(key)?
+        {
+            return Ok(judged);
+        }
+        let items = call.items;
+        let mut results = Vec::with_capacity(items.len());
+        let mut start = 0;
+        while start < items.len() {
+            let length = items[start..].iter().take_while(|item| item.linked).count();
+            if length == 0 {
+                let verdict = self.judge_alone(&items[start], None, &Extras::default())?;
+                results.push(verdict.result(&items[start].id));
+                start += 1;
+                continue;
+            }
+            let end = (start + length + 1).min(items.len());
+            let chain = &items[start..end];
+            if chain.last().is_some_and(|last| last.linked) {
+                open_chain(chain, &mut results);
+            } else {
+                self.judge_chain(chain, &mut results)?;
+            }
+            start = end;
+        }
+        if let Some(key) = call.key {
+            let note = Note::Answered {
+                scope: key.scope.clone(),
+                key: key.key.clone(),
+                digests: key.digests,
+                results: results.clone(),
+                batch: self.start.batch,
+                recorded_at: self.start.now,
+            };
+            let number = self.push_note(note);
+            self.remember(
+                Space::Key,
+                key.scope.as_bytes().into(),
+                key.key,
+                Known::Note(number),
+            );
+        }
+        Ok(Judged::new(Outcome::Items(results)))
+    }
+
+    /// The stored answer of an `Idempotency-Key`, or the conflict with it.
+    pub(super) fn stored_answer(
+        &mut self,
+        key: &crate::call::CallKey,
+    ) -> Result<Option<Judged>, Fault> {
+        let Some(Known::Note(number)) =
+            self.book
+                .lookup(Space::Key, key.scope.as_bytes(), &key.key)?
+        else {
+            return Ok(None);
+        };
+        let Note::Answered {
+            digests,
+            results,
+            batch,
+            recorded_at,
+            ..
+        } = self.load_note(number)?
+        else {
+            return Ok(None);
+        };
+        if digests != key.digests {
+            let index = digests
+                .iter()
+                .zip(&key.digests)
+                .take_while(|(a, b)| a == b)
+                .count();
+            let refusal = Refusal {
+                code: RefusalCode::IdempotencyConflict,
+                field: Some(format!("transfers[{index}]").into()),
+                limit: None,
+            };
+            return Ok(Some(Judged::new(Outcome::Refused(refusal))));
+        }
+        let mut judged = Judged::replay(Outcome::Items(results));
+        judged.first = Some((batch, recorded_at));
+        Ok(Some(judged))
+    }
+
+    /// Judges an item on its own: its effects stay only if it was taken, and a state code is
+    /// remembered for its id.
+    pub(super) fn judge_alone(
+        &mut self,
+        item: &Item,
+        chain: Chain<'_>,
+        extras: &Extras,
+    ) -> Result<Verdict, Fault> {
+        let mark = self.mark();
+        let verdict = self.judge_item(item, chain, extras)?;
+        if !verdict.code.is_success() {
+            self.roll_back(mark);
+            self.remember_refusal(item, verdict);
+        }
+        Ok(verdict)
+    }
+
+    fn remember_refusal(&mut self, item: &Item, verdict: Verdict) {
+        if verdict.code.is_remembered() {
+            self.push_note(Note::IdRefused {
+                id: item.id.clone(),
+                code: verdict.code,
+            });
+            self.remember(
+                Space::Transfer,
+                Box::default(),
+                item.id.clone(),
+                Known::Refused(verdict.code),
+            );
+        }
+    }
+
+    fn judge_chain(&mut self, chain: &[Item], results: &mut Vec<ItemResult>) -> Result<(), Fault> {
+        let first_id = &chain[0].id;
+        if let Some(seqs) = self.recorded_chain(chain)? {
+            let verdicts = seqs
+                .into_iter()
+                .map(|seq| Verdict::done(ResultCode::Exists, seq));
+            results.extend(
+                chain
+                    .iter()
+                    .zip(verdicts)
+                    .map(|(item, v)| v.result(&item.id)),
+            );
+            return Ok(());
+        }
+        let mark = self.mark();
+        let from = results.len();
+        let mut failed = None;
+        for (index, item) in (0u32..).zip(chain) {
+            let used_before = chain[..index as usize]
+                .iter()
+                .any(|other| other.id == item.id);
+            let mut verdict = if used_before && item.invalid.is_none_or(|(code, _)| code.rank() > 3)
+            {
+                Verdict::refused(ResultCode::FieldInvalid, Some("id"))
+            } else {
+                self.judge_item(item, Some((first_id, index)), &Extras::default())?
+            };
+            if verdict.code == ResultCode::Exists {
+                // Recorded before, but not as this whole chain.
+                verdict = Verdict::refused(ResultCode::ExistsWithDifferentChain, None);
+            }
+            if !verdict.code.is_success() {
+                failed = Some((index as usize, verdict));
+                break;
+            }
+            results.push(verdict.result(&item.id));
+        }
+        if let Some((index, verdict)) = failed {
+            self.roll_back(mark);
+            results.truncate(from);
+            results.extend(chain.iter().enumerate().map(|(i, item)| {
+                let other = Verdict::refused(ResultCode::LinkedTransferFailed, None);
+                if i == index { verdict } else { other }.result(&item.id)
+            }));
+            self.remember_refusal(&chain[index], verdict);
+        }
+        Ok(())
+    }
+
+    /// The `seq`s of a chain that was recorded exactly so before.
+    fn recorded_chain(&mut self, chain: &[Item]) -> Result<Option<Vec<u64>>, Fault> {
+        let mut seqs = Vec::with_capacity(chain.len());
+        for (index, item) in (0u32..).zip(chain) {
+            if item.invalid.is_some() {
+                return Ok(None);
+            }
+            let Some(Known::Record(seq)) = self.book.lookup(Space::Transfer, &[], &item.id)? else {
+                return Ok(None);
+            };
+            let verdict =
+                self.repeated(item, seq, Some((&chain[0].id, index)), &Extras::default())?;
+            if verdict.code != ResultCode::Exists {
+                return Ok(None);
+            }
+            seqs.push(seq);
+        }
+        let after = seqs.last().copied().unwrap_or(0) + 1;
+        if after < self.next_seq() {
+            let next = self.load(after)?;
+            let goes_on = next
+                .transfer()
+                .and_then(|t| t.chain.as_ref())
+                .is_some_and(|(id, _)| *id == chain[0].id);
+            if goes_on {
+                return Ok(None);
+            }
+        }
+        Ok(Some(seqs))
+    }
+
+    /// An id that is recorded: equal or what differs first.
+    fn repeated(
+        &mut self,
+        item: &Item,
+        seq: u64,
+        chain: Chain<'_>,
+        extras: &Extras,
+    ) -> Result<Verdict, Fault> {
+        let record = self.load(seq)?;
+        let Body::Transfer(t) = &record.body else {
+            return Ok(Verdict::refused(ResultCode::ExistsWithDifferentMode, None));
+        };
+        let account_equal = |id: &Option<AccountId>, slot| match id {
+            Some(id) => self.book.slot(id) == Some(slot),
+            None => t.mode != Mode::Single && t.mode != Mode::Pending,
+        };
+        let asset_equal = match &item.asset {
+            Some(code) => self.book.asset_no(code) == Some(t.asset),
+            None => true,
+        };
+        let compared = Compared {
+            item,
+            debit_equal: account_equal(&item.debit, t.debit),
+            credit_equal: account_equal(&item.credit, t.credit),
+            asset_equal,
+            chain: chain.map(|(id, index)| (&**id, index)),
+            exported: extras.exported,
+        };
+        let mut found = difference(&compared, t);
+        let takes_all = item.mode == Mode::Post && item.amount.is_none();
+        if takes_all
+            && found.is_none_or(|code| code.rank() > ResultCode::ExistsWithDifferentAmount.rank())
+        {
+            let full = match t.pending_id.as_deref() {
+                Some(id) => self
+                    .pending_record(id)?
+                    .and_then(|r| r.transfer().map(|p| p.amount)),
+                None => None,
+            };
+            if full != Some(t.amount) {
+                found = Some(ResultCode::ExistsWithDifferentAmount);
+            }
+        }
+        Ok(
+            found.map_or(Verdict::done(ResultCode::Exists, seq), |code| {
+                Verdict::refused(code, None)
+            }),
+        )
+    }
+
+    /// The record of a pending transfer, whatever became of it.
+    pub(super) fn pending_record(&mut self, id: &str) -> Result<Option<Record>, Fault> {
+        let Some(Known::Record(seq)) = self.book.lookup(Space::Transfer, &[], id)? else {
+            return Ok(None);
+        };
+        self.load(seq).map(Some)
+    }
+
+    fn judge_item(
+        &mut self,
+        item: &Item,
+        chain: Chain<'_>,
+        extras: &Extras,
+    ) -> Result<Verdict, Fault> {
+        if let Some((code, field)) = item.invalid {
+            return Ok(Verdict::refused(code, Some(field)));
+        }
+        match self.book.lookup(Space::Transfer, &[], &item.id)? {
+            Some(Known::Record(seq)) => return self.repeated(item, seq, chain, extras),
+            Some(Known::Refused(first)) => {
+                return Ok(Verdict {
+                    first: Some(first),
+                    ..Verdict::refused(ResultCode::IdAlreadyFailed, None)
+                });
+            }
+            Some(Known::Note(_)) | None => {}
+        }
+        match item.mode {
+            Mode::Single | Mode::Pending => Ok(self.judge_movement(item, chain, extras)),
+            Mode::Post | Mode::Void => self.judge_resolution(item, chain, extras),
+        }
+    }
+
+    /// Single and pending: ranks 30, 38 to 42, 47 to 51, 53.
+    fn judge_movement(&mut self, item: &Item, chain: Chain<'_>, extras: &Extras) -> Verdict {
+        let (Some(debit_id), Some(credit_id), Some(amount)) =
+            (&item.debit, &item.credit, item.amount)
+        else {
+            return Verdict::refused(ResultCode::FieldRequired, None);
+        };
+        let Some(asset) = item
+            .asset
+            .as_deref()
+            .and_then(|code| self.book.asset_no(code))
+        else {
+            return Verdict::refused(ResultCode::AssetNotFound, Some("asset"));
+        };
+        let Some(debit) = self.resolve_account(debit_id) else {
+            return Verdict::refused(ResultCode::DebitAccountNotFound, Some("debitAccountId"));
+        };
+        let Some(credit) = self.resolve_account(credit_id) else {
+            return Verdict::refused(ResultCode::CreditAccountNotFound, Some("creditAccountId"));
+        };
+        let legs = Legs {
+            debit,
+            credit,
+            amount,
+        };
+        let effective_at = item.effective_at.unwrap_or(self.start.now);
+        let reserves = item.mode == Mode::Pending;
+        let refusal = self
+            .asset_refusal(legs, asset)
+            .or_else(|| {
+                self.time_refusal(effective_at)
+                    .map(|code| (code, Some("effectiveAt")))
+            })
+            .or_else(|| self.status_refusal(legs, true).map(|code| (code, None)))
+            .or_else(|| self.overflow_refusal(legs, reserves))
+            .or_else(|| {
+                if extras.skip_floors {
+                    None
+                } else {
+                    self.funds_refusal(legs)
+                }
+            });
+        if let Some((code, field)) = refusal {
+            return Verdict::refused(code, field);
+        }
+        let timeout = if extras.exported {
+            None
+        } else {
+            item.timeout_seconds
+        };
+        let expires_at =
+            timeout.map(|s| florin_base::Timestamp(self.start.now.0 + i64::from(s) * 1_000_000));
+        let transfer = Transfer {
+            expires_at,
+            timeout_seconds: timeout,
+            ..self.new_transfer(item, chain, extras, legs, asset, effective_at)
+        };
+        let touches = if reserves {
+            let pending = self.open_pending(&transfer);
+            self.apply_pending(&item.id, pending, EventsFor::Both)
+        } else {
+            self.apply_single(legs, EventsFor::Both)
+        };
+        let seq = self.push(Body::Transfer(Box::new(transfer)), touches);
+        Verdict::done(ResultCode::Created, seq)
+    }
+
+    /// The reservation that a pending transfer about to be recorded opens.
+    pub(super) fn open_pending(&self, t: &Transfer) -> OpenPending {
+        OpenPending {
+            seq: self.next_seq(),
+            debit: t.debit,
+            credit: t.credit,
+            amount: t.amount,
+            asset: t.asset,
+            code: t.code.clone(),
+            effective_at: t.effective_at,
+            recorded_at: self.start.now,
+            expires_at: t.expires_at,
+            is_hold: t
+                .origin
+                .as_ref()
+                .is_some_and(|o| o.r#type == crate::model::WalletType::Hold),
+        }
+    }
+
+    fn new_transfer(
+        &self,
+        item: &Item,
+        chain: Chain<'_>,
+        extras: &Extras,
+        legs: Legs,
+        asset: AssetNo,
+        effective_at: florin_base::Timestamp,
+    ) -> Transfer {
+        Transfer {
+            id: item.id.clone(),
+            mode: item.mode,
+            debit: legs.debit,
+            credit: legs.credit,
+            amount: legs.amount,
+            asset,
+            code: item.code.clone().unwrap_or_default(),
+            effective_at,
+            pending_id: item.pending_id.clone(),
+            timeout_seconds: None,
+            expires_at: None,
+            chain: chain.map(|(id, index)| (id.clone(), index)),
+            reversal_of: extras.reversal_of.clone(),
+            description: item.description.clone(),
+            metadata: item.metadata.clone(),
+            source_recorded_at: extras.source_recorded_at,
+            origin: extras.origin.clone(),
+            floor_skipped: extras.skip_floors,
+            limit_window: None,
+        }
+    }
+
+    /// Rank 40.
+    fn asset_refusal(
+        &self,
+        legs: Legs,
+        asset: AssetNo,
+    ) -> Option<(ResultCode, Option<&'static str>)> {
+        if self.book.hot(legs.debit).asset != asset {
+            return Some((ResultCode::AssetMismatch, Some("debitAccountId")));
+        }
+        (self.book.hot(legs.credit).asset != asset)
+            .then_some((ResultCode::AssetMismatch, Some("creditAccountId")))
+    }
+
+    /// Post and void: ranks 31 to 37, 41 to 43, 47 to 50.
+    fn judge_resolution(
+        &mut self,
+        item: &Item,
+        chain: Chain<'_>,
+        extras: &Extras,
+    ) -> Result<Verdict, Fault> {
+        let refuse = |code, field| Ok(Verdict::refused(code, field));
+        let pending_id = item.pending_id.as_deref().unwrap_or_default();
+        let open = self.book.pending(pending_id).cloned();
+        let is_open = open.is_some();
+        let pending = match open {
+            Some(pending) => pending,
+            None => match self.pending_record(pending_id)? {
+                None => return refuse(ResultCode::PendingTransferNotFound, Some("pendingId")),
+                Some(record) => match record.transfer() {
+                    Some(t) if t.mode == Mode::Pending => self.open_pending(t),
+                    _ => return refuse(ResultCode::PendingTransferNotPending, Some("pendingId")),
+                },
+            },
+        };
+        if let Some(field) = self.pending_mismatch(item, &pending) {
+            return refuse(ResultCode::PendingTransferMismatch, Some(field));
+        }
+        let amount = item.amount.unwrap_or(pending.amount);
+        if amount > pending.amount {
+            return refuse(ResultCode::ExceedsPendingAmount, Some("amountMinor"));
+        }
+        if !is_open {
+            return refuse(self.resolved_code(pending_id)?, Some("pendingId"));
+        }
+        let effective_at = item.effective_at.unwrap_or(self.start.now);
+        if let Some(code) = self.time_refusal(effective_at) {
+            return refuse(code, Some("effectiveAt"));
+        }
+        if effective_at < pending.effective_at {
+            return refuse(ResultCode::EffectiveTimeBeforePending, Some("effectiveAt"));
+        }
+        let posts = item.mode == Mode::Post;
+        let legs = Legs {
+            debit: pending.debit,
+            credit: pending.credit,
+            amount,
+        };
+        if let Some(code) = self.status_refusal(legs, posts) {
+            return refuse(code, None);
+        }
+        let mut transfer =
+            self.new_transfer(item, chain, extras, legs, pending.asset, effective_at);
+        transfer.code = pending.code.clone();
+        let touches = self.apply_resolution(
+            pending_id,
+            &pending,
+            if posts { amount } else { 0 },
+            EventsFor::Both,
+        );
+        let seq = self.push(Body::Transfer(Box::new(transfer)), touches);
+        Ok(Verdict::done(ResultCode::Created, seq))
+    }
+
+    /// Rank 33: the first `f` field that is given and differs.
+    fn pending_mismatch(&self, item: &Item, pending: &OpenPending) -> Option<&'static str> {
+        let other_account = |id: &Option<AccountId>, slot| {
+            id.as_ref()
+                .is_some_and(|id| self.book.slot(id) != Some(slot))
+        };
+        if other_account(&item.debit, pending.debit) {
+            return Some("debitAccountId");
+        }
+        if other_account(&item.credit, pending.credit) {
+            return Some("creditAccountId");
+        }
+        if item
+            .asset
+            .as_deref()
+            .is_some_and(|code| self.book.asset_no(code) != Some(pending.asset))
+        {
+            return Some("asset");
+        }
+        item.code
+            .as_ref()
+            .is_some_and(|code| *code != pending.code)
+            .then_some("code")
+    }
+
+    /// Ranks 35 to 37: how a pending transfer was resolved.
+    pub(super) fn resolved_code(&mut self, pending_id: &str) -> Result<ResultCode, Fault> {
+        let Some(Known::Record(seq)) = self.book.lookup(Space::Resolution, &[], pending_id)? else {
+            return Err(Fault(format!(
+                "pending transfer {pending_id} is neither open nor resolved"
+            )));
+        };
+        let record = self.load(seq)?;
+        Ok(match record.transfer().map(|t| t.mode) {
+            Some(Mode::Post) => ResultCode::PendingTransferAlreadyPosted,
+            Some(_) => ResultCode::PendingTransferAlreadyVoided,
+            None => ResultCode::PendingTransferExpired,
+        })
+    }
+}
+
+/// Rank 1 for the last item, rank 2 for the others.
+fn open_chain(chain: &[Item], results: &mut Vec<ItemResult>) {
+    let last = chain.len() - 1;
+    results.extend(chain.iter().enumerate().map(|(i, item)| {
+        let code = if i == last {
+            ResultCode::LinkedChainOpen
+        } else {
+            ResultCode::LinkedTransferFailed
+        };
+        Verdict::refused(code, None).result(&item.id)
+    }));
+}

@@ -1,0 +1,234 @@
+//! The rule book: what becomes of a call, given the state of what it touches. Deterministic,
+//! no clock, no I/O; both engines call it, so every result code has one meaning.
+
+pub mod book;
+pub mod prepare;
+
+mod accounts;
+mod compare;
+mod holds;
+mod import;
+mod items;
+mod limits;
+mod moves;
+mod posting;
+mod reverse;
+mod wallets;
+
+use florin_base::Timestamp;
+
+use self::book::{Book, Fault, Hot, Known, Note, OpenPending, Space, Windows};
+use crate::{
+    call::{Call, Outcome},
+    model::{Body, Record, Slot, Touches, TransferId},
+    policy::Policy,
+};
+
+pub use compare::identities;
+pub use limits::{counts, limits_in_force, replay_limits};
+
+/// Where a batch starts.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// Number of this commit.
+    pub batch: u64,
+    /// Ledger time of this commit; above that of every earlier one.
+    pub now: Timestamp,
+    /// Last record before it.
+    pub last_seq: u64,
+    /// Last note before it.
+    pub last_note: u64,
+}
+
+/// What a call came to.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// An earlier outcome, answered again.
+    pub replayed: bool,
+    /// For a replay of a stored answer: the commit and time it was first answered with.
+    pub first: Option<(u64, Timestamp)>,
+}
+
+impl Judged {
+    fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            replayed: false,
+            first: None,
+        }
+    }
+
+    fn replay(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            replayed: true,
+            first: None,
+        }
+    }
+}
+
+/// How to take one change back.
+enum Undo {
+    Hot(Slot, Hot),
+    Created(Slot),
+    PendingAdded(TransferId),
+    PendingRemoved(TransferId, Box<OpenPending>),
+    Windows(Slot, Windows),
+    Remembered(Space, Box<[u8]>, Box<str>),
+}
+
+/// A point to roll back to.
+#[derive(Clone, Copy)]
+struct Mark {
+    undo: usize,
+    records: usize,
+    notes: usize,
+}
+
+/// Judges the calls of one batch against a book, in order.
+pub struct Judge<'a, B: Book> {
+    book: &'a mut B,
+    policy: &'a Policy,
+    start: Start,
+    records: Vec<Record>,
+    notes: Vec<Note>,
+    undo: Vec<Undo>,
+    actor: Option<Box<str>>,
+}
+
+impl<'a, B: Book> Judge<'a, B> {
+    /// Begins a batch.
+    pub fn new(book: &'a mut B, policy: &'a Policy, start: Start) -> Self {
+        Self {
+            book,
+            policy,
+            start,
+            records: Vec::new(),
+            notes: Vec::new(),
+            undo: Vec::new(),
+            actor: None,
+        }
+    }
+
+    /// Applies every expiry due at the batch's time (contract A2); call it first.
+    pub fn expire_due(&mut self) {
+        self.actor = None;
+        while let Some(id) = self.book.next_due(self.start.now) {
+            self.expire(&id);
+        }
+        self.undo.clear();
+    }
+
+    /// Judges one call. Its effects are in the book and in the batch, or it was refused.
+    ///
+    /// # Errors
+    /// [`Fault`]: nothing of the call was done.
+    pub fn call(&mut self, call: Call) -> Result<Judged, Fault> {
+        let mark = self.mark();
+        let judged = match call {
+            Call::Transfers(c) => self.transfers(c),
+            Call::Reverse(c) => self.reverse(c),
+            Call::CreateAsset { actor, asset } => self.create_asset(actor, asset),
+            Call::CreateAccount(c) => self.create_account(c),
+            Call::PatchAccount(c) => self.patch_account(c),
+            Call::CreateWallet(c) => self.create_wallet(c),
+            Call::WalletMove(c) => self.wallet_move(*c),
+            Call::ResolveHold(c) => self.resolve_hold(*c),
+            Call::UpdateWallet(c) => self.update_wallet(*c),
+            Call::Import(c) => self.import(c),
+        };
+        if judged.is_err() {
+            self.roll_back(mark);
+        }
+        self.undo.clear();
+        judged
+    }
+
+    /// Count of records and notes so far; both zero means there is nothing to commit.
+    pub fn staged(&self) -> (usize, usize) {
+        (self.records.len(), self.notes.len())
+    }
+
+    /// Ends the batch: its records and notes, in order.
+    pub fn finish(self) -> (Vec<Record>, Vec<Note>) {
+        (self.records, self.notes)
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            undo: self.undo.len(),
+            records: self.records.len(),
+            notes: self.notes.len(),
+        }
+    }
+
+    fn roll_back(&mut self, mark: Mark) {
+        while self.undo.len() > mark.undo {
+            match self.undo.pop().expect("longer than the mark") {
+                Undo::Hot(slot, hot) => *self.book.hot_mut(slot) = hot,
+                Undo::Created(slot) => self.book.remove_last_account(slot),
+                Undo::PendingAdded(id) => drop(self.book.remove_pending(&id)),
+                Undo::PendingRemoved(id, pending) => self.book.add_pending(&id, *pending),
+                Undo::Windows(slot, windows) => self.book.set_windows(slot, windows),
+                Undo::Remembered(space, scope, id) => self.book.forget(space, &scope, &id),
+            }
+        }
+        self.records.truncate(mark.records);
+        self.notes.truncate(mark.notes);
+    }
+
+    fn next_seq(&self) -> u64 {
+        self.start.last_seq + self.records.len() as u64 + 1
+    }
+
+    /// Adds a record and the identities that follow from it; returns its `seq`.
+    fn push(&mut self, body: Body, touches: Touches) -> u64 {
+        let record = Record {
+            seq: self.next_seq(),
+            batch: self.start.batch,
+            recorded_at: self.start.now,
+            actor: self.actor.clone(),
+            body,
+            touches,
+        };
+        let seq = record.seq;
+        let mut known = Vec::new();
+        identities(&record, |space, scope, id| {
+            known.push((space, Box::from(scope), Box::from(id)))
+        });
+        for (space, scope, id) in known {
+            self.remember(space, scope, id, Known::Record(seq));
+        }
+        self.records.push(record);
+        seq
+    }
+
+    /// Adds a note; returns its number.
+    fn push_note(&mut self, note: Note) -> u64 {
+        self.notes.push(note);
+        self.start.last_note + self.notes.len() as u64
+    }
+
+    fn remember(&mut self, space: Space, scope: Box<[u8]>, id: Box<str>, known: Known) {
+        self.book.remember(space, &scope, &id, known);
+        self.undo.push(Undo::Remembered(space, scope, id));
+    }
+
+    fn load(&mut self, seq: u64) -> Result<Record, Fault> {
+        if seq > self.start.last_seq {
+            let index = (seq - self.start.last_seq - 1) as usize;
+            return Ok(self.records[index].clone());
+        }
+        self.book.record(seq)
+    }
+
+    fn load_note(&mut self, number: u64) -> Result<Note, Fault> {
+        if number > self.start.last_note {
+            let index = (number - self.start.last_note - 1) as usize;
+            return Ok(self.notes[index].clone());
+        }
+        self.book.note(number)
+    }
+}

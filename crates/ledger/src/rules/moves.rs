@@ -1,0 +1,618 @@
+//! Deposit, withdraw, transfer, hold, and other rooms' payments: the whole order of checks of
+//! contract B2 in one step.
+
+use florin_base::{AmountError, Decimal, Timestamp, money::pow10};
+
+use super::{
+    Judge, Judged,
+    book::{Book, Fault, Known, Note, Space, WalletAsk},
+    limits::Direction,
+    posting::{EventsFor, Legs},
+};
+use crate::{
+    call::{LimitHit, Outcome, Rate, Refusal, RefusalCode, WalletAmount, WalletMove},
+    codes::ResultCode,
+    model::{
+        AccountId, Asset, Body, Metadata, Mode, Origin, Record, Slot, Status, SystemAccount,
+        Transfer, WalletType,
+    },
+};
+
+/// Facts of a movement after the checks that need no status, limit or funds.
+struct Plan {
+    wallet: Slot,
+    destination: Option<Slot>,
+    /// Minor units of the path wallet's currency.
+    amount: u128,
+    /// Minor units that arrive; differs from `amount` in a conversion only.
+    arrives: u128,
+    converts: bool,
+    effective_at: Timestamp,
+}
+
+const fn takes_from_wallet(op: WalletType) -> bool {
+    matches!(
+        op,
+        WalletType::Withdrawal | WalletType::Transfer | WalletType::Hold | WalletType::Payment
+    )
+}
+
+/// Operations of other rooms into a wallet know no limits and no amount range (README, "rooms
+/// paying from and into wallets").
+const fn is_inward_payment(op: WalletType) -> bool {
+    matches!(op, WalletType::Refund | WalletType::Payout)
+}
+
+const fn posting_code(op: WalletType, converts: bool) -> &'static str {
+    match op {
+        _ if converts => "conversion",
+        WalletType::Deposit => "deposit",
+        WalletType::Withdrawal => "withdrawal",
+        WalletType::Hold => "hold",
+        WalletType::Payment => "payment",
+        WalletType::Refund => "refund",
+        WalletType::Payout => "payout",
+        _ => "transfer",
+    }
+}
+
+impl<B: Book> Judge<'_, B> {
+    pub(super) fn wallet_move(&mut self, call: WalletMove) -> Result<Judged, Fault> {
+        self.actor = call.actor.clone();
+        let Some(wallet) = self.visible_wallet(call.wallet, call.owner.as_deref()) else {
+            return Ok(Judged::new(Outcome::Refused(
+                RefusalCode::WalletNotFound.into(),
+            )));
+        };
+        if let Some(judged) = self.repeated_move(&call, wallet)? {
+            return Ok(judged);
+        }
+        let plan = match self.plan_move(&call, wallet) {
+            Ok(plan) => plan,
+            Err(refusal) => return Ok(Judged::new(Outcome::Refused(refusal))),
+        };
+        let mark = self.mark();
+        match self.execute_move(&call, &plan) {
+            Ok(records) => Ok(Judged::new(Outcome::Done(records))),
+            Err(refusal) => {
+                self.roll_back(mark);
+                self.remember_move_refusal(&call, &plan, &refusal);
+                Ok(Judged::new(Outcome::Refused(refusal)))
+            }
+        }
+    }
+
+    /// A wallet the caller may see.
+    pub(super) fn visible_wallet(&self, id: u128, owner: Option<&str>) -> Option<Slot> {
+        let slot = self.book.slot(&AccountId::Wallet(id))?;
+        let info = self.book.wallet(slot)?;
+        owner
+            .is_none_or(|user| *info.user_id == *user)
+            .then_some(slot)
+    }
+
+    /// Minor units of an amount in a wallet's currency.
+    pub(super) fn minor(&self, amount: WalletAmount, scale: u8) -> Result<u128, AmountError> {
+        if self.policy.compat && amount.is_number {
+            amount.decimal.to_minor_rounded(scale)
+        } else {
+            amount.decimal.to_minor(scale)
+        }
+    }
+
+    fn repeated_move(&mut self, call: &WalletMove, wallet: Slot) -> Result<Option<Judged>, Fault> {
+        if call.reference.generated {
+            return Ok(None);
+        }
+        let scope = call.wallet.to_be_bytes();
+        let Some(known) = self
+            .book
+            .lookup(Space::Wallet, &scope, &call.reference.id)?
+        else {
+            return Ok(None);
+        };
+        let (recorded, outcome) = match known {
+            Known::Record(seq) => {
+                let record = self.load(seq)?;
+                let Some(t) = record.transfer() else {
+                    return Ok(None);
+                };
+                let ask = recorded_ask(t);
+                let mut records = vec![record.clone()];
+                if t.chain.is_some() {
+                    records.push(self.load(seq + 1)?);
+                }
+                (ask, Outcome::Done(records))
+            }
+            Known::Note(number) => match self.load_note(number)? {
+                Note::WalletRefused { asked, refusal, .. } => (*asked, Outcome::Refused(refusal)),
+                _ => return Ok(None),
+            },
+            Known::Refused(_) => return Ok(None),
+        };
+        let asset = self.book.asset(self.book.hot(wallet).asset);
+        Ok(Some(match self.first_difference(call, &recorded, &asset) {
+            Some(field) => Judged::new(Outcome::Refused(Refusal::at(
+                RefusalCode::IdempotencyConflict,
+                field,
+            ))),
+            None => Judged::replay(outcome),
+        }))
+    }
+
+    fn first_difference(
+        &self,
+        call: &WalletMove,
+        before: &WalletAsk,
+        asset: &Asset,
+    ) -> Option<&'static str> {
+        let amount = self.minor(call.amount, asset.scale);
+        let rate_equal = match (&call.rate, &before.rate) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Decimal::parse(b).is_ok_and(|b| same_value(a.value, b)),
+            _ => false,
+        };
+        let checks = [
+            (call.op == before.op, "operation"),
+            (amount == Ok(before.amount), "amount"),
+            (
+                call.currency.as_ref().is_none_or(|c| *c == asset.code),
+                "currency",
+            ),
+            (
+                call.destination == before.destination,
+                "destinationWalletId",
+            ),
+            (rate_equal, "rate"),
+            (
+                call.expires_in_seconds == before.expires_in_seconds,
+                "expiresInSeconds",
+            ),
+            (
+                call.effective_at
+                    .is_none_or(|at| before.effective_at.is_none_or(|b| at == b)),
+                "effectiveAt",
+            ),
+            (call.description == before.description, "description"),
+            (call.metadata == before.metadata, "metadata"),
+        ];
+        checks
+            .into_iter()
+            .find(|(equal, _)| !equal)
+            .map(|(_, field)| field)
+    }
+
+    /// Everything up to the status check; refusals here leave the identity free.
+    fn plan_move(&self, call: &WalletMove, wallet: Slot) -> Result<Plan, Refusal> {
+        let asset = self.book.asset(self.book.hot(wallet).asset);
+        let amount = self
+            .minor(call.amount, asset.scale)
+            .map_err(|e| amount_refusal(e, "amount"))?;
+        let range = self.policy.range(&asset);
+        let in_range = is_inward_payment(call.op)
+            || call.op == WalletType::Payment
+            || (range.min..=range.max).contains(&amount);
+        if !in_range
+            || amount == 0
+            || (call.amount.decimal.negative && call.amount.decimal.digits != 0)
+        {
+            return Err(Refusal::at(RefusalCode::AmountOutOfRange, "amount"));
+        }
+        let destination = match call.destination {
+            None => None,
+            Some(id) if id == call.wallet => {
+                return Err(Refusal::at(RefusalCode::SameWallet, "destinationWalletId"));
+            }
+            Some(id) => match self
+                .book
+                .slot(&AccountId::Wallet(id))
+                .filter(|s| self.book.wallet(*s).is_some())
+            {
+                None => {
+                    return Err(Refusal::at(
+                        RefusalCode::DestinationNotFound,
+                        "destinationWalletId",
+                    ));
+                }
+                slot => slot,
+            },
+        };
+        if call.currency.as_ref().is_some_and(|c| *c != asset.code) {
+            return Err(Refusal::at(RefusalCode::CurrencyMismatch, "currency"));
+        }
+        let target = destination
+            .map(|d| self.book.asset(self.book.hot(d).asset))
+            .filter(|t| t.code != asset.code);
+        let arrives = self.arriving_amount(call, amount, &asset, target.as_deref())?;
+        let effective_at = call.effective_at.unwrap_or(self.start.now);
+        if let Some(code) = self.time_refusal(effective_at) {
+            return Err(Refusal::at(refusal_code(code), "effectiveAt"));
+        }
+        Ok(Plan {
+            wallet,
+            destination,
+            amount,
+            arrives,
+            converts: target.is_some(),
+            effective_at,
+        })
+    }
+
+    fn arriving_amount(
+        &self,
+        call: &WalletMove,
+        amount: u128,
+        asset: &Asset,
+        target: Option<&Asset>,
+    ) -> Result<u128, Refusal> {
+        match (target, &call.rate) {
+            (None, None) => Ok(amount),
+            (None, Some(_)) => Err(Refusal::at(RefusalCode::RateNotAllowed, "rate")),
+            (Some(_), _) if call.op == WalletType::Hold => Err(Refusal::at(
+                RefusalCode::CurrencyMismatch,
+                "destinationWalletId",
+            )),
+            (Some(_), None) => Err(Refusal::at(RefusalCode::RateRequired, "rate")),
+            (Some(target), Some(rate)) => match convert(amount, rate, asset.scale, target.scale) {
+                None => Err(Refusal::at(RefusalCode::Overflow, "amount")),
+                Some(0) => Err(Refusal::at(RefusalCode::AmountTooSmall, "amount")),
+                Some(arrives) => Ok(arrives),
+            },
+        }
+    }
+
+    /// Status, destination status, limits, funds; then the posting. The caller rolls back on a
+    /// refusal.
+    fn execute_move(&mut self, call: &WalletMove, plan: &Plan) -> Result<Vec<Record>, Refusal> {
+        let status = self.book.hot(plan.wallet).status;
+        if status == Status::Closed {
+            return Err(RefusalCode::WalletClosed.into());
+        }
+        if status == Status::Frozen && takes_from_wallet(call.op) {
+            return Err(RefusalCode::WalletFrozen.into());
+        }
+        if plan
+            .destination
+            .is_some_and(|d| self.book.hot(d).status == Status::Closed)
+        {
+            return Err(RefusalCode::DestinationClosed.into());
+        }
+        if let Some(hit) = self.move_limit_hit(call.op, plan) {
+            return Err(Refusal {
+                code: RefusalCode::LimitExceeded,
+                field: None,
+                limit: Some(hit),
+            });
+        }
+        let first_seq = self.next_seq();
+        if plan.converts {
+            self.post_conversion(call, plan)
+        } else {
+            self.post_move(call, plan)
+        }?;
+        let from = first_seq - self.start.last_seq - 1;
+        let own = |record: &&Record| record.transfer().is_some();
+        Ok(self.records[from as usize..]
+            .iter()
+            .filter(own)
+            .cloned()
+            .collect())
+    }
+
+    fn move_limit_hit(&self, op: WalletType, plan: &Plan) -> Option<LimitHit> {
+        if takes_from_wallet(op) {
+            self.limit_hit(plan.wallet, Direction::Out, plan.amount, true)
+                .or_else(|| {
+                    plan.destination
+                        .and_then(|d| self.limit_hit(d, Direction::In, plan.arrives, false))
+                })
+        } else if is_inward_payment(op) {
+            None
+        } else {
+            self.limit_hit(plan.wallet, Direction::In, plan.amount, true)
+        }
+    }
+
+    fn post_move(&mut self, call: &WalletMove, plan: &Plan) -> Result<(), Refusal> {
+        let asset_no = self.book.hot(plan.wallet).asset;
+        let asset = self.book.asset(asset_no);
+        let other = match (plan.destination, &call.counter_account) {
+            (Some(slot), _) => slot,
+            (None, None) => self.system_account(SystemAccount::External, &asset),
+            (None, Some(id)) => match self
+                .resolve_account(id)
+                .filter(|s| self.book.hot(*s).asset == asset_no)
+            {
+                Some(slot) => slot,
+                None => return Err(RefusalCode::CounterAccountInvalid.into()),
+            },
+        };
+        let (debit, credit) = if takes_from_wallet(call.op) {
+            (plan.wallet, other)
+        } else {
+            (other, plan.wallet)
+        };
+        let legs = Legs {
+            debit,
+            credit,
+            amount: plan.amount,
+        };
+        let reserves = call.op == WalletType::Hold;
+        self.check_legs(legs, reserves)?;
+        let mut transfer = self.move_transfer(call, plan, legs);
+        let touches = if reserves {
+            transfer.mode = Mode::Pending;
+            transfer.timeout_seconds = call.expires_in_seconds;
+            transfer.expires_at = call
+                .expires_in_seconds
+                .map(|s| Timestamp(self.start.now.0 + i64::from(s) * 1_000_000));
+            let pending = self.open_pending(&transfer);
+            self.apply_pending(&transfer.id, pending, EventsFor::Payer)
+        } else {
+            self.apply_single(legs, EventsFor::Both)
+        };
+        self.count_transfer(&transfer);
+        self.push(Body::Transfer(Box::new(transfer)), touches);
+        Ok(())
+    }
+
+    /// One chain of two legs (contract A10): source to liquidity, liquidity to payee.
+    fn post_conversion(&mut self, call: &WalletMove, plan: &Plan) -> Result<(), Refusal> {
+        let payee = plan.destination.expect("a conversion has a destination");
+        let source = self.book.asset(self.book.hot(plan.wallet).asset);
+        let target = self.book.asset(self.book.hot(payee).asset);
+        let source_fx = self.system_account(SystemAccount::Fx, &source);
+        let target_fx = self.system_account(SystemAccount::Fx, &target);
+        let legs = [
+            Legs {
+                debit: plan.wallet,
+                credit: source_fx,
+                amount: plan.amount,
+            },
+            Legs {
+                debit: target_fx,
+                credit: payee,
+                amount: plan.arrives,
+            },
+        ];
+        for (index, legs) in (0u32..).zip(legs) {
+            self.check_legs(legs, false)?;
+            let mut transfer = self.move_transfer(call, plan, legs);
+            transfer.chain = Some((call.transfer_id.clone(), index));
+            if index > 0 {
+                transfer.id = format!("{}:2", call.transfer_id).into();
+            }
+            let touches = self.apply_single(legs, EventsFor::Both);
+            self.count_transfer(&transfer);
+            self.push(Body::Transfer(Box::new(transfer)), touches);
+        }
+        Ok(())
+    }
+
+    fn check_legs(&self, legs: Legs, reserves: bool) -> Result<(), Refusal> {
+        if self.status_refusal(legs, true).is_some() {
+            // The wallets were checked before; what is left is the account on the other side.
+            return Err(RefusalCode::CounterAccountInvalid.into());
+        }
+        if self.overflow_refusal(legs, reserves).is_some() {
+            return Err(Refusal::at(RefusalCode::Overflow, "amount"));
+        }
+        match self.funds_refusal(legs) {
+            Some(_) => Err(Refusal::at(RefusalCode::InsufficientFunds, "amount")),
+            None => Ok(()),
+        }
+    }
+
+    fn move_transfer(&self, call: &WalletMove, plan: &Plan, legs: Legs) -> Transfer {
+        Transfer {
+            id: call.transfer_id.clone(),
+            mode: Mode::Single,
+            debit: legs.debit,
+            credit: legs.credit,
+            amount: legs.amount,
+            asset: self.book.hot(legs.debit).asset,
+            code: posting_code(call.op, plan.converts).into(),
+            effective_at: plan.effective_at,
+            pending_id: None,
+            timeout_seconds: None,
+            expires_at: None,
+            chain: None,
+            reversal_of: None,
+            description: call.description.clone(),
+            metadata: call.metadata.clone(),
+            source_recorded_at: None,
+            origin: Some(Origin {
+                module: call.module.clone(),
+                r#type: call.op,
+                reference_id: Some(call.reference.id.clone()),
+                wallet_id: call.wallet,
+                destination_wallet_id: call.destination,
+                hold_id: None,
+                rate: call.rate.as_ref().map(|r| r.text.clone()),
+            }),
+            floor_skipped: false,
+            limit_window: None,
+        }
+    }
+
+    fn remember_move_refusal(&mut self, call: &WalletMove, plan: &Plan, refusal: &Refusal) {
+        if call.reference.generated || !refusal.code.is_remembered() {
+            return;
+        }
+        let asked = WalletAsk {
+            wallet: call.wallet,
+            reference: call.reference.id.clone(),
+            op: call.op,
+            amount: plan.amount,
+            destination: call.destination,
+            rate: call.rate.as_ref().map(|r| r.text.clone()),
+            expires_in_seconds: call.expires_in_seconds,
+            effective_at: call.effective_at,
+            description: call.description.clone(),
+            metadata: call.metadata.clone(),
+        };
+        let note = Note::WalletRefused {
+            asked: Box::new(asked),
+            refusal: refusal.clone(),
+            recorded_at: self.start.now,
+        };
+        let number = self.push_note(note);
+        let scope = call.wallet.to_be_bytes();
+        self.remember(
+            Space::Wallet,
+            scope.into(),
+            call.reference.id.clone(),
+            Known::Note(number),
+        );
+    }
+}
+
+/// What a recorded transfer was asked as.
+fn recorded_ask(t: &Transfer) -> WalletAsk {
+    let origin = t.origin.clone();
+    WalletAsk {
+        wallet: origin.as_ref().map_or(0, |o| o.wallet_id),
+        reference: origin
+            .as_ref()
+            .and_then(|o| o.reference_id.clone())
+            .unwrap_or_default(),
+        op: origin.as_ref().map_or(WalletType::Adjustment, |o| o.r#type),
+        amount: t.amount,
+        destination: origin.as_ref().and_then(|o| o.destination_wallet_id),
+        rate: origin.and_then(|o| o.rate),
+        expires_in_seconds: t.timeout_seconds,
+        effective_at: Some(t.effective_at),
+        description: t.description.clone(),
+        metadata: Metadata::clone(&t.metadata),
+    }
+}
+
+/// The refusal for an amount that cannot be read in the currency.
+pub(super) fn amount_refusal(error: AmountError, field: &'static str) -> Refusal {
+    match error {
+        AmountError::Precision => Refusal::at(RefusalCode::AmountPrecision, field),
+        AmountError::Invalid | AmountError::Range => {
+            Refusal::at(RefusalCode::AmountOutOfRange, field)
+        }
+    }
+}
+
+/// The wallet routes' word for a ledger code.
+pub(super) fn refusal_code(code: ResultCode) -> RefusalCode {
+    match code {
+        ResultCode::EffectiveTimeInFuture => RefusalCode::EffectiveTimeInFuture,
+        ResultCode::EffectiveTimeInClosedPeriod => RefusalCode::EffectiveTimeInClosedPeriod,
+        ResultCode::EffectiveTimeBeforePending => RefusalCode::EffectiveTimeBeforePending,
+        ResultCode::EffectiveTimeBeforeOriginal => RefusalCode::EffectiveTimeBeforeOriginal,
+        ResultCode::DebitAccountClosed => RefusalCode::DebitAccountClosed,
+        ResultCode::CreditAccountClosed => RefusalCode::CreditAccountClosed,
+        ResultCode::Overflow => RefusalCode::Overflow,
+        _ => RefusalCode::InsufficientFunds,
+    }
+}
+
+fn same_value(a: Decimal, b: Decimal) -> bool {
+    let decimals = a.decimals.max(b.decimals);
+    let scaled = |d: Decimal| pow10(decimals - d.decimals).and_then(|f| d.digits.checked_mul(f));
+    match (scaled(a), scaled(b)) {
+        (Some(x), Some(y)) => x == y,
+        _ => a == b,
+    }
+}
+
+/// Limbs of 64 bits, least first: room for amount (128) × rate (127) × 10^30 (100).
+type Wide = [u64; 6];
+
+fn wide_mul(wide: Wide, factor: u64) -> Option<Wide> {
+    let mut out = [0; 6];
+    let mut carry = 0u128;
+    for (o, limb) in out.iter_mut().zip(wide) {
+        let product = u128::from(limb) * u128::from(factor) + carry;
+        *o = product as u64;
+        carry = product >> 64;
+    }
+    (carry == 0).then_some(out)
+}
+
+fn wide_div(mut wide: Wide, divisor: u64) -> Wide {
+    let mut rest = 0u128;
+    for limb in wide.iter_mut().rev() {
+        let dividend = rest << 64 | u128::from(*limb);
+        *limb = (dividend / u128::from(divisor)) as u64;
+        rest = dividend % u128::from(divisor);
+    }
+    wide
+}
+
+/// `amount` × rate × 10^(target scale − source scale), exact, then rounded down (contract A10);
+/// `None` beyond 2^128 − 1.
+pub(super) fn convert(
+    amount: u128,
+    rate: &Rate,
+    source_scale: u8,
+    target_scale: u8,
+) -> Option<u128> {
+    let (low, high) = (rate.value.digits as u64, (rate.value.digits >> 64) as u64);
+    let base: Wide = [amount as u64, (amount >> 64) as u64, 0, 0, 0, 0];
+    let low = wide_mul(base, low)?;
+    let high = wide_mul([0, base[0], base[1], 0, 0, 0], high)?;
+    let mut wide = [0; 6];
+    let mut carry = 0u128;
+    for i in 0..6 {
+        let sum = u128::from(low[i]) + u128::from(high[i]) + carry;
+        wide[i] = sum as u64;
+        carry = sum >> 64;
+    }
+    let mut exponent =
+        i32::from(target_scale) - i32::from(source_scale) - i32::from(rate.value.decimals);
+    while exponent > 0 {
+        wide = wide_mul(wide, 10)?;
+        exponent -= 1;
+    }
+    while exponent < 0 {
+        // floor(floor(x / a) / b) = floor(x / ab), so dividing in steps stays exact.
+        let step = exponent.unsigned_abs().min(19);
+        wide = wide_div(wide, 10u64.pow(step));
+        exponent += step as i32;
+    }
+    let fits = wide[2..].iter().all(|limb| *limb == 0);
+    fits.then_some(u128::from(wide[1]) << 64 | u128::from(wide[0]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(text: &str) -> Rate {
+        Rate {
+            text: text.into(),
+            value: Decimal::parse(text).expect("a rate"),
+        }
+    }
+
+    #[test]
+    fn case_29_rounds_down() {
+        assert_eq!(convert(1_000, &rate("0.1999"), 2, 2), Some(199));
+        assert_eq!(convert(100, &rate("0.0065"), 0, 2), Some(65));
+    }
+
+    #[test]
+    fn case_28_may_come_to_nothing() {
+        assert_eq!(convert(1, &rate("0.1"), 2, 2), Some(0));
+    }
+
+    #[test]
+    fn inv_l17_never_exceeds_the_exact_product() {
+        let one_eth_in_wei = 1_000_000_000_000_000_000;
+        assert_eq!(
+            convert(one_eth_in_wei, &rate("3456.789"), 18, 2),
+            Some(345_678)
+        );
+        assert_eq!(
+            convert(1, &rate("99999999999999999999.999999999999999999"), 0, 18).is_some(),
+            true
+        );
+        assert_eq!(convert(u128::MAX, &rate("2"), 0, 0), None);
+        assert_eq!(convert(u128::MAX, &rate("1.000"), 0, 0), Some(u128::MAX));
+    }
+}
