@@ -1,3 +1,4 @@
 //! platform
 pub mod http;
 pub mod sql;
+pub mod telemetry;

@@ -1,0 +1,100 @@
+//! Orderly end: the first request to stop drains, the second ends at once.
+
+use tokio::sync::watch;
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Running,
+    Draining,
+    Stopping,
+}
+
+/// Starts the end.
+#[derive(Debug, Clone)]
+pub struct ShutdownTrigger(watch::Sender<Phase>);
+
+/// Hears of the end.
+#[derive(Debug, Clone)]
+pub struct Shutdown(watch::Receiver<Phase>);
+
+/// A trigger and what hears of it.
+pub fn pair() -> (ShutdownTrigger, Shutdown) {
+    let (sender, receiver) = watch::channel(Phase::Running);
+    (ShutdownTrigger(sender), Shutdown(receiver))
+}
+
+impl ShutdownTrigger {
+    /// The first call drains, every later one stops.
+    pub fn advance(&self) {
+        self.0.send_modify(|phase| {
+            *phase = match phase {
+                Phase::Running => Phase::Draining,
+                Phase::Draining | Phase::Stopping => Phase::Stopping,
+            }
+        });
+    }
+}
+
+impl Shutdown {
+    /// True once draining has begun.
+    pub fn is_draining(&self) -> bool {
+        *self.0.borrow() >= Phase::Draining
+    }
+
+    /// Returns when draining begins.
+    pub async fn drain(&self) {
+        self.reached(Phase::Draining).await;
+    }
+
+    /// Returns when everything should end at once.
+    pub async fn stop(&self) {
+        self.reached(Phase::Stopping).await;
+    }
+
+    async fn reached(&self, wanted: Phase) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|phase| *phase >= wanted).await.is_err() {
+            // Without a trigger nobody can ask for the end.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Ties SIGINT and SIGTERM to a new pair: the first signal drains, the second stops. Must run
+/// inside a tokio runtime; fails when the signals cannot be caught.
+pub fn on_signals() -> std::io::Result<(ShutdownTrigger, Shutdown)> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (trigger, shutdown) = pair();
+    let advance = trigger.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            advance.advance();
+        }
+    });
+    Ok((trigger, shutdown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_call_drains_and_the_second_stops() {
+        let (trigger, shutdown) = pair();
+        assert!(!shutdown.is_draining());
+        trigger.advance();
+        shutdown.drain().await;
+        assert!(shutdown.is_draining());
+        let waiting = shutdown.clone();
+        let stopped = tokio::spawn(async move { waiting.stop().await });
+        trigger.advance();
+        stopped.await.expect("stopped");
+    }
+}
