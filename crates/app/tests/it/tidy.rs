@@ -3,6 +3,7 @@
 //! Every exception is named with its reason, and an exception that is no longer needed fails.
 
 pub mod lexer;
+mod pages;
 mod words;
 
 use std::fs;
