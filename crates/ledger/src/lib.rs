@@ -17,12 +17,14 @@
 
 pub mod call;
 pub mod codes;
+pub mod csv;
 pub mod engine;
 pub mod index;
 pub mod journal;
 pub mod model;
 pub mod policy;
 pub mod proof;
+pub mod record;
 pub mod rules;
 
 pub use call::{Answer, Call, Outcome, Query, Unavailable, View};
