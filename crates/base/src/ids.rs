@@ -1,4 +1,8 @@
 //! Identifiers: UUID version 7 from a passed-in time and a buffered random source.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the one place that asks the system for random numbers"
+)]
 
 use uuid::Uuid;
 

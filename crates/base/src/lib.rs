@@ -11,6 +11,7 @@
 //! - Time and chance are passed in through [`Clock`] and [`IdSource`]; only [`clock`] and
 //!   [`ids`] touch the system sources.
 #![deny(clippy::float_arithmetic)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod clock;
 pub mod ids;

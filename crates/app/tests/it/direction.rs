@@ -47,7 +47,8 @@ const IMPURE: &[(&str, &str)] = &[
     ("tokio", "no async in rules"),
     ("async fn", "no async in rules"),
     ("std::fs", "no I/O in rules"),
-    ("std::io", "no I/O in rules"),
+    ("std::net", "no I/O in rules"),
+    ("std::thread", "no threads in rules"),
     ("std::env", "no environment in rules"),
     ("getrandom", "no chance in rules"),
 ];
