@@ -58,7 +58,9 @@ impl Decoder {
             return Ok(false);
         }
         let head_len = if format.sums { 3 } else { 2 };
-        let head = block.get(self.next..self.next + head_len).ok_or(Malformed)?;
+        let head = block
+            .get(self.next..self.next + head_len)
+            .ok_or(Malformed)?;
         let shared = head[0] as usize;
         let (value_len, sum_len) = (head[1] as usize, head.get(2).copied().unwrap_or(0) as usize);
         if shared > format.key_len {
@@ -103,7 +105,10 @@ mod tests {
             encode(&mut block, format, b"aaa", b"aab", b"", b"12");
             let mut at = Decoder::default();
             assert!(at.step(&block, format).unwrap());
-            assert_eq!((at.key(format), at.value(&block)), (&b"aaa"[..], &b"one"[..]));
+            assert_eq!(
+                (at.key(format), at.value(&block)),
+                (&b"aaa"[..], &b"one"[..])
+            );
             assert!(at.step(&block, format).unwrap());
             assert_eq!((at.key(format), at.value(&block)), (&b"aab"[..], &b""[..]));
             assert_eq!(at.sum(&block), if sums { &b"12"[..] } else { &b""[..] });

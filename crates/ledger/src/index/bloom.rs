@@ -20,13 +20,19 @@ impl Probe {
     /// Of a uniformly distributed key of at least 16 bytes. The place follows the key order, so
     /// a filter filled in key order is filled front to back.
     pub(super) fn of_uniform(key: &[u8]) -> Self {
-        Self { place: be64(&key[..8]), pattern: mix(be64(&key[8..16])) }
+        Self {
+            place: be64(&key[..8]),
+            pattern: mix(be64(&key[8..16])),
+        }
     }
 
     /// Of a group number, which may be anything.
     pub(super) fn of_group(group: u64) -> Self {
         let place = mix(group);
-        Self { place, pattern: mix(place) }
+        Self {
+            place,
+            pattern: mix(place),
+        }
     }
 }
 
@@ -38,7 +44,9 @@ pub(super) struct Bloom {
 impl Bloom {
     pub(super) fn for_keys(keys: u64, bits_per_key: usize) -> Self {
         let blocks = (keys as usize * bits_per_key).div_ceil(BLOCK_BITS).max(1);
-        Self { blocks: vec![Block::default(); blocks] }
+        Self {
+            blocks: vec![Block::default(); blocks],
+        }
     }
 
     fn block(&self, probe: Probe) -> usize {
@@ -84,13 +92,17 @@ impl Bloom {
             }
             block
         });
-        Some(Self { blocks: blocks.collect() })
+        Some(Self {
+            blocks: blocks.collect(),
+        })
     }
 }
 
 /// Reads up to 8 bytes as a big-endian number.
 pub(super) fn be64(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 /// A bijection that spreads nearby numbers over all 64 bits.
@@ -112,7 +124,9 @@ mod tests {
         }
         let filter = Bloom::from_bytes(&filter.to_bytes()).expect("whole blocks");
         assert!((0..10_000).all(|group| filter.may_hold(Probe::of_group(group))));
-        let wrong = (10_000..110_000).filter(|g| filter.may_hold(Probe::of_group(*g))).count();
+        let wrong = (10_000..110_000)
+            .filter(|g| filter.may_hold(Probe::of_group(*g)))
+            .count();
         assert!(wrong < 2_500, "{wrong} of 100000 absent keys pass");
         assert!(Bloom::from_bytes(&[0; 63]).is_none());
     }

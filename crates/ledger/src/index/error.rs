@@ -37,8 +37,15 @@ pub type Result<T> = std::result::Result<T, IndexError>;
 
 impl IndexError {
     pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self::Damaged { file, what: what.into() }
+        let file = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Self::Damaged {
+            file,
+            what: what.into(),
+        }
     }
 }
 
@@ -51,7 +58,10 @@ impl<T> At<T> for std::io::Result<T> {
     fn at(self, what: &str, path: &Path) -> Result<T> {
         self.map_err(|source| match source.kind() {
             std::io::ErrorKind::UnexpectedEof => IndexError::damaged(path, "file is cut short"),
-            _ => IndexError::Io { what: format!("{what} {}", path.display()), source },
+            _ => IndexError::Io {
+                what: format!("{what} {}", path.display()),
+                source,
+            },
         })
     }
 }

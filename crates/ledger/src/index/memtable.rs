@@ -131,8 +131,16 @@ impl Memtable {
             Shape::Point => Order::Point(HashTable::with_capacity(records)),
             Shape::Ordered { .. } => Order::Groups(HashMap::with_capacity(groups)),
         };
-        let rows = Rows { arena: Vec::with_capacity(bytes), order, records: 0 };
-        Self { key_len: spec.key_len, group_len: spec.group_len(), rows: RwLock::new(rows) }
+        let rows = Rows {
+            arena: Vec::with_capacity(bytes),
+            order,
+            records: 0,
+        };
+        Self {
+            key_len: spec.key_len,
+            group_len: spec.group_len(),
+            rows: RwLock::new(rows),
+        }
     }
 
     pub(super) fn records(&self) -> usize {
@@ -168,7 +176,9 @@ impl Memtable {
         let rows = self.rows.read();
         let place = match &rows.order {
             Order::Point(table) => table
-                .find(be64(&key[..8]), |place| key_at(&rows.arena, *place, self.key_len) == key)
+                .find(be64(&key[..8]), |place| {
+                    key_at(&rows.arena, *place, self.key_len) == key
+                })
                 .copied()?,
             Order::Groups(groups) => {
                 let group = groups.get(&be64(&key[..self.group_len]))?;
@@ -183,8 +193,12 @@ impl Memtable {
     /// Copies up to `limit` records within the bounds into `chunk`, in the order of the scan.
     pub(super) fn scan(&self, bounds: Bounds<'_>, limit: usize, out: &mut Chunk) {
         let rows = self.rows.read();
-        let Order::Groups(groups) = &rows.order else { return };
-        let Some(group) = groups.get(&be64(&bounds.from[..self.group_len])) else { return };
+        let Order::Groups(groups) = &rows.order else {
+            return;
+        };
+        let Some(group) = groups.get(&be64(&bounds.from[..self.group_len])) else {
+            return;
+        };
         let key = |place: u32| key_at(&rows.arena, place, self.key_len);
         let value = |place: u32| value_at(&rows.arena, place, self.key_len);
         if bounds.backward {
@@ -251,7 +265,10 @@ impl Memtable {
                 sorted.sort_unstable_by_key(|(number, _)| *number);
                 for (_, group) in sorted {
                     for number in 0..group.chunks() {
-                        group.chunk(number).iter().try_for_each(|place| visit(*place))?;
+                        group
+                            .chunk(number)
+                            .iter()
+                            .try_for_each(|place| visit(*place))?;
                     }
                 }
                 Ok(())
@@ -309,7 +326,10 @@ impl Rows {
 
 /// Encodes a record for [`Memtable::insert_all`].
 pub(super) fn encode(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    assert!(value.len() <= MAX_VALUE, "a value has at most {MAX_VALUE} bytes");
+    assert!(
+        value.len() <= MAX_VALUE,
+        "a value has at most {MAX_VALUE} bytes"
+    );
     out.extend_from_slice(key);
     out.push(value.len() as u8);
     out.extend_from_slice(value);

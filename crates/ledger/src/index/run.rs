@@ -35,7 +35,12 @@ const META_LEN: usize = 56;
 
 impl RunMeta {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let Span { first_batch, last_batch, first_seq, last_seq } = self.span;
+        let Span {
+            first_batch,
+            last_batch,
+            first_seq,
+            last_seq,
+        } = self.span;
         out.extend(self.id.to_le_bytes());
         out.extend(self.tier.to_le_bytes());
         out.extend(self.footer_crc.to_le_bytes());
@@ -100,7 +105,19 @@ thread_local! {
 impl Run {
     /// Opens a published run and verifies everything but the data blocks.
     pub(super) fn open(dir: &Path, spec: &TableSpec, meta: RunMeta) -> Result<Self> {
-        let path = run_path(dir, spec.name, meta.id);
+        Self::open_file(run_path(dir, spec.name, meta.id), spec, meta)
+    }
+
+    /// Gives a run that was opened under its temporary name its number and final name.
+    pub(super) fn publish(&mut self, dir: &Path, spec: &TableSpec, id: u64) -> Result<()> {
+        let path = run_path(dir, spec.name, id);
+        std::fs::rename(&self.path, &path).at("rename", &self.path)?;
+        self.meta.id = id;
+        self.path = path;
+        Ok(())
+    }
+
+    pub(super) fn open_file(path: PathBuf, spec: &TableSpec, meta: RunMeta) -> Result<Self> {
         let damaged = |what: &str| IndexError::damaged(&path, what);
         let file = match File::open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -112,11 +129,24 @@ impl Run {
         let Some(footer_at) = bytes.checked_sub(FOOTER_LEN as u64) else {
             return Err(damaged("file is cut short"));
         };
+        let mut header = *HEADER;
+        file.read_exact_at(&mut header, 0).at("read", &path)?;
+        if header != *HEADER {
+            return Err(damaged("header mark is missing"));
+        }
         let mut tail = vec![0; FOOTER_LEN];
         file.read_exact_at(&mut tail, footer_at).at("read", &path)?;
         let (footer, footer_crc) = Footer::decode(&tail).map_err(damaged)?;
-        let Span { first_batch, last_batch, first_seq, last_seq } = meta.span;
-        let format = Format { key_len: spec.key_len, sums: spec.cumulate.is_some() };
+        let Span {
+            first_batch,
+            last_batch,
+            first_seq,
+            last_seq,
+        } = meta.span;
+        let format = Format {
+            key_len: spec.key_len,
+            sums: spec.cumulate.is_some(),
+        };
         if footer_crc != meta.footer_crc
             || footer.records != meta.records
             || footer.span != [first_batch, last_batch, first_seq, last_seq]
@@ -129,7 +159,9 @@ impl Run {
         let [index_at, filter_at, children_at] = footer.sections.map(|(at, _)| at);
         let section = |number: usize, end: u64| -> Result<Vec<u8>> {
             let (at, crc) = footer.sections[number];
-            let len = end.checked_sub(at).ok_or_else(|| damaged("sections overlap"))?;
+            let len = end
+                .checked_sub(at)
+                .ok_or_else(|| damaged("sections overlap"))?;
             let mut bytes = vec![0; len as usize];
             file.read_exact_at(&mut bytes, at).at("read", &path)?;
             if placed_crc(at, &bytes) != crc {
@@ -157,7 +189,10 @@ impl Run {
         let filter = Bloom::from_bytes(&section(1, children_at)?)
             .ok_or_else(|| damaged("filter has another length"))?;
         let children = section(2, footer_at)?;
-        let children = children.chunks_exact(META_LEN).map(RunMeta::decode).collect();
+        let children = children
+            .chunks_exact(META_LEN)
+            .map(RunMeta::decode)
+            .collect();
         drop(index);
         Ok(Self {
             meta,
@@ -175,7 +210,7 @@ impl Run {
         })
     }
 
-    /// Has the file removed once nobody reads it any more.
+    /// Has the file removed once nobody reads it any more; harmless before it is published.
     pub(super) fn doom(&self) {
         self.doomed.store(true, Ordering::Release);
     }
@@ -231,9 +266,29 @@ impl Run {
         self.file.read_exact_at(bytes, at).at("read", &self.path)?;
         let (payload, crc) = bytes.split_at(len - 4);
         if placed_crc(at, payload).to_le_bytes() != crc {
-            return Err(IndexError::damaged(&self.path, format!("block at {at} differs")));
+            return Err(IndexError::damaged(
+                &self.path,
+                format!("block at {at} differs"),
+            ));
         }
         Ok(payload)
+    }
+
+    /// Reads every block and counts the records.
+    pub(super) fn verify(&self) -> Result<()> {
+        let mut buffer = Vec::new();
+        let mut records = 0;
+        for block in 0..self.blocks() {
+            let payload = self.read_block(block, &mut buffer)?;
+            let mut decoder = Decoder::default();
+            while self.step(&mut decoder, payload)? {
+                records += 1;
+            }
+        }
+        if records != self.meta.records {
+            return Err(IndexError::damaged(&self.path, "number of records differs"));
+        }
+        Ok(())
     }
 
     pub(super) fn step(&self, decoder: &mut Decoder, payload: &[u8]) -> Result<bool> {

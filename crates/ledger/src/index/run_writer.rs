@@ -83,7 +83,9 @@ impl Footer {
             ..Self::default()
         };
         footer.low.copy_from_slice(&bytes[92..92 + MAX_KEY]);
-        footer.high.copy_from_slice(&bytes[92 + MAX_KEY..92 + 2 * MAX_KEY]);
+        footer
+            .high
+            .copy_from_slice(&bytes[92 + MAX_KEY..92 + 2 * MAX_KEY]);
         Ok((footer, crc))
     }
 }
@@ -139,7 +141,10 @@ impl<'a> RunWriter<'a> {
         let sums = spec.cumulate.is_some();
         Ok(Self {
             spec,
-            format: Format { key_len: spec.key_len, sums },
+            format: Format {
+                key_len: spec.key_len,
+                sums,
+            },
             path,
             file,
             buffer: HEADER.to_vec(),
@@ -175,7 +180,10 @@ impl<'a> RunWriter<'a> {
                 self.sum.clear();
             }
             cumulate.add(&mut self.sum, key, delta);
-            assert!(self.sum.len() <= MAX_VALUE, "a running sum has at most {MAX_VALUE} bytes");
+            assert!(
+                self.sum.len() <= MAX_VALUE,
+                "a running sum has at most {MAX_VALUE} bytes"
+            );
         }
         let len = suffix.len();
         if first || *suffix < self.footer.low[..len] {
@@ -184,10 +192,15 @@ impl<'a> RunWriter<'a> {
         if *suffix > self.footer.high[..len] {
             self.footer.high[..len].copy_from_slice(suffix);
         }
-        let before: &[u8] = if self.block.is_empty() { &[] } else { &self.last_key };
+        let before: &[u8] = if self.block.is_empty() {
+            &[]
+        } else {
+            &self.last_key
+        };
         if before.is_empty() {
             self.index.extend_from_slice(key);
-            self.index.extend((self.flushed + self.buffer.len() as u64).to_le_bytes());
+            self.index
+                .extend((self.flushed + self.buffer.len() as u64).to_le_bytes());
             self.footer.blocks += 1;
         }
         block::encode(&mut self.block, self.format, before, key, delta, &self.sum);
@@ -203,7 +216,8 @@ impl<'a> RunWriter<'a> {
     fn close_block(&mut self) -> Result<()> {
         let at = self.flushed + self.buffer.len() as u64;
         self.buffer.extend_from_slice(&self.block);
-        self.buffer.extend(placed_crc(at, &self.block).to_le_bytes());
+        self.buffer
+            .extend(placed_crc(at, &self.block).to_le_bytes());
         self.block.clear();
         if self.buffer.len() >= WRITE_BYTES {
             self.write_out()?;
@@ -246,13 +260,23 @@ impl<'a> RunWriter<'a> {
         };
         self.section(1, &filter.to_bytes())?;
         self.section(2, children)?;
-        self.footer.span = [span.first_batch, span.last_batch, span.first_seq, span.last_seq];
+        self.footer.span = [
+            span.first_batch,
+            span.last_batch,
+            span.first_seq,
+            span.last_seq,
+        ];
         let footer = self.footer.encode();
         self.buffer.extend_from_slice(&footer);
         self.write_out()?;
         self.file.sync_all().at("sync", &self.path)?;
         let crc_at = FOOTER_LEN - 12;
         let footer_crc = (be64(&footer[crc_at..crc_at + 4]) as u32).swap_bytes();
-        Ok(Finished { path: self.path, records: self.footer.records, span, footer_crc })
+        Ok(Finished {
+            path: self.path,
+            records: self.footer.records,
+            span,
+            footer_crc,
+        })
     }
 }

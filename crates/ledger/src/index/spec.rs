@@ -88,33 +88,42 @@ pub struct TableSpec {
 impl TableSpec {
     /// A table of uniformly distributed keys (see [`Shape::Point`]). `name` is used in file names.
     pub fn point(name: &'static str, key_len: usize) -> Self {
-        assert!((16..=MAX_KEY).contains(&key_len), "point keys have 16 to {MAX_KEY} bytes");
+        assert!(
+            (16..=MAX_KEY).contains(&key_len),
+            "point keys have 16 to {MAX_KEY} bytes"
+        );
         Self::with_shape(name, key_len, Shape::Point)
     }
 
     /// A table of ordered keys (see [`Shape::Ordered`]). `name` is used in file names.
     pub fn ordered(name: &'static str, key_len: usize, group_len: usize) -> Self {
         assert!((1..=8).contains(&group_len), "a group has 1 to 8 bytes");
-        assert!(group_len < key_len && key_len <= MAX_KEY, "a key is a group and a suffix");
+        assert!(
+            group_len < key_len && key_len <= MAX_KEY,
+            "a key is a group and a suffix"
+        );
         Self::with_shape(name, key_len, Shape::Ordered { group_len })
     }
 
     fn with_shape(name: &'static str, key_len: usize, shape: Shape) -> Self {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        assert!(!name.is_empty() && name.bytes().all(fits), "table names are file names");
+        assert!(
+            !name.is_empty() && name.bytes().all(fits),
+            "table names are file names"
+        );
         Self {
             name,
             key_len,
             shape,
-            filter_bits: 10,
+            filter_bits: if shape == Shape::Point { 14 } else { 10 },
             cumulate: None,
             keep_merged_inputs: false,
             flush_records: usize::MAX,
         }
     }
 
-    /// Memory for the presence filter, in bits per key (point) or per group and run (ordered).
-    /// The default of 10 lets about 1 absent key in 100 through to a block read, per run.
+    /// Memory for the presence filter, in bits per key (point, 14 unless set: about 1 absent key
+    /// in 500 costs a block read, per run) or per group and run (ordered, 10 unless set: 1 in 100).
     pub fn filter_bits(mut self, bits: usize) -> Self {
         self.filter_bits = bits.max(1);
         self
@@ -156,7 +165,10 @@ pub struct ArraySpec {
 impl ArraySpec {
     /// An array of records of `width` bytes (1 to 1024). `name` is used in file names.
     pub fn new(name: &'static str, width: usize) -> Self {
-        assert!((1..=1024).contains(&width), "array records have 1 to 1024 bytes");
+        assert!(
+            (1..=1024).contains(&width),
+            "array records have 1 to 1024 bytes"
+        );
         Self { name, width }
     }
 }
@@ -182,6 +194,9 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flush_bytes: 64 << 20, fan_out: 8 }
+        Self {
+            flush_bytes: 64 << 20,
+            fan_out: 8,
+        }
     }
 }
