@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use florin_base::Clock;
 use florin_ledger::Ledger;
+use florin_platform::http::{page::Cursors, shutdown::Shutdown};
 
 /// Permissions of both APIs (contract, section C).
 pub mod permission {
@@ -59,6 +60,10 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// Currency of a wallet created without one.
     pub default_currency: Box<str>,
+    /// Makes and reads the cursors of lists.
+    pub cursors: Cursors,
+    /// Ends streams that would go on for ever.
+    pub shutdown: Shutdown,
 }
 
 /// [`ApiState`] as handlers hold it.
