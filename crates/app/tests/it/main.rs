@@ -1,4 +1,5 @@
 //! The house rules, and the binary as a stranger meets it.
 
 mod direction;
+mod script;
 mod tidy;
