@@ -1,0 +1,722 @@
+//! A commit as the payload of one journal frame.
+//!
+//! Layout: header (41 bytes: version, batch, first `seq`, `recordedAt`, count of records, first
+//! note, count of notes), then the records, then the notes. Each entry starts with its length
+//! and its distance from the start of the payload (4 bytes each, little-endian), so that an
+//! entry can be read on its own and finds its commit's header.
+
+use florin_base::Timestamp;
+
+use super::{
+    bytes::{Malformed, Put, Read, Take},
+    notes::{put_note, take_note},
+};
+use crate::{
+    model::{
+        AccountChange, AccountId, AccountKind, Asset, AssetKind, Body, DirectionLimits, Floor,
+        Limits, Metadata, Mode, NewAccount, NewWallet, Origin, Record, Side, Status, Totals, Touch,
+        Touches, Transfer, WalletChange, WalletType,
+    },
+    rules::book::Note,
+};
+
+/// Version of the layout.
+const VERSION: u8 = 1;
+/// Bytes of the header.
+pub const HEADER_BYTES: usize = 41;
+/// Bytes before the body of an entry: its length and its distance from the payload's start.
+pub const ENTRY_HEAD_BYTES: usize = 8;
+
+/// The header of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Number of the commit.
+    pub batch: u64,
+    /// First record in it (the next one if there is none).
+    pub first_seq: u64,
+    /// Ledger time.
+    pub recorded_at: Timestamp,
+    /// Count of records.
+    pub records: u32,
+    /// First note in it (the next one if there is none).
+    pub first_note: u64,
+    /// Count of notes.
+    pub notes: u32,
+}
+
+/// Encodes a commit; `offsets` receives where each record, then each note, starts.
+pub fn encode(
+    header: &Header,
+    records: &[Record],
+    notes: &[Note],
+    out: &mut Vec<u8>,
+    offsets: &mut Vec<u32>,
+) {
+    out.clear();
+    offsets.clear();
+    out.push(VERSION);
+    out.extend_from_slice(&header.batch.to_le_bytes());
+    out.extend_from_slice(&header.first_seq.to_le_bytes());
+    out.micros(header.recorded_at.0);
+    out.extend_from_slice(&header.records.to_le_bytes());
+    out.extend_from_slice(&header.first_note.to_le_bytes());
+    out.extend_from_slice(&header.notes.to_le_bytes());
+    for record in records {
+        entry(out, offsets, |out| put_record(record, out));
+    }
+    for note in notes {
+        entry(out, offsets, |out| put_note(note, out));
+    }
+}
+
+fn entry(out: &mut Vec<u8>, offsets: &mut Vec<u32>, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    offsets.push(start as u32);
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&(start as u32).to_le_bytes());
+    body(out);
+    let length = (out.len() - start - ENTRY_HEAD_BYTES) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Reads a header.
+///
+/// # Errors
+/// [`Malformed`] for anything but a header of this version.
+pub fn decode_header(bytes: &[u8]) -> Read<Header> {
+    let mut take = Take::new(bytes);
+    if take.byte()? != VERSION {
+        return Err(Malformed("unknown version of a commit"));
+    }
+    Ok(Header {
+        batch: take.u64()?,
+        first_seq: take.u64()?,
+        recorded_at: Timestamp(take.micros()?),
+        records: take.u32()?,
+        first_note: take.u64()?,
+        notes: take.u32()?,
+    })
+}
+
+/// Length of an entry's body and distance of the entry from its payload's start.
+///
+/// # Errors
+/// [`Malformed`] when cut short.
+pub fn decode_entry_head(bytes: &[u8]) -> Read<(usize, u64)> {
+    let mut take = Take::new(bytes);
+    Ok((take.u32()? as usize, u64::from(take.u32()?)))
+}
+
+/// A whole commit.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Its header.
+    pub header: Header,
+    /// Its records.
+    pub records: Vec<Record>,
+    /// Its notes.
+    pub notes: Vec<Note>,
+    /// Where each record, then each note, starts in the payload.
+    pub offsets: Vec<u32>,
+}
+
+/// Reads a whole commit.
+///
+/// # Errors
+/// [`Malformed`] when the bytes are not a commit of this version.
+pub fn decode(payload: &[u8]) -> Read<Commit> {
+    let header = decode_header(payload)?;
+    let count = header.records as usize + header.notes as usize;
+    let mut commit = Commit {
+        header,
+        records: Vec::new(),
+        notes: Vec::new(),
+        offsets: Vec::with_capacity(count.min(payload.len())),
+    };
+    let mut at = HEADER_BYTES;
+    for index in 0..count {
+        let head = payload.get(at..).ok_or(Malformed("cut short"))?;
+        let (length, distance) = decode_entry_head(head)?;
+        if distance != at as u64 {
+            return Err(Malformed("entry out of place"));
+        }
+        let body = head
+            .get(ENTRY_HEAD_BYTES..ENTRY_HEAD_BYTES + length)
+            .ok_or(Malformed("cut short"))?;
+        commit.offsets.push(at as u32);
+        if index < header.records as usize {
+            commit.records.push(decode_record(
+                body,
+                &header,
+                header.first_seq + index as u64,
+            )?);
+        } else {
+            commit.notes.push(take_note(body)?);
+        }
+        at += ENTRY_HEAD_BYTES + length;
+    }
+    if at == payload.len() {
+        Ok(commit)
+    } else {
+        Err(Malformed("bytes after the last entry"))
+    }
+}
+
+/// Reads the body of a record's entry.
+///
+/// # Errors
+/// [`Malformed`] when it is not one.
+pub fn decode_record(body: &[u8], header: &Header, seq: u64) -> Read<Record> {
+    let mut take = Take::new(body);
+    let record = take_record(&mut take, header, seq)?;
+    if take.is_empty() {
+        Ok(record)
+    } else {
+        Err(Malformed("bytes after a record"))
+    }
+}
+
+/// Reads the body of a note's entry.
+///
+/// # Errors
+/// [`Malformed`] when it is not one.
+pub fn decode_note(body: &[u8]) -> Read<Note> {
+    take_note(body)
+}
+
+fn put_record(record: &Record, out: &mut Vec<u8>) {
+    let number = match &record.body {
+        Body::AssetCreated(_) => 1,
+        Body::AccountCreated(_) => 2,
+        Body::AccountUpdated { .. } => 3,
+        Body::Transfer(_) => 4,
+        Body::Expired { .. } => 5,
+        Body::WalletCreated(_) => 6,
+        Body::WalletUpdated { .. } => 7,
+    };
+    out.push(number | if record.actor.is_some() { 0x80 } else { 0 });
+    out.maybe_text(record.actor.as_deref());
+    match &record.body {
+        Body::AssetCreated(asset) => put_asset(asset, out),
+        Body::AccountCreated(account) => put_account(account, out),
+        Body::AccountUpdated {
+            slot,
+            version,
+            change,
+        } => {
+            out.varint(u128::from(*slot));
+            out.varint(u128::from(*version));
+            put_account_change(change, out);
+        }
+        Body::Transfer(t) => put_transfer(t, record.recorded_at, out),
+        Body::Expired {
+            pending_id,
+            debit,
+            credit,
+            amount,
+            effective_at,
+        } => {
+            out.text(pending_id);
+            out.varint(u128::from(*debit));
+            out.varint(u128::from(*credit));
+            out.varint(*amount);
+            out.micros(effective_at.0);
+        }
+        Body::WalletCreated(wallet) => put_wallet(wallet, out),
+        Body::WalletUpdated {
+            id,
+            slot,
+            version,
+            change,
+        } => {
+            out.extend_from_slice(&id.to_be_bytes());
+            out.varint(u128::from(*slot));
+            out.varint(u128::from(*version));
+            put_wallet_change(change, out);
+        }
+    }
+    put_touches(&record.touches, out);
+}
+
+fn take_record(take: &mut Take<'_>, header: &Header, seq: u64) -> Read<Record> {
+    let number = take.byte()?;
+    let actor = if number & 0x80 != 0 {
+        Some(take.text()?)
+    } else {
+        None
+    };
+    let body = match number & 0x7F {
+        1 => Body::AssetCreated(take_asset(take)?),
+        2 => Body::AccountCreated(take_account(take)?),
+        3 => Body::AccountUpdated {
+            slot: take.varint_u32()?,
+            version: take.varint_u32()?,
+            change: take_account_change(take)?,
+        },
+        4 => Body::Transfer(Box::new(take_transfer(take, header.recorded_at)?)),
+        5 => Body::Expired {
+            pending_id: take.text()?,
+            debit: take.varint_u32()?,
+            credit: take.varint_u32()?,
+            amount: take.varint()?,
+            effective_at: Timestamp(take.micros()?),
+        },
+        6 => Body::WalletCreated(Box::new(take_wallet(take)?)),
+        7 => Body::WalletUpdated {
+            id: take.u128_be()?,
+            slot: take.varint_u32()?,
+            version: take.varint_u32()?,
+            change: Box::new(take_wallet_change(take)?),
+        },
+        _ => return Err(Malformed("unknown record")),
+    };
+    let touches = take_touches(take)?;
+    Ok(Record {
+        seq,
+        batch: header.batch,
+        recorded_at: header.recorded_at,
+        actor,
+        body,
+        touches,
+    })
+}
+
+fn put_touches(touches: &Touches, out: &mut Vec<u8>) {
+    let count = touches.iter().count() as u8;
+    let events = touches
+        .iter()
+        .enumerate()
+        .fold(0, |bits, (i, t)| bits | u8::from(t.is_event) << i);
+    out.push(count | events << 4);
+    for touch in touches.iter() {
+        out.varint(u128::from(touch.slot));
+        put_totals(&touch.after, out);
+    }
+}
+
+fn take_touches(take: &mut Take<'_>) -> Read<Touches> {
+    let head = take.byte()?;
+    let mut touches = Touches::default();
+    for (i, place) in [&mut touches.first, &mut touches.second]
+        .into_iter()
+        .enumerate()
+    {
+        if i < usize::from(head & 0x0F) {
+            let slot = take.varint_u32()?;
+            *place = Some(Touch {
+                slot,
+                after: take_totals(take)?,
+                is_event: head >> 4 & 1 << i != 0,
+            });
+        }
+    }
+    Ok(touches)
+}
+
+/// Appends totals and counters.
+pub fn put_totals(t: &Totals, out: &mut Vec<u8>) {
+    for value in [
+        t.debits_posted,
+        t.credits_posted,
+        t.debits_pending,
+        t.credits_pending,
+    ] {
+        out.varint(value);
+    }
+    out.varint(u128::from(t.postings));
+    out.varint(u128::from(t.events));
+}
+
+/// Reads totals and counters.
+///
+/// # Errors
+/// [`Malformed`] when they are not there.
+pub fn take_totals(take: &mut Take<'_>) -> Read<Totals> {
+    Ok(Totals {
+        debits_posted: take.varint()?,
+        credits_posted: take.varint()?,
+        debits_pending: take.varint()?,
+        credits_pending: take.varint()?,
+        postings: take.varint_u64()?,
+        events: take.varint_u64()?,
+    })
+}
+
+pub(super) fn put_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
+    out.push(metadata.pairs().len() as u8);
+    for (key, value) in metadata.pairs() {
+        out.text(key);
+        out.text(value);
+    }
+}
+
+pub(super) fn take_metadata(take: &mut Take<'_>) -> Read<Metadata> {
+    let count = take.byte()?;
+    let pairs = (0..count)
+        .map(|_| Ok((take.text()?, take.text()?)))
+        .collect::<Read<Vec<_>>>()?;
+    Metadata::try_new(pairs).map_err(Malformed)
+}
+
+fn put_option<T>(value: Option<T>, out: &mut Vec<u8>, put: impl FnOnce(T, &mut Vec<u8>)) {
+    out.push(u8::from(value.is_some()));
+    if let Some(value) = value {
+        put(value, out);
+    }
+}
+
+fn take_option<'a, T>(
+    take: &mut Take<'a>,
+    read: impl FnOnce(&mut Take<'a>) -> Read<T>,
+) -> Read<Option<T>> {
+    match take.byte()? {
+        0 => Ok(None),
+        1 => read(take).map(Some),
+        _ => Err(Malformed("neither present nor absent")),
+    }
+}
+
+fn word<T>(number: u8, from: impl FnOnce(u8) -> Option<T>) -> Read<T> {
+    from(number).ok_or(Malformed("unknown word"))
+}
+
+fn put_asset(asset: &Asset, out: &mut Vec<u8>) {
+    out.text(&asset.code);
+    out.push(asset.scale);
+    out.push(asset.kind as u8);
+    put_option(asset.name.as_deref(), out, |name, out| out.text(name));
+    put_metadata(&asset.metadata, out);
+}
+
+fn take_asset(take: &mut Take<'_>) -> Read<Asset> {
+    Ok(Asset {
+        code: take.text()?,
+        scale: take.byte()?,
+        kind: word(take.byte()?, AssetKind::from_number)?,
+        name: take_option(take, Take::text)?,
+        metadata: take_metadata(take)?,
+    })
+}
+
+fn put_floor(floor: Floor, out: &mut Vec<u8>) {
+    match floor {
+        Floor::Zero => out.push(0),
+        Floor::None => out.push(1),
+        Floor::Minus(depth) => {
+            out.push(2);
+            out.varint(depth);
+        }
+    }
+}
+
+fn take_floor(take: &mut Take<'_>) -> Read<Floor> {
+    match take.byte()? {
+        0 => Ok(Floor::Zero),
+        1 => Ok(Floor::None),
+        2 => take.varint().map(Floor::Minus),
+        _ => Err(Malformed("unknown floor")),
+    }
+}
+
+/// Appends an account id.
+pub fn put_account_id(id: &AccountId, out: &mut Vec<u8>) {
+    match id {
+        AccountId::Wallet(wallet) => {
+            out.push(1);
+            out.extend_from_slice(&wallet.to_be_bytes());
+        }
+        AccountId::Named(name) => {
+            out.push(0);
+            out.text(name);
+        }
+    }
+}
+
+/// Reads an account id.
+///
+/// # Errors
+/// [`Malformed`] when it is not one.
+pub fn take_account_id(take: &mut Take<'_>) -> Read<AccountId> {
+    match take.byte()? {
+        0 => take.text().map(AccountId::Named),
+        1 => take.u128_be().map(AccountId::Wallet),
+        _ => Err(Malformed("unknown account id")),
+    }
+}
+
+fn put_account(account: &NewAccount, out: &mut Vec<u8>) {
+    put_account_id(&account.id, out);
+    out.varint(u128::from(account.asset));
+    out.push(account.kind as u8);
+    out.push(account.normal as u8);
+    put_floor(account.floor, out);
+    put_metadata(&account.metadata, out);
+}
+
+fn take_asset_no(take: &mut Take<'_>) -> Read<u16> {
+    u16::try_from(take.varint_u32()?).map_err(|_| Malformed("asset number too large"))
+}
+
+fn take_account(take: &mut Take<'_>) -> Read<NewAccount> {
+    Ok(NewAccount {
+        id: take_account_id(take)?,
+        asset: take_asset_no(take)?,
+        kind: word(take.byte()?, AccountKind::from_number)?,
+        normal: word(take.byte()?, Side::from_number)?,
+        floor: take_floor(take)?,
+        metadata: take_metadata(take)?,
+    })
+}
+
+fn put_account_change(change: &AccountChange, out: &mut Vec<u8>) {
+    put_option(change.floor, out, put_floor);
+    put_option(change.status, out, |status, out| out.push(status as u8));
+    put_option(change.metadata.as_ref(), out, put_metadata);
+}
+
+fn take_account_change(take: &mut Take<'_>) -> Read<AccountChange> {
+    Ok(AccountChange {
+        floor: take_option(take, take_floor)?,
+        status: take_option(take, |t| word(t.byte()?, Status::from_number))?,
+        metadata: take_option(take, take_metadata)?,
+    })
+}
+
+fn put_wallet(wallet: &NewWallet, out: &mut Vec<u8>) {
+    out.extend_from_slice(&wallet.id.to_be_bytes());
+    out.varint(u128::from(wallet.slot));
+    out.text(&wallet.user_id);
+    out.text(&wallet.tier);
+    put_option(wallet.label.as_deref(), out, |label, out| out.text(label));
+    put_metadata(&wallet.metadata, out);
+    put_option(wallet.reference_id.as_deref(), out, |reference, out| {
+        out.text(reference)
+    });
+}
+
+fn take_wallet(take: &mut Take<'_>) -> Read<NewWallet> {
+    Ok(NewWallet {
+        id: take.u128_be()?,
+        slot: take.varint_u32()?,
+        user_id: take.text()?,
+        tier: take.text()?,
+        label: take_option(take, Take::text)?,
+        metadata: take_metadata(take)?,
+        reference_id: take_option(take, Take::text)?,
+    })
+}
+
+/// Appends limits.
+pub fn put_limits(limits: Limits, out: &mut Vec<u8>) {
+    for d in [limits.out, limits.r#in] {
+        for value in [d.per_transaction, d.daily, d.monthly] {
+            put_option(value, out, |value, out| out.varint(value));
+        }
+    }
+}
+
+/// Reads limits.
+///
+/// # Errors
+/// [`Malformed`] when they are not there.
+pub fn take_limits(take: &mut Take<'_>) -> Read<Limits> {
+    let mut direction = || {
+        Ok(DirectionLimits {
+            per_transaction: take_option(take, Take::varint)?,
+            daily: take_option(take, Take::varint)?,
+            monthly: take_option(take, Take::varint)?,
+        })
+    };
+    Ok(Limits {
+        out: direction()?,
+        r#in: direction()?,
+    })
+}
+
+fn put_wallet_change(change: &WalletChange, out: &mut Vec<u8>) {
+    put_option(change.status, out, |status, out| out.push(status as u8));
+    put_option(change.tier.as_deref(), out, |tier, out| out.text(tier));
+    put_option(change.limits, out, |limits, out| {
+        put_option(limits, out, put_limits)
+    });
+    put_option(change.reason.as_deref(), out, |reason, out| {
+        out.text(reason)
+    });
+}
+
+fn take_wallet_change(take: &mut Take<'_>) -> Read<WalletChange> {
+    Ok(WalletChange {
+        status: take_option(take, |t| word(t.byte()?, Status::from_number))?,
+        tier: take_option(take, Take::text)?,
+        limits: take_option(take, |t| take_option(t, take_limits))?,
+        reason: take_option(take, Take::text)?,
+    })
+}
+
+// Presence bits of a transfer's optional members.
+const EFFECTIVE: u16 = 1;
+const PENDING: u16 = 1 << 1;
+const TIMEOUT: u16 = 1 << 2;
+const EXPIRES: u16 = 1 << 3;
+const CHAIN: u16 = 1 << 4;
+const REVERSAL: u16 = 1 << 5;
+const DESCRIPTION: u16 = 1 << 6;
+const METADATA: u16 = 1 << 7;
+const SOURCE: u16 = 1 << 8;
+const ORIGIN: u16 = 1 << 9;
+const FLOOR_SKIPPED: u16 = 1 << 10;
+const WINDOW: u16 = 1 << 11;
+
+fn put_transfer(t: &Transfer, recorded_at: Timestamp, out: &mut Vec<u8>) {
+    let bits = [
+        (t.effective_at != recorded_at, EFFECTIVE),
+        (t.pending_id.is_some(), PENDING),
+        (t.timeout_seconds.is_some(), TIMEOUT),
+        (t.expires_at.is_some(), EXPIRES),
+        (t.chain.is_some(), CHAIN),
+        (t.reversal_of.is_some(), REVERSAL),
+        (t.description.is_some(), DESCRIPTION),
+        (!t.metadata.is_empty(), METADATA),
+        (t.source_recorded_at.is_some(), SOURCE),
+        (t.origin.is_some(), ORIGIN),
+        (t.floor_skipped, FLOOR_SKIPPED),
+        (t.limit_window.is_some(), WINDOW),
+    ];
+    let flags = bits
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .fold(0u16, |flags, (_, bit)| flags | bit);
+    out.extend_from_slice(&flags.to_le_bytes());
+    out.push(t.mode as u8);
+    out.text(&t.id);
+    out.varint(u128::from(t.debit));
+    out.varint(u128::from(t.credit));
+    out.varint(t.amount);
+    out.varint(u128::from(t.asset));
+    out.text(&t.code);
+    if flags & EFFECTIVE != 0 {
+        out.micros(t.effective_at.0);
+    }
+    out.maybe_text(t.pending_id.as_deref());
+    if let Some(seconds) = t.timeout_seconds {
+        out.varint(u128::from(seconds));
+    }
+    if let Some(at) = t.expires_at {
+        out.micros(at.0);
+    }
+    if let Some((id, index)) = &t.chain {
+        out.text(id);
+        out.varint(u128::from(*index));
+    }
+    out.maybe_text(t.reversal_of.as_deref());
+    out.maybe_text(t.description.as_deref());
+    if flags & METADATA != 0 {
+        put_metadata(&t.metadata, out);
+    }
+    if let Some(at) = t.source_recorded_at {
+        out.micros(at.0);
+    }
+    if let Some(origin) = &t.origin {
+        put_origin(origin, out);
+    }
+    if let Some(at) = t.limit_window {
+        out.micros(at.0);
+    }
+}
+
+fn take_transfer(take: &mut Take<'_>, recorded_at: Timestamp) -> Read<Transfer> {
+    let flags = u16::from_le_bytes([take.byte()?, take.byte()?]);
+    let has = |bit: u16| flags & bit != 0;
+    let mode = word(take.byte()?, Mode::from_number)?;
+    Ok(Transfer {
+        mode,
+        id: take.text()?,
+        debit: take.varint_u32()?,
+        credit: take.varint_u32()?,
+        amount: take.varint()?,
+        asset: take_asset_no(take)?,
+        code: take.text()?,
+        effective_at: if has(EFFECTIVE) {
+            Timestamp(take.micros()?)
+        } else {
+            recorded_at
+        },
+        pending_id: if has(PENDING) {
+            Some(take.text()?)
+        } else {
+            None
+        },
+        timeout_seconds: if has(TIMEOUT) {
+            Some(take.varint_u32()?)
+        } else {
+            None
+        },
+        expires_at: if has(EXPIRES) {
+            Some(Timestamp(take.micros()?))
+        } else {
+            None
+        },
+        chain: if has(CHAIN) {
+            Some((take.text()?, take.varint_u32()?))
+        } else {
+            None
+        },
+        reversal_of: if has(REVERSAL) {
+            Some(take.text()?)
+        } else {
+            None
+        },
+        description: if has(DESCRIPTION) {
+            Some(take.text()?)
+        } else {
+            None
+        },
+        metadata: if has(METADATA) {
+            take_metadata(take)?
+        } else {
+            Metadata::default()
+        },
+        source_recorded_at: if has(SOURCE) {
+            Some(Timestamp(take.micros()?))
+        } else {
+            None
+        },
+        origin: if has(ORIGIN) {
+            Some(take_origin(take)?)
+        } else {
+            None
+        },
+        floor_skipped: has(FLOOR_SKIPPED),
+        limit_window: if has(WINDOW) {
+            Some(Timestamp(take.micros()?))
+        } else {
+            None
+        },
+    })
+}
+
+fn put_origin(origin: &Origin, out: &mut Vec<u8>) {
+    out.text(&origin.module);
+    out.push(origin.r#type as u8);
+    put_option(origin.reference_id.as_deref(), out, |text, out| {
+        out.text(text)
+    });
+    out.extend_from_slice(&origin.wallet_id.to_be_bytes());
+    put_option(origin.destination_wallet_id, out, |id, out| {
+        out.extend_from_slice(&id.to_be_bytes())
+    });
+    put_option(origin.hold_id.as_deref(), out, |text, out| out.text(text));
+    put_option(origin.rate.as_deref(), out, |text, out| out.text(text));
+}
+
+fn take_origin(take: &mut Take<'_>) -> Read<Origin> {
+    Ok(Origin {
+        module: take.text()?,
+        r#type: word(take.byte()?, WalletType::from_number)?,
+        reference_id: take_option(take, Take::text)?,
+        wallet_id: take.u128_be()?,
+        destination_wallet_id: take_option(take, Take::u128_be)?,
+        hold_id: take_option(take, Take::text)?,
+        rate: take_option(take, Take::text)?,
+    })
+}
