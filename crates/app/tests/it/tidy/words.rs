@@ -107,6 +107,25 @@ fn dependencies_come_from_the_standard_registry() {
     none("sources in Cargo.lock", wrong);
 }
 
+/// Holds where `cargo deny` is not installed, too.
+#[test]
+fn banned_crates_stay_out() {
+    let read = |name: &str| std::fs::read_to_string(super::root().join(name)).expect("root file");
+    let (lock, deny) = (read("Cargo.lock"), read("deny.toml"));
+    let banned: Vec<&str> = deny
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("{ crate = \""))
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(banned.contains(&"openssl"), "{banned:?}");
+    let wrong = banned
+        .iter()
+        .filter(|name| lock.contains(&format!("\nname = \"{name}\"\n")))
+        .map(|name| (*name).to_owned())
+        .collect();
+    none("crates in Cargo.lock that deny.toml bans", wrong);
+}
+
 #[test]
 fn the_text_speaks_of_florin_only() {
     let words = joined(MAKING);
