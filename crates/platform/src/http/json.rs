@@ -130,13 +130,18 @@ async fn read_body(body: Body, limit: usize, timeout: Duration) -> Result<Bytes,
         )
         .with("limit", limit)
     };
+    let mut body = body;
     if body.size_hint().lower() > limit as u64 {
+        discard(body).await;
         return Err(too_large());
     }
-    let collect = collect(body, limit);
+    let collect = collect(&mut body, limit);
     match tokio::time::timeout(timeout, collect).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(BodyError::TooLarge)) => Err(too_large()),
+        Ok(Err(BodyError::TooLarge)) => {
+            discard(body).await;
+            Err(too_large())
+        }
         Ok(Err(BodyError::Broken(error))) => Err(Problem::new(
             Status::BadRequest,
             "validation_failed",
@@ -156,8 +161,29 @@ enum BodyError {
     Broken(axum::Error),
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    let Some(first) = next_data(&mut body).await? else {
+/// Reads a little of a body that is refused: closing a connection on a client that still sends
+/// resets it, and the client may never see the answer.
+async fn discard(mut body: Body) {
+    const MOST: u64 = 8 << 20;
+    const LONGEST: Duration = Duration::from_millis(500);
+    if body.size_hint().lower() > MOST {
+        return;
+    }
+    let read = async {
+        let mut seen = 0;
+        while let Ok(Some(data)) = next_data(&mut body).await {
+            seen += data.len() as u64;
+            if seen > MOST {
+                break;
+            }
+        }
+    };
+    // Whether all of it came makes no difference to the answer.
+    let _ = tokio::time::timeout(LONGEST, read).await;
+}
+
+async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, BodyError> {
+    let Some(first) = next_data(body).await? else {
         return Ok(Bytes::new());
     };
     if first.len() > limit {
@@ -166,7 +192,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
     if body.is_end_stream() {
         return Ok(first);
     }
-    let Some(second) = next_data(&mut body).await? else {
+    let Some(second) = next_data(body).await? else {
         return Ok(first);
     };
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
@@ -179,7 +205,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
             return Err(BodyError::TooLarge);
         }
         all.extend_from_slice(&data);
-        next = next_data(&mut body).await?;
+        next = next_data(body).await?;
     }
     Ok(all.freeze())
 }

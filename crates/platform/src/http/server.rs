@@ -36,9 +36,9 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(20);
 
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
-content-length: 147\r\n\r\n\
+content-length: 140\r\n\r\n\
 {\"type\":\"urn:florin:problem:overloaded\",\"title\":\"Overloaded\",\"status\":503,\
-\"detail\":\"The server has no connection left.\",\"code\":\"overloaded\"}        ";
+\"detail\":\"The server has no connection left.\",\"code\":\"overloaded\"}";
 
 /// Settings of a listener.
 #[derive(Debug, Clone)]

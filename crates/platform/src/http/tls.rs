@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use base64::Engine as _;
 use parking_lot::RwLock;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -99,6 +100,18 @@ impl TlsMaterial {
     /// The server's own certificate, DER.
     pub fn certificate(&self) -> CertificateDer<'static> {
         self.current.read().key.cert[0].clone()
+    }
+
+    /// The same as PEM, to be trusted by clients of a self-signed server.
+    pub fn certificate_pem(&self) -> String {
+        let text = base64::engine::general_purpose::STANDARD.encode(self.certificate());
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        for start in (0..text.len()).step_by(64) {
+            pem.push_str(&text[start..text.len().min(start + 64)]);
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+        pem
     }
 
     /// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.

@@ -1,0 +1,3 @@
+//! Black-box tests of the platform, one binary.
+
+mod http;
