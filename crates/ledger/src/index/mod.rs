@@ -45,4 +45,4 @@ pub use spec::{
     TableId, TableSpec,
 };
 pub use store::{Batch, Index, IndexStats};
-pub use view::{Direction, Record, RecordRef, RunView, TableView};
+pub use view::{Direction, Record, RecordRef, RunView, RunsThrough, TableView};

@@ -18,7 +18,7 @@ use super::manifest::{self, Manifest};
 use super::memtable::{self, Memtable};
 use super::run::Run;
 use super::spec::{ArrayId, Layout, Options, Position, TableId};
-use super::view::{self, Layers, TableView};
+use super::view::{self, Layers, RunView, TableView};
 use super::workers;
 
 /// Runs of one table at which [`Index::apply`] waits for merges.
@@ -80,6 +80,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Forgets what a panicking caller may have left.
+    fn clear(&mut self) {
+        self.tables
+            .iter_mut()
+            .chain(&mut self.arrays)
+            .for_each(Vec::clear);
+    }
+
     /// Puts a value of up to [`super::MAX_VALUE`] bytes under a key of the table's length; a
     /// later put of the same key replaces it.
     pub fn put(&mut self, table: TableId, key: &[u8], value: &[u8]) {
@@ -202,16 +210,15 @@ impl Index {
             "{through:?} does not follow {applied:?}"
         );
         core.check()?;
+        writer.clear();
         fill(&mut writer);
-        for (array, records) in core.arrays.iter().zip(&mut writer.arrays) {
+        for (array, records) in core.arrays.iter().zip(&writer.arrays) {
             array.append(records);
-            records.clear();
         }
         let mut full = 0;
-        for (table, encoded) in writer.tables.iter_mut().enumerate() {
+        for (table, encoded) in writer.tables.iter().enumerate() {
             let active = core.layers(table).active.clone();
             active.insert_all(encoded);
-            encoded.clear();
             full += active.bytes();
             if active.records() >= core.layout.tables[table].flush_records {
                 full = full.max(core.options.flush_bytes);
@@ -294,14 +301,13 @@ impl Index {
         &self.core.arrays[array.0]
     }
 
-    /// Reads and checks every block of every run and array.
+    /// Reads and checks every block of every run, merged inputs that are kept, and arrays.
     pub fn verify(&self) -> Result<()> {
-        for table in 0..self.core.layers.len() {
-            self.core
-                .layers(table)
-                .runs
+        for table in (0..self.core.layers.len()).map(TableId) {
+            self.view(table)
+                .runs()
                 .iter()
-                .try_for_each(|run| run.verify())?;
+                .try_for_each(RunView::verify)?;
         }
         self.core.arrays.iter().try_for_each(Array::verify)
     }

@@ -150,6 +150,30 @@ impl TableView {
         self.layers.runs.iter().map(view).collect()
     }
 
+    /// The runs that hold, between them and [`Self::range_in_memory`], every record through
+    /// `seq`: whole runs by their sums, and at most one that goes on after `seq`. Descends into
+    /// merged inputs where they are kept, so the runs number O(log n).
+    pub fn runs_through(&self, seq: u64) -> Result<RunsThrough> {
+        let mut found = RunsThrough::default();
+        let mut level = self.runs();
+        loop {
+            let mut below = Vec::new();
+            for run in level {
+                let span = run.span();
+                if span.last_seq <= seq {
+                    found.whole.push(run);
+                } else if span.first_seq <= seq {
+                    below = run.children()?;
+                    found.straddling = below.is_empty().then_some(run);
+                }
+            }
+            if below.is_empty() {
+                return Ok(found);
+            }
+            level = below;
+        }
+    }
+
     fn run_view(&self, run: Arc<Run>) -> RunView {
         RunView {
             spec: self.spec.clone(),
@@ -173,6 +197,15 @@ impl TableView {
         );
         self.spec.group_len()
     }
+}
+
+/// See [`TableView::runs_through`].
+#[derive(Clone, Default)]
+pub struct RunsThrough {
+    /// Runs without a record after the sequence number, oldest first.
+    pub whole: Vec<RunView>,
+    /// A run with records on both sides, whose inputs are not kept or that has none.
+    pub straddling: Option<RunView>,
 }
 
 /// One run of an ordered table.
@@ -215,6 +248,12 @@ impl RunView {
         let runs = std::iter::once(self.run.clone());
         let backward = direction == Direction::Backward;
         Scan::new(std::iter::empty(), runs, (from, to), backward, group_len)
+    }
+
+    /// Reads and checks every block, of merged inputs too.
+    pub(super) fn verify(&self) -> Result<()> {
+        self.run.verify()?;
+        self.children()?.iter().try_for_each(Self::verify)
     }
 
     /// The runs this one was merged from, oldest first; none for a run straight from memory, and

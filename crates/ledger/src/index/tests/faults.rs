@@ -99,6 +99,9 @@ fn leftovers_of_a_crash_are_removed_and_merged_inputs_are_not() {
     ] {
         std::fs::write(dir.path().join(name), "left behind").unwrap();
     }
+    let mut pages = std::fs::read(dir.path().join("hashes.array")).unwrap();
+    pages.extend([7; 5000]);
+    std::fs::write(dir.path().join("hashes.array"), pages).unwrap();
     bench.crash(dir.path());
     bench.check(1);
     let count = |table: &str| {
@@ -144,4 +147,10 @@ fn wiping_starts_from_nothing_and_another_layout_is_refused() {
     let mut bench = Bench::new(dir.path(), small(2));
     bench.apply(30);
     bench.check(3);
+    bench.index().flush().unwrap();
+    drop(bench);
+    std::fs::remove_file(dir.path().join("MANIFEST")).unwrap();
+    let mut bench = Bench::new(dir.path(), small(2));
+    bench.apply(30);
+    bench.check(4);
 }

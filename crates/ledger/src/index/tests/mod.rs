@@ -260,14 +260,20 @@ impl Bench {
         let to = backdated_key(account, effective, u64::MAX);
         let fresh = view.range_in_memory(&from, &to, Direction::Forward);
         let mut total = sum_until(fresh, seq);
-        let mut spans = 0;
-        for run in view.runs() {
+        let mut covered = 0;
+        let runs = view.runs_through(seq).unwrap();
+        for run in &runs.whole {
             assert!(
-                run.span().first_seq > spans,
+                run.span().first_seq > covered,
                 "runs are disjoint and in order"
             );
-            spans = run.span().last_seq;
-            total += run_sum(&run, &from, &to, seq);
+            covered = run.span().last_seq;
+            total += whole_sum(run, &from, &to);
+        }
+        assert!(covered <= seq);
+        if let Some(run) = runs.straddling {
+            assert!(run.children().unwrap().is_empty() && run.span().first_seq > covered);
+            total += sum_until(run.range(&from, &to, Direction::Forward), seq);
         }
         assert_eq!(
             total, expected,
@@ -333,34 +339,20 @@ fn sum_until(scan: Scan, seq: u64) -> i64 {
     known.map(|record| number(&record.value)).sum()
 }
 
-/// The sum of a run through `seq`: whole runs by their running sum, straddling ones by parts.
-fn run_sum(run: &RunView, from: &[u8], to: &[u8], seq: u64) -> i64 {
-    if run.span().first_seq > seq {
-        return 0;
-    }
-    if run.span().last_seq <= seq {
-        let sum = run
-            .predecessor(to)
-            .unwrap()
-            .map_or(0, |record| number(&record.sum));
-        assert_eq!(
-            sum,
-            sum_until(run.range(from, to, Direction::Backward), seq)
-        );
-        return sum;
-    }
+/// The running sum of a whole run up to `to`, which must be the sum of its deltas.
+fn whole_sum(run: &RunView, from: &[u8], to: &[u8]) -> i64 {
     let children = run.children().unwrap();
-    if children.is_empty() {
-        return sum_until(run.range(from, to, Direction::Forward), seq);
-    }
+    let below: u64 = children.iter().map(RunView::records).sum();
+    assert!(children.is_empty() || below == run.records(), "{below}");
+    let sum = run
+        .predecessor(to)
+        .unwrap()
+        .map_or(0, |record| number(&record.sum));
     assert_eq!(
-        children.iter().map(RunView::records).sum::<u64>(),
-        run.records()
+        sum,
+        sum_until(run.range(from, to, Direction::Backward), u64::MAX)
     );
-    children
-        .iter()
-        .map(|child| run_sum(child, from, to, seq))
-        .sum()
+    sum
 }
 
 #[derive(Clone, Debug)]
