@@ -2,7 +2,7 @@
 //! barrier, metrics, access log, in this order, around every handler.
 //!
 //! One layer instead of ten keeps the cost of a request at a few allocations; what a route
-//! needs is looked up once, at registration ([`super::router::RouteMeta`]).
+//! needs is looked up once, at registration (`RouteMeta`).
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -43,6 +43,7 @@ pub mod openapi;
 pub mod page;
 pub mod problem;
 pub mod proxy;
+pub mod respond;
 pub mod router;
 pub mod server;
 pub mod shutdown;

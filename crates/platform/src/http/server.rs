@@ -49,8 +49,12 @@ pub struct ServerConfig {
     pub tls: Option<Arc<TlsMaterial>>,
     /// Most connections at a time.
     pub max_connections: usize,
-    /// Time for a TLS handshake, for a request head, and for an idle connection.
-    pub head_timeout: Duration,
+    /// Time for a TLS handshake and for the first byte of a connection.
+    pub handshake_timeout: Duration,
+    /// Time from the end of one request to the end of the next one's head: bounds both idle
+    /// connections and dribbled heads. The default is above the 60 s for which common load
+    /// balancers keep connections, so that they never send into a closed one.
+    pub idle_timeout: Duration,
     /// Time for requests in progress after the first signal.
     pub drain_deadline: Duration,
     /// Most HTTP/2 streams of one connection.
@@ -64,7 +68,8 @@ impl ServerConfig {
             listen,
             tls: None,
             max_connections: 10_000,
-            head_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             drain_deadline: Duration::from_secs(30),
             max_streams: 256,
         }
@@ -254,7 +259,7 @@ struct Connection {
     http1: Arc<Builder<TokioExecutor>>,
     http2: Arc<Builder<TokioExecutor>>,
     acceptor: Option<TlsAcceptor>,
-    head_timeout: Duration,
+    handshake_timeout: Duration,
     router: Router,
 }
 
@@ -264,19 +269,19 @@ impl Connection {
         http1
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(config.head_timeout);
+            .header_read_timeout(config.idle_timeout);
         let mut http2 = Builder::new(TokioExecutor::new()).http2_only();
         http2
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.max_streams)
-            .keep_alive_interval(Some(config.head_timeout))
-            .keep_alive_timeout(config.head_timeout);
+            .keep_alive_interval(Some(config.idle_timeout))
+            .keep_alive_timeout(config.handshake_timeout);
         Self {
             http1: Arc::new(http1),
             http2: Arc::new(http2),
             acceptor,
-            head_timeout: config.head_timeout,
+            handshake_timeout: config.handshake_timeout,
             router,
         }
     }
@@ -289,7 +294,7 @@ impl Connection {
         match &self.acceptor {
             Some(acceptor) => {
                 let handshake = acceptor.accept(stream);
-                let Ok(Ok(stream)) = tokio::time::timeout(self.head_timeout, handshake).await
+                let Ok(Ok(stream)) = tokio::time::timeout(self.handshake_timeout, handshake).await
                 else {
                     tracing::debug!("a TLS handshake failed");
                     return;
@@ -300,7 +305,7 @@ impl Connection {
             None => {
                 let mut first = [0; 3];
                 let peek = stream.peek(&mut first);
-                let Ok(Ok(len)) = tokio::time::timeout(self.head_timeout, peek).await else {
+                let Ok(Ok(len)) = tokio::time::timeout(self.handshake_timeout, peek).await else {
                     return;
                 };
                 // The HTTP/2 preface starts with a method that HTTP/1 never had.

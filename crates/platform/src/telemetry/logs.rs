@@ -101,6 +101,15 @@ pub fn install(config: &LogConfig) -> Result<LogGuard, LogError> {
     Ok(guard)
 }
 
+/// Sends panics to the log, with place and trace id, instead of bare text to stderr.
+pub fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let text = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(place = place.unwrap_or_default(), "panic: {text}");
+    }));
+}
+
 enum Item {
     Line(Vec<u8>),
     End,

@@ -1,3 +1,5 @@
+//! Tests of limit.
+
 use super::*;
 use crate::http::auth::{CredentialKind, PermissionSet};
 

@@ -100,7 +100,8 @@ async fn connections_are_bounded() {
 #[tokio::test]
 async fn silent_and_slow_clients_are_cut_off() {
     let mut setup = Setup::new();
-    setup.server.head_timeout = Duration::from_millis(50);
+    setup.server.handshake_timeout = Duration::from_millis(50);
+    setup.server.idle_timeout = Duration::from_millis(50);
     let server = setup.start();
     for start in [&b""[..], b"PR", b"GET /hea"] {
         let mut client = TcpStream::connect(("127.0.0.1", server.port()))
