@@ -1,0 +1,155 @@
+//! The promises of [`super`].
+
+use florin_base::clock::ManualClock;
+
+use super::*;
+
+const START: i64 = 1_800_000_000_000_000;
+
+async fn log_with(entries: usize) -> AuditLog {
+    let db = Db::open_memory().await.unwrap();
+    let clock = Arc::new(ManualClock::new(START));
+    let log = AuditLog::open(db, clock.clone()).await.unwrap();
+    for n in 0..entries {
+        let entry = Entry::new(
+            "u1",
+            if n % 2 == 0 { "a" } else { "b" },
+            format!("user:{n}"),
+        )
+        .after(&serde_json::json!({ "n": n }));
+        assert_eq!(log.append(entry).await.unwrap(), n as i64 + 1);
+        clock.advance(1_000_000);
+    }
+    log
+}
+
+/// Changes the table behind the log's back, triggers and all.
+async fn tamper(log: &AuditLog, sql: &'static str) {
+    for statement in [
+        "DROP TRIGGER audit_log_no_update",
+        "DROP TRIGGER audit_log_no_delete",
+        sql,
+    ] {
+        log.db.execute(query(statement)).await.unwrap();
+    }
+}
+
+async fn first_fault(sql: &'static str) -> (i64, Broken) {
+    let log = log_with(5).await;
+    tamper(&log, sql).await;
+    match log.verify().await.unwrap() {
+        Verdict::Broken { seq, why } => (seq, why),
+        Verdict::Whole { .. } => panic!("not found: {sql}"),
+    }
+}
+
+#[tokio::test]
+async fn an_untouched_log_is_whole() {
+    let empty = log_with(0).await.verify().await.unwrap();
+    assert_eq!(
+        empty,
+        Verdict::Whole {
+            entries: 0,
+            head: "0".repeat(64)
+        }
+    );
+    let log = log_with(5).await;
+    let Verdict::Whole { entries, head } = log.verify().await.unwrap() else {
+        panic!("broken");
+    };
+    assert_eq!(entries, 5);
+    let last = &log.page(&Filter::default(), None, 1).await.unwrap()[0];
+    assert_eq!((last.seq, hex::encode(&last.hash)), (5, head));
+}
+
+#[tokio::test]
+async fn any_tampering_is_found_at_its_place() {
+    let cases = [
+        (
+            "UPDATE audit_log SET actor = 'u2' WHERE seq = 3",
+            (3, Broken::Content),
+        ),
+        (
+            "UPDATE audit_log SET after = NULL WHERE seq = 2",
+            (2, Broken::Content),
+        ),
+        (
+            "UPDATE audit_log SET at = at + 1 WHERE seq = 1",
+            (1, Broken::Content),
+        ),
+        (
+            "UPDATE audit_log SET hash = zeroblob(32) WHERE seq = 4",
+            (4, Broken::Content),
+        ),
+        (
+            "UPDATE audit_log SET prev_hash = zeroblob(32) WHERE seq = 4",
+            (4, Broken::Link),
+        ),
+        ("DELETE FROM audit_log WHERE seq = 3", (3, Broken::Missing)),
+        ("DELETE FROM audit_log WHERE seq = 5", (5, Broken::Missing)),
+        (
+            "UPDATE audit_head SET hash = zeroblob(32)",
+            (5, Broken::Head),
+        ),
+        (
+            "UPDATE audit_log SET seq = 0 WHERE seq = 5",
+            (5, Broken::Missing),
+        ),
+    ];
+    for (sql, expected) in cases {
+        assert_eq!(first_fault(sql).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn the_store_itself_refuses_changes() {
+    let log = log_with(1).await;
+    for sql in ["UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log"] {
+        let error = log.db.execute(query(sql)).await.unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_shares_the_fate_of_its_transaction() {
+    let log = log_with(1).await;
+    let mut tx = log.db.begin().await.unwrap();
+    log.append_in(&mut tx, Entry::new("u1", "x", "y:1"))
+        .await
+        .unwrap();
+    drop(tx);
+    let verdict = log.verify().await.unwrap();
+    assert!(
+        matches!(verdict, Verdict::Whole { entries: 1, .. }),
+        "{verdict:?}"
+    );
+}
+
+#[tokio::test]
+async fn filters_narrow_and_pages_join() {
+    let log = log_with(5).await;
+    let seqs = |page: Vec<Record>| page.iter().map(|r| r.seq).collect::<Vec<_>>();
+    let all = Filter::default();
+    assert_eq!(seqs(log.page(&all, None, 2).await.unwrap()), [5, 4]);
+    assert_eq!(seqs(log.page(&all, Some(4), 9).await.unwrap()), [3, 2, 1]);
+    let only_a = Filter {
+        action: Some("a".into()),
+        ..Filter::default()
+    };
+    assert_eq!(seqs(log.page(&only_a, None, 9).await.unwrap()), [5, 3, 1]);
+    let object = Filter {
+        actor: Some("u1".into()),
+        object: Some("user:1".into()),
+        ..Filter::default()
+    };
+    assert_eq!(seqs(log.page(&object, None, 9).await.unwrap()), [2]);
+    let second_third = Filter {
+        from: Some(Timestamp(START + 1_000_000)),
+        to: Some(Timestamp(START + 3_000_000)),
+        ..Filter::default()
+    };
+    assert_eq!(
+        seqs(log.page(&second_third, None, 9).await.unwrap()),
+        [3, 2]
+    );
+}

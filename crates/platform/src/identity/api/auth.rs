@@ -1,0 +1,241 @@
+//! `/api/v1/auth`: log in, refresh, log out, sign up, and who am I.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use florin_base::Secret;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+
+use super::super::sessions::Tokens;
+use super::super::users::User;
+use super::{Shared, created, secret_answer};
+use crate::http::auth::{Access, Caller, CredentialKind};
+use crate::http::json::{Json, RawBody, parse};
+use crate::http::limit::LimitClass;
+use crate::http::problem::Problem;
+use crate::http::router::{RouteSpec, Routes};
+
+/// Largest body of these routes, in bytes.
+const BODY_LIMIT: usize = 16 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(paths(token, refresh, logout, signup, me))]
+struct Document;
+
+pub(super) fn routes() -> Routes<Shared> {
+    let open = |path| {
+        RouteSpec::post(path, Access::Public)
+            .class(LimitClass::Token)
+            .body_limit(BODY_LIMIT)
+    };
+    Routes::new()
+        .route(open("/api/v1/auth/token"), token)
+        .route(open("/api/v1/auth/refresh"), refresh)
+        .route(open("/api/v1/auth/logout"), logout)
+        .route(open("/api/v1/auth/signup"), signup)
+        .route(RouteSpec::get("/api/v1/auth/me", Access::Authenticated), me)
+        .document(Document::openapi())
+}
+
+/// Name and password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = TokenRequest)]
+struct TokenRequest {
+    /// In any case; `username` is accepted too.
+    #[serde(alias = "username")]
+    user_name: String,
+    #[schema(value_type = String, format = Password)]
+    password: Secret<String>,
+}
+
+/// Access and refresh token.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TokenAnswer)]
+#[allow(
+    dead_code,
+    reason = "describes the answer; the handler prints `Tokens` itself"
+)]
+struct TokenAnswer {
+    /// JWT for `Authorization: Bearer`.
+    access_token: String,
+    /// `Bearer`.
+    token_type: String,
+    /// Seconds until the access token expires.
+    expires_in: u32,
+    /// For one use at `/api/v1/auth/refresh`.
+    refresh_token: String,
+    /// Seconds until the refresh token expires.
+    refresh_expires_in: i64,
+}
+
+#[utoipa::path(
+    post, path = "/api/v1/auth/token", tag = "Identity", request_body = TokenRequest,
+    responses(
+        (status = 200, description = "Logged in", body = TokenAnswer),
+        (status = 401, description = "`unauthenticated`: name, password or account is not good"),
+        (status = 429, description = "`rate_limited`: too many attempts for this name or address"),
+    )
+)]
+async fn token(
+    State(api): State<Shared>,
+    Json(request): Json<TokenRequest>,
+) -> Result<Response, Problem> {
+    // The allowance is per name as it is looked up, so that spelling gains nothing.
+    let name = request.user_name.trim().to_ascii_lowercase();
+    api.limits.login(&name).await?;
+    let tokens = api.service.log_in(&name, request.password).await?;
+    Ok(secret_answer(StatusCode::OK, &tokens))
+}
+
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = RefreshRequest)]
+struct RefreshRequest {
+    #[schema(value_type = String)]
+    refresh_token: Secret<String>,
+}
+
+#[utoipa::path(
+    post, path = "/api/v1/auth/refresh", tag = "Identity", request_body = RefreshRequest,
+    responses(
+        (status = 200, description = "New tokens; the old refresh token is used up", body = TokenAnswer),
+        (status = 401, description = "`unauthenticated`: unknown, expired, or used before, which ends the log-in"),
+    )
+)]
+async fn refresh(
+    State(api): State<Shared>,
+    Json(request): Json<RefreshRequest>,
+) -> Result<Response, Problem> {
+    let tokens = api.service.refresh(&request.refresh_token).await?;
+    Ok(secret_answer(StatusCode::OK, &tokens))
+}
+
+#[utoipa::path(
+    post, path = "/api/v1/auth/logout", tag = "Identity",
+    request_body(content = Option<RefreshRequest>, description = "Only without `Authorization: Bearer`"),
+    responses(
+        (status = 204, description = "The log-in has ended; its tokens are refused from now on"),
+        (status = 401, description = "`unauthenticated`: neither a good access token nor a refresh token"),
+    )
+)]
+async fn logout(
+    State(api): State<Shared>,
+    headers: HeaderMap,
+    RawBody(body): RawBody,
+) -> Result<Response, Problem> {
+    let session = api.service.session_of(&headers)?;
+    let refresh = match body.is_empty() {
+        true => None,
+        false => Some(parse::<RefreshRequest>(&body)?),
+    };
+    match (session, refresh) {
+        (Some(session), _) => api.service.log_out(&session).await?,
+        (None, Some(request)) => {
+            api.service
+                .log_out_by_refresh(&request.refresh_token)
+                .await?
+        }
+        (None, None) => {
+            return Err(Problem::unauthenticated(
+                "An access or refresh token is needed.",
+            ));
+        }
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = SignupRequest)]
+struct SignupRequest {
+    /// 1–100 of `[A-Za-z0-9_@.+-]`; kept in lower case.
+    user_name: String,
+    /// At least 12 characters.
+    #[schema(value_type = String, format = Password)]
+    password: Secret<String>,
+    /// For people.
+    display_name: Option<String>,
+}
+
+/// The account and its first tokens.
+#[derive(Serialize)]
+struct SignupAnswer {
+    user: User,
+    #[serde(flatten)]
+    tokens: Tokens,
+}
+
+#[utoipa::path(
+    post, path = "/api/v1/auth/signup", tag = "Identity", request_body = SignupRequest,
+    responses(
+        (status = 201, description = "The account with the role `user`, logged in", body = TokenAnswer),
+        (status = 403, description = "`signup_closed`: administrators make accounts here"),
+        (status = 409, description = "`user_exists`"),
+    )
+)]
+async fn signup(
+    State(api): State<Shared>,
+    Json(request): Json<SignupRequest>,
+) -> Result<Response, Problem> {
+    let signed_up = api
+        .service
+        .sign_up(request.user_name, request.password, request.display_name);
+    let (user, tokens) = signed_up.await?;
+    let path = format!("/api/v1/users/{}", user.id);
+    let answer = secret_answer(StatusCode::CREATED, &SignupAnswer { user, tokens });
+    created(answer, &path, false)
+}
+
+/// The caller as Florin sees him.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Me)]
+struct Me {
+    /// `sub` of the token, or whom the API key speaks for.
+    subject: String,
+    /// What `userId` of the caller's own wallets must be.
+    user_id: String,
+    /// `token` or `apiKey`.
+    credential: &'static str,
+    /// Of a local user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<String>,
+    /// Of a local user who has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    /// Names of the roles.
+    roles: Vec<String>,
+    /// What they allow; `@own` reaches the caller's own objects only.
+    permissions: Vec<String>,
+}
+
+#[utoipa::path(
+    get, path = "/api/v1/auth/me", tag = "Identity",
+    responses((status = 200, description = "The caller", body = Me))
+)]
+async fn me(State(api): State<Shared>, caller: Caller) -> Result<Json<Me>, Problem> {
+    // Callers of foreign issuers have no account here.
+    let user = api.service.user(&caller.subject).await.ok();
+    let (user_name, display_name) = match user {
+        Some(user) => (Some(user.user_name), user.display_name),
+        None => (None, None),
+    };
+    Ok(Json(Me {
+        subject: caller.subject.to_string(),
+        user_id: caller.owner.to_string(),
+        credential: match caller.kind {
+            CredentialKind::ApiKey => "apiKey",
+            CredentialKind::Token => "token",
+            CredentialKind::System => "system",
+        },
+        user_name,
+        display_name,
+        roles: caller.roles.iter().map(|role| role.to_string()).collect(),
+        permissions: caller.permissions.names(),
+    }))
+}
