@@ -3,14 +3,20 @@
 //! Boundary: handlers check permission, shape and grammar, hand a call to the ledger, and print
 //! its answer. Invariant: no handler decides about money.
 
+pub mod answer;
 pub mod ledger;
 pub mod wallets;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use florin_base::Clock;
-use florin_ledger::Ledger;
-use florin_platform::http::{page::Cursors, shutdown::Shutdown};
+use florin_base::{Clock, Timestamp};
+use florin_ledger::{
+    Ledger, Query, View,
+    call::{Head, WalletView},
+};
+use florin_platform::http::{page::Cursors, problem::Problem, router::Routes, shutdown::Shutdown};
+
+use answer::unavailable;
 
 /// Permissions of both APIs (contract, section C).
 pub mod permission {
@@ -58,13 +64,94 @@ pub struct ApiState {
     pub ledger: Ledger,
     /// Tells whether a period has passed; the ledger's own clock decides postings.
     pub clock: Arc<dyn Clock>,
-    /// Currency of a wallet created without one.
-    pub default_currency: Box<str>,
     /// Makes and reads the cursors of lists.
     pub cursors: Cursors,
+    /// Currency of a wallet created without one.
+    pub default_currency: Box<str>,
     /// Ends streams that would go on for ever.
     pub shutdown: Shutdown,
 }
 
 /// [`ApiState`] as handlers hold it.
 pub type Shared = Arc<ApiState>;
+
+/// The routes of both APIs, each with its permission.
+pub fn routes() -> Routes<Shared> {
+    wallets::routes().merge(ledger::routes())
+}
+
+/// How long a posting may take from its ledger time to the index, in microseconds: a bound far
+/// above any commit that is answered.
+const SETTLE_MICROS: i64 = 60_000_000;
+
+impl ApiState {
+    /// Where the ledger stands.
+    pub async fn head(&self) -> Result<Head, Problem> {
+        match self.ledger.query(Query::Head).await.map_err(unavailable)? {
+            View::Head(head) => Ok(head),
+            _ => Err(Problem::internal("the head was asked for")),
+        }
+    }
+
+    /// A wallet now; another's does not exist for `owner`.
+    pub async fn wallet(
+        &self,
+        id: u128,
+        owner: Option<Box<str>>,
+    ) -> Result<Box<WalletView>, Problem> {
+        let query = Query::Wallet { id, owner };
+        match self.ledger.query(query).await.map_err(unavailable)? {
+            View::Wallet(Some(wallet)) => Ok(wallet),
+            View::Wallet(None) => Err(wallets::answer::wallet_not_found()),
+            _ => Err(Problem::internal("a wallet was asked for")),
+        }
+    }
+
+    /// Ledger time now (contract A7).
+    pub async fn now(&self) -> Result<Timestamp, Problem> {
+        let wall = Timestamp(self.clock.wall_micros());
+        Ok(wall.max(self.head().await?.recorded_at))
+    }
+
+    /// Everything recorded before this time can be read: no later record will be dated before
+    /// it.
+    pub async fn settled_through(&self) -> Result<Timestamp, Problem> {
+        let wall = Timestamp(self.clock.wall_micros() - SETTLE_MICROS);
+        Ok(wall.max(self.head().await?.recorded_at))
+    }
+}
+
+/// A time of a query string with the `+` of its offset, which arrives as a space where it was
+/// not escaped.
+pub fn mend_plus(text: &str) -> Cow<'_, str> {
+    match text.rfind(' ') {
+        Some(at) if at > "2026-01-01T".len() => {
+            Cow::Owned(format!("{}+{}", &text[..at], &text[at + 1..]))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// A time of a query string, with a zone.
+pub fn query_time(field: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let time = Timestamp::parse(&mend_plus(text));
+    time.map(Some)
+        .map_err(|error| Problem::validation(field, format!("The time {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unescaped_offset_is_understood() {
+        let time = |text| query_time("from", Some(text)).expect("a time");
+        assert_eq!(
+            time("2026-01-01T02:00:00 02:00"),
+            time("2026-01-01T00:00:00Z")
+        );
+        assert_eq!(time("2026-01-01 00:00:00Z"), time("2026-01-01T00:00:00Z"));
+        assert!(query_time("from", Some("2026-01-01T00:00:00")).is_err());
+    }
+}
