@@ -52,7 +52,7 @@ impl Chunk {
         self.slots.clear();
     }
 
-    fn key(&self, number: usize) -> &[u8] {
+    pub(super) fn key(&self, number: usize) -> &[u8] {
         let slot = self.slots[number];
         &self.bytes[slot[0] as usize..slot[1] as usize]
     }

@@ -183,6 +183,15 @@ impl Bench {
             self.check_ordered(BACKDATED, &self.some_backdated_keys(dice));
             self.check_bitemporal(dice);
         }
+        for run in self.index().core.layers(ENTRIES.0).runs.iter() {
+            for suffix in [run.low_suffix(), run.high_suffix()] {
+                let fact = Fact::of(u64::from_be_bytes(suffix.try_into().unwrap()));
+                let edge = entry_key(fact.account, fact.seq);
+                self.check_ordered(ENTRIES, &[edge.clone(), edge.clone()]);
+                self.check_ordered(ENTRIES, &[entry_key(fact.account, 0), edge.clone()]);
+                self.check_ordered(ENTRIES, &[edge, entry_key(fact.account, u64::MAX)]);
+            }
+        }
         self.check_arrays(seed);
     }
 
