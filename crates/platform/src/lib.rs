@@ -4,8 +4,10 @@
 //! binary build on it. Invariants: every queue, body, page and wait has a named bound; secrets
 //! print as redacted; a route without a permission rule cannot be registered.
 
+pub mod audit;
 pub mod http;
+pub mod identity;
 pub mod sql;
 pub mod telemetry;
-pub mod audit;
-pub mod identity;
+pub mod bus;
+pub mod webhooks;
