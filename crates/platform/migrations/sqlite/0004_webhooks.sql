@@ -33,6 +33,7 @@ CREATE TABLE webhook_deliveries (
     UNIQUE (endpoint_id, event_id)
 );
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, state, next_at);
+CREATE INDEX webhook_deliveries_next ON webhook_deliveries (state, next_at);
 CREATE INDEX webhook_deliveries_key ON webhook_deliveries (endpoint_id, event_key, state, place);
 CREATE INDEX webhook_deliveries_list ON webhook_deliveries (endpoint_id, place);
 CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (state, finished_at);

@@ -1,0 +1,199 @@
+//! What rooms and routes call: register, accept events, replay.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use florin_base::{Clock, IdSource};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, RwLock as Gate, RwLockReadGuard};
+
+use super::{
+    model::{Endpoint, Event},
+    store,
+};
+use crate::bus::Positions;
+use crate::http::{client::Outgoing, client::Targets, page::Cursors, problem::Problem};
+use crate::sql::{Db, SqlError};
+
+/// Bounds and surroundings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which targets may be called; with [`Targets::PublicOnly`] only `https` ones.
+    pub targets: Targets,
+    /// Names of all events, for telling a caller of a name that does not exist.
+    pub known_events: Vec<&'static str>,
+    /// Most endpoints.
+    pub endpoints_max: usize,
+}
+
+impl Settings {
+    /// At most 100 endpoints.
+    pub fn new(targets: Targets, known_events: Vec<&'static str>) -> Self {
+        Self {
+            targets,
+            known_events,
+            endpoints_max: 100,
+        }
+    }
+}
+
+/// A pending answer of [`Head`].
+pub type HeadFuture = Pin<Box<dyn Future<Output = Result<u64, Problem>> + Send>>;
+
+/// Tells the last `seq` of the feed that events come from.
+pub type Head = Arc<dyn Fn() -> HeadFuture + Send + Sync>;
+
+/// The webhooks of an installation; clones share it.
+#[derive(Clone)]
+pub struct Webhooks {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub db: Db,
+    pub clock: Arc<dyn Clock>,
+    pub outgoing: Outgoing,
+    pub cursors: Cursors,
+    pub settings: Settings,
+    pub head: Head,
+    /// Wakes the worker.
+    pub wake: Notify,
+    endpoints: RwLock<Arc<[Endpoint]>>,
+    /// Readers pass; the creation of an endpoint waits for them and holds them back, so that
+    /// no event falls between its `since_seq` and what readers skip.
+    gate: Gate<()>,
+    place: AtomicI64,
+    ids: Mutex<IdSource>,
+}
+
+impl Webhooks {
+    /// Opens the webhooks over service tables whose migrations have run.
+    ///
+    /// # Errors
+    /// As [`Db::fetch_all`].
+    pub async fn open(
+        db: Db,
+        clock: Arc<dyn Clock>,
+        outgoing: Outgoing,
+        cursors: Cursors,
+        settings: Settings,
+        head: Head,
+    ) -> Result<Self, SqlError> {
+        let endpoints = store::endpoints(&db).await?;
+        let place = store::last_place(&db).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                db,
+                clock,
+                outgoing,
+                cursors,
+                settings,
+                head,
+                wake: Notify::new(),
+                endpoints: RwLock::new(endpoints.into()),
+                gate: Gate::new(()),
+                place: AtomicI64::new(place),
+                ids: Mutex::new(IdSource::new()),
+            }),
+        })
+    }
+
+    /// Held while a reader decides whether to skip records; see [`Webhooks::is_idle`].
+    pub async fn gate(&self) -> RwLockReadGuard<'_, ()> {
+        self.inner.gate.read().await
+    }
+
+    /// No endpoint wants anything. A reader that holds [`Webhooks::gate`] may then move its
+    /// position to the end it knows without reading.
+    pub fn is_idle(&self) -> bool {
+        self.endpoints().iter().all(|e| e.disabled.is_some())
+    }
+
+    /// Queues events for everybody who wants them and saves the position of the channel they
+    /// come from, all at once.
+    ///
+    /// # Errors
+    /// [`SqlError::Unavailable`]: nothing was stored; the same events are to be given again.
+    pub async fn accept(
+        &self,
+        channel: &str,
+        position: u64,
+        events: &[Event],
+    ) -> Result<(), SqlError> {
+        let endpoints = self.endpoints();
+        let inner = &self.inner;
+        let now = inner.clock.wall_micros();
+        let mut tx = inner.db.begin().await?;
+        let mut queued = false;
+        for event in events {
+            for endpoint in endpoints.iter().filter(|e| e.wants(event)) {
+                let place = inner.place.fetch_add(1, Ordering::Relaxed) + 1;
+                let id = self.new_id();
+                store::enqueue(&mut tx, &id, endpoint, event, place, now).await?;
+                queued = true;
+            }
+        }
+        Positions::save_in(&mut tx, channel, position, now).await?;
+        tx.commit().await?;
+        if queued {
+            inner.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// All endpoints as of now.
+    pub fn endpoints(&self) -> Arc<[Endpoint]> {
+        Arc::clone(&self.inner.endpoints.read())
+    }
+
+    /// One endpoint.
+    pub fn endpoint(&self, id: &str) -> Option<Endpoint> {
+        self.endpoints().iter().find(|e| *e.id == *id).cloned()
+    }
+
+    /// Adds an endpoint that gets what is recorded after now.
+    pub(super) async fn register(
+        &self,
+        mut endpoint: Endpoint,
+        identity: Option<(&str, &str)>,
+    ) -> Result<Endpoint, Problem> {
+        let _alone = self.inner.gate.write().await;
+        endpoint.since_seq = (self.inner.head)().await?;
+        store::insert_endpoint(&self.inner.db, &endpoint, identity)
+            .await
+            .map_err(sql_problem)?;
+        self.reload().await.map_err(sql_problem)?;
+        Ok(endpoint)
+    }
+
+    /// Reads the endpoints again after a change.
+    pub(super) async fn reload(&self) -> Result<(), SqlError> {
+        let endpoints = store::endpoints(&self.inner.db).await?;
+        *self.inner.endpoints.write() = endpoints.into();
+        self.inner.wake.notify_one();
+        Ok(())
+    }
+
+    /// A fresh UUIDv7.
+    pub(super) fn new_id(&self) -> Box<str> {
+        let now = self.inner.clock.wall_micros();
+        self.inner.ids.lock().uuid_v7(now).to_string().into()
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.inner.clock.wall_micros()
+    }
+}
+
+/// A failure of the tables, showing nothing of its cause.
+pub(super) fn sql_problem(error: SqlError) -> Problem {
+    match error {
+        SqlError::Unavailable(_) => {
+            Problem::unavailable("store_unavailable", "The service tables do not answer.")
+                .with_cause(error)
+        }
+        _ => Problem::internal(error),
+    }
+}
