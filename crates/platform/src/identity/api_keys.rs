@@ -270,11 +270,10 @@ impl AuthService {
             return Err(invalid("name", message));
         }
         self.check_roles(&new.roles)?;
-        if let Some(scopes) = &new.scopes {
-            if scopes.len() > MAX_SCOPES || !scopes.iter().all(|scope| valid_permission(scope)) {
-                let message = "The scopes must be at most 64 permissions such as wallets:read.";
-                return Err(invalid("scopes", message));
-            }
+        let scopes = new.scopes.as_deref().unwrap_or_default();
+        if scopes.len() > MAX_SCOPES || !scopes.iter().all(|scope| valid_permission(scope)) {
+            let message = "The scopes must be at most 64 permissions such as wallets:read.";
+            return Err(invalid("scopes", message));
         }
         match new.expires_at {
             Some(at) if at.micros() <= now => {

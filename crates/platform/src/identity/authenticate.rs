@@ -99,7 +99,11 @@ impl AuthService {
             let issuer = self.issuer_of(&token)?;
             match issuer.lookup(token.kid(), token.algorithm(), self.clock.boot_micros()) {
                 Lookup::Ask => return Ok(None),
-                Lookup::Unknown => return Err(fell(JoseError::Key)),
+                Lookup::Unknown => return Err(fell(JoseError::UnknownKey)),
+                Lookup::Unavailable => {
+                    let issuer = issuer.settings.issuer.clone();
+                    return Err(IdentityError::IssuerUnavailable(issuer));
+                }
                 Lookup::Found(key) => {
                     let expected = Expected {
                         issuer: &issuer.settings.issuer,
@@ -126,7 +130,7 @@ impl AuthService {
         mark: Fingerprint,
     ) -> Result<Arc<Principal>, IdentityError> {
         let issuer = self.issuer_of(&Unverified::parse(token).map_err(fell)?)?;
-        issuer.refresh(self.clock.boot_micros()).await?;
+        issuer.refresh(self.clock.boot_micros()).await;
         self.verify_now(token, mark)?
             .ok_or_else(|| unauthenticated("the issuer does not know the token's key"))
     }
@@ -166,7 +170,7 @@ impl AuthService {
 
     fn own_claims(&self, token: Unverified<'_>) -> Result<Claims, IdentityError> {
         let key = self.keys.verifying_key(token.kid());
-        let key = key.ok_or_else(|| fell(JoseError::Key))?;
+        let key = key.ok_or_else(|| fell(JoseError::UnknownKey))?;
         let expected = Expected {
             issuer: &self.settings.issuer,
             audiences: std::slice::from_ref(&self.settings.audience),

@@ -59,6 +59,8 @@ pub enum Lookup {
     Found(VerifyingKey),
     /// None, and the issuer was asked a moment ago.
     Unknown,
+    /// No key of the issuer is known, and it did not answer a moment ago.
+    Unavailable,
     /// The issuer must be asked: [`Issuer::refresh`].
     Ask,
 }
@@ -109,39 +111,35 @@ impl Issuer {
         match published.find(kid, algorithm) {
             Some(key) if age < MAX_STALE_MICROS => Lookup::Found(key),
             _ if may_ask => Lookup::Ask,
+            _ if age >= MAX_STALE_MICROS => Lookup::Unavailable,
             _ => Lookup::Unknown,
         }
     }
 
     /// Fetches the keys, unless that was done a moment ago.
     ///
-    /// # Errors
-    /// [`IdentityError::IssuerUnavailable`] when the issuer does not answer and none of its keys
-    /// is known; with known keys a failure only means that they grow older.
-    pub async fn refresh(&self, now: i64) -> Result<(), IdentityError> {
+    /// A failure only means that known keys grow older: it is logged, and the next
+    /// [`Issuer::lookup`] says what it means for a token.
+    pub async fn refresh(&self, now: i64) {
         let Source::Published(published) = &self.source else {
-            return Ok(());
+            return;
         };
         let _one_at_a_time = published.fetching.lock().await;
         if published.age(&published.tried_at, now) < MIN_REFRESH_MICROS {
-            return Ok(());
+            return;
         }
-        published.tried_at.store(now, Ordering::Release);
         match published.fetch(&self.settings).await {
             Ok(keys) => {
                 *published.keys.write() = keys;
                 published.fetched_at.store(now, Ordering::Release);
-                Ok(())
             }
             Err(why) => {
                 let issuer = self.settings.issuer.as_str();
                 tracing::warn!(issuer, why, "keys of the issuer were not fetched");
-                match published.keys.read().is_empty() {
-                    true => Err(IdentityError::IssuerUnavailable(why)),
-                    false => Ok(()),
-                }
             }
         }
+        // Only now: whoever comes while the fetch runs waits for it instead of being refused.
+        published.tried_at.store(now, Ordering::Release);
     }
 }
 

@@ -303,3 +303,6 @@ impl AuthService {
         now + self.token_micros().max(RECHECK_MICROS) + MARGIN_MICROS
     }
 }
+
+#[cfg(test)]
+mod tests;

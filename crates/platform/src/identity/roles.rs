@@ -104,11 +104,13 @@ pub enum RoleError {
     Name(String),
 }
 
+type Combinations = HashMap<Box<[Box<str>]>, Arc<PermissionSet>>;
+
 /// All roles and the permissions behind them.
 #[derive(Debug)]
 pub struct RoleBook {
     roles: BTreeMap<String, Vec<String>>,
-    combinations: RwLock<HashMap<Box<[Box<str>]>, Arc<PermissionSet>>>,
+    combinations: RwLock<Combinations>,
 }
 
 impl RoleBook {

@@ -8,7 +8,7 @@ use florin_base::{Secret, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
-use super::error::{IdentityError, invalid};
+use super::error::{IdentityError, invalid, unauthenticated};
 use super::revocation::{Cut, Revocations};
 use super::{AuthService, Created, replies};
 use crate::audit::Entry;
@@ -274,6 +274,28 @@ impl AuthService {
         tx.commit().await?;
         self.revocations.apply(&cut);
         Ok(())
+    }
+
+    /// Lets a user exchange his password himself. All his log-ins end, this one too.
+    ///
+    /// # Errors
+    /// [`IdentityError::Unauthenticated`] when the current password does not fit or the caller
+    /// has no account here, else as [`AuthService::set_password`].
+    pub async fn change_own_password(
+        &self,
+        id: &str,
+        current: Secret<String>,
+        new: Secret<String>,
+    ) -> Result<(), IdentityError> {
+        let select = query("SELECT password FROM users WHERE id = $1").bind(id);
+        let stored = match self.db.fetch_optional(select).await? {
+            Some(row) => row.get::<Option<String>>("password")?,
+            None => None,
+        };
+        match self.passwords.check(stored, current).await? {
+            true => self.set_password(id, id, new).await,
+            false => Err(unauthenticated("the current password does not fit")),
+        }
     }
 
     fn user_cut(&self, user: &User, now: i64) -> Cut {

@@ -31,8 +31,7 @@ impl SqliteDb {
     }
 
     pub(super) async fn open_scratch() -> Result<Self, SqlError> {
-        let mut name = [0_u8; 16];
-        getrandom::fill(&mut name).map_err(|error| io(std::io::Error::other(error)))?;
+        let name = florin_base::IdSource::random_32();
         let file = format!("florin-scratch-{}.db", hex::encode(name));
         let scratch = ScratchFile(std::env::temp_dir().join(file));
         let path = scratch.0.clone();

@@ -1,3 +1,4 @@
 //! Black-box tests of the platform, one binary.
 
 mod http;
+mod identity;

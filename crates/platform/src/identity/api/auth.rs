@@ -13,14 +13,14 @@ use super::{Shared, created, secret_answer};
 use crate::http::auth::{Access, Caller, CredentialKind};
 use crate::http::json::{Json, RawBody, parse};
 use crate::http::limit::LimitClass;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Status};
 use crate::http::router::{RouteSpec, Routes};
 
 /// Largest body of these routes, in bytes.
 const BODY_LIMIT: usize = 16 * 1024;
 
 #[derive(OpenApi)]
-#[openapi(paths(token, refresh, logout, signup, me))]
+#[openapi(paths(token, refresh, logout, signup, me, password))]
 struct Document;
 
 pub(super) fn routes() -> Routes<Shared> {
@@ -29,12 +29,14 @@ pub(super) fn routes() -> Routes<Shared> {
             .class(LimitClass::Token)
             .body_limit(BODY_LIMIT)
     };
+    let own_password = RouteSpec::put("/api/v1/auth/password", Access::Authenticated);
     Routes::new()
         .route(open("/api/v1/auth/token"), token)
         .route(open("/api/v1/auth/refresh"), refresh)
         .route(open("/api/v1/auth/logout"), logout)
         .route(open("/api/v1/auth/signup"), signup)
         .route(RouteSpec::get("/api/v1/auth/me", Access::Authenticated), me)
+        .route(own_password, password)
         .document(Document::openapi())
 }
 
@@ -238,4 +240,42 @@ async fn me(State(api): State<Shared>, caller: Caller) -> Result<Json<Me>, Probl
         roles: caller.roles.iter().map(|role| role.to_string()).collect(),
         permissions: caller.permissions.names(),
     }))
+}
+
+/// The caller's password and the one to take its place.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = OwnPassword)]
+struct OwnPassword {
+    #[schema(value_type = String, format = Password)]
+    current_password: Secret<String>,
+    /// At least 12 characters.
+    #[schema(value_type = String, format = Password)]
+    password: Secret<String>,
+}
+
+#[utoipa::path(
+    put, path = "/api/v1/auth/password", tag = "Identity", request_body = OwnPassword,
+    responses(
+        (status = 204, description = "Set; all log-ins of the caller have ended"),
+        (status = 429, description = "`rate_limited`: too many attempts"),
+    )
+)]
+async fn password(
+    State(api): State<Shared>,
+    caller: Caller,
+    Json(request): Json<OwnPassword>,
+) -> Result<Response, Problem> {
+    if caller.kind != CredentialKind::Token {
+        let detail = "Only a logged-in user changes a password this way.";
+        return Err(Problem::new(Status::Forbidden, "forbidden", detail));
+    }
+    api.limits.login(&caller.credential).await?;
+    let change = api.service.change_own_password(
+        &caller.subject,
+        request.current_password,
+        request.password,
+    );
+    change.await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -71,6 +71,9 @@ pub enum JoseError {
     /// A claim that is needed is missing or has the wrong type.
     #[error("the token lacks a claim")]
     Claim,
+    /// No key has the name that the token gives.
+    #[error("the token's key is not known")]
+    UnknownKey,
     /// The key cannot be used: wrong size, type or use.
     #[error("the key cannot be used")]
     Key,
@@ -180,3 +183,6 @@ fn decode(part: &str) -> Result<Vec<u8>, JoseError> {
 fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, JoseError> {
     serde_json::from_slice(&decode(part)?).map_err(|_| JoseError::Malformed)
 }
+
+#[cfg(test)]
+mod tests;
