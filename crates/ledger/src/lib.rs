@@ -19,6 +19,7 @@ pub mod call;
 pub mod codes;
 pub mod csv;
 pub mod engine;
+pub mod exchange;
 pub mod index;
 pub mod journal;
 pub mod model;

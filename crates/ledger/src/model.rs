@@ -177,6 +177,31 @@ pub struct Asset {
     pub metadata: Metadata,
 }
 
+impl Asset {
+    fn plain(code: &str, scale: u8, kind: AssetKind) -> Self {
+        Self {
+            code: code.into(),
+            scale,
+            kind,
+            name: None,
+            metadata: Metadata::default(),
+        }
+    }
+
+    /// Those present at first start (contract A1).
+    pub fn standard() -> Vec<Self> {
+        vec![
+            Self::plain("BRL", 2, AssetKind::Fiat),
+            Self::plain("USD", 2, AssetKind::Fiat),
+            Self::plain("EUR", 2, AssetKind::Fiat),
+            Self::plain("JPY", 0, AssetKind::Fiat),
+            Self::plain("BTC", 8, AssetKind::Crypto),
+            Self::plain("ETH", 18, AssetKind::Crypto),
+            Self::plain("POINTS", 0, AssetKind::Points),
+        ]
+    }
+}
+
 /// The id of an account. Wallet accounts are kept as 16 bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AccountId {
@@ -483,6 +508,8 @@ pub struct Transfer {
     pub origin: Option<Origin>,
     /// Imported with floors skipped (contract G).
     pub floor_skipped: bool,
+    /// For a post: the whole reservation, in minor units. Kept in the journal, not in the feed.
+    pub reserved: Option<u128>,
     /// For a reversal of something counted against limits: the time in whose windows it gives
     /// back. Kept in the journal, not in the feed.
     pub limit_window: Option<Timestamp>,

@@ -1,22 +1,58 @@
 //! The embedded engine: one writer thread, group commit, everything else derived.
+//!
+//! The journal is the truth. Accounts live in memory (from a snapshot and the journal behind it);
+//! lookups, history, hash chain and Merkle tree live in an index that a second thread makes from
+//! the journal. Nothing is answered before it is durable, reads included: a read that finds a
+//! posting in memory waits for its sync like the posting itself.
 
+mod bitemporal;
+mod chunked;
+mod directory;
+mod history;
+mod indexer;
+mod meta;
+mod open;
+mod progress;
+mod queries;
+mod queue;
+mod snapshot;
+mod state;
+mod store;
+mod time;
 mod view;
+mod writer;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
-use florin_base::Clock;
+use florin_base::{Clock, IdSource};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
+pub use time::ClockState;
 pub use view::{Entry, EntryPage, IdLookup, Phase, ReadError, ReadView, TransferState};
+pub use writer::Status;
 
+use self::{
+    directory::Directory,
+    progress::Progress,
+    queue::{Message, Queue},
+    store::Store,
+    view::LedgerTree,
+};
 use crate::{
     call::{Answer, Call, Query, Unavailable, View},
+    index::IndexStats,
+    journal::Io,
     model::{AccountFacts, AccountId, Asset, AssetNo, Slot},
     policy::Policy,
 };
 
+/// Longest wait of a read for the index to catch up.
+const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+
 /// How to open a ledger.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OpenOptions {
     /// Its directory.
     pub dir: PathBuf,
@@ -24,97 +60,253 @@ pub struct OpenOptions {
     pub assets: Vec<Asset>,
     /// Most calls waiting before `Overloaded`.
     pub queue_max: usize,
+    /// Bytes of journal between two snapshots.
+    pub snapshot_bytes: u64,
+    /// Postings stop when the disk has less space free, in thousandths.
+    pub disk_free_min_per_mille: u32,
+    /// Size of a journal segment in bytes; fixed at the first start.
+    pub segment_bytes: u64,
+    /// File operations of the journal; tests put faults in.
+    pub io: Arc<dyn Io>,
+}
+
+impl OpenOptions {
+    /// Defaults for a directory.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            assets: Asset::standard(),
+            queue_max: 16_384,
+            snapshot_bytes: 512 << 20,
+            disk_free_min_per_mille: 50,
+            segment_bytes: crate::journal::DEFAULT_SEGMENT_BYTES,
+            io: Arc::new(crate::journal::RealIo),
+        }
+    }
 }
 
 /// Why a ledger did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// What and where, with the remedy.
+    /// Another process has it open.
+    #[error("the ledger in {0} is open in another process")]
+    Locked(PathBuf),
+    /// What is wrong and where, with the remedy.
     #[error("{0}")]
     Refused(String),
 }
 
-/// A handle to an open ledger; clones share it.
+struct Inner {
+    policy: Arc<Policy>,
+    ledger_id: Uuid,
+    dir: PathBuf,
+    directory: Arc<Directory>,
+    store: Arc<Store>,
+    tree: Arc<LedgerTree>,
+    progress: Arc<Progress>,
+    queue: Arc<Queue>,
+    status: Arc<Mutex<Status>>,
+    clock: Arc<dyn Clock>,
+    ids: Mutex<IdSource>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    torn_bytes_cut: u64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        stop(&self.queue, &self.threads);
+    }
+}
+
+fn stop(queue: &Queue, threads: &Mutex<Vec<JoinHandle<()>>>) {
+    // A queue that is closed already has stopped its writer.
+    let _closed = queue.push(Message::Stop);
+    for thread in threads.lock().drain(..) {
+        drop(thread.join());
+    }
+}
+
+/// A handle to an open ledger; clones share it. Dropping the last one closes the ledger.
 #[derive(Clone)]
 pub struct Ledger {
-    policy: Arc<Policy>,
+    inner: Arc<Inner>,
 }
 
 impl Ledger {
-    /// Opens (recovers) the ledger in a directory.
+    /// Opens (recovers) the ledger in a directory, or makes one.
+    ///
+    /// # Errors
+    /// [`OpenError`]: locked by another process, damaged files (with file, offset and remedy),
+    /// no space. A torn tail of the journal is cut and is no error.
     pub fn open(
-        _options: OpenOptions,
+        options: OpenOptions,
         policy: Policy,
-        _clock: Arc<dyn Clock>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        Ok(Self {
-            policy: Arc::new(policy),
-        })
+        open::open(options, policy, clock)
     }
 
     /// Decides a call durably: the answer comes after the journal was synced.
-    pub async fn submit(&self, _call: Call) -> Result<Answer, Unavailable> {
-        Err(Unavailable::StoreUnavailable)
+    ///
+    /// # Errors
+    /// [`Unavailable`]; only `CommitUnknown` leaves open whether the call was done.
+    pub async fn submit(&self, call: Call) -> Result<Answer, Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        self.inner
+            .queue
+            .push(Message::Call(Box::new(call), sender))?;
+        // A dropped sender means the writer ended before it took the call.
+        receiver.await.unwrap_or(Err(Unavailable::StoreUnavailable))
     }
 
     /// Answers from memory; shows every write acknowledged before.
-    pub async fn query(&self, _query: Query) -> Result<View, Unavailable> {
-        Err(Unavailable::StoreUnavailable)
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn query(&self, query: Query) -> Result<View, Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        self.inner.queue.push(Message::Query(query, sender))?;
+        receiver.await.unwrap_or(Err(Unavailable::StoreUnavailable))
     }
 
     /// Waits until the derived index has everything durable now (bounded), and returns a
     /// consistent, cloneable view for blocking reads (`spawn_blocking`).
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the index stopped or does not catch up in 5 s.
     pub async fn read_view(&self) -> Result<ReadView, Unavailable> {
-        Err(Unavailable::StoreUnavailable)
+        let durable = self.inner.progress.durable();
+        let caught_up = self.inner.progress.indexed_through(durable.frame);
+        match tokio::time::timeout(CATCH_UP_MAX, caught_up).await {
+            Ok(true) => Ok(self.view_at(durable.seq)),
+            _ => Err(Unavailable::StoreUnavailable),
+        }
+    }
+
+    /// The same view for callers without an async runtime: of what is indexed now.
+    pub fn indexed_view(&self) -> ReadView {
+        self.view_at(self.inner.progress.indexed().seq)
+    }
+
+    fn view_at(&self, seq: u64) -> ReadView {
+        ReadView {
+            store: self.inner.store.clone(),
+            tree: self.inner.tree.clone(),
+            seq,
+        }
     }
 
     /// Last durable and indexed `seq`; changes wake feed followers.
     pub fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
-        tokio::sync::watch::channel(0).1
+        self.inner.progress.watch()
     }
 
     /// A fresh UUIDv7 from the ledger's clock.
     pub fn new_id(&self) -> Uuid {
-        Uuid::nil()
+        self.inner
+            .ids
+            .lock()
+            .uuid_v7(self.inner.clock.wall_micros())
     }
 
     /// The ledger's own id.
     pub fn ledger_id(&self) -> Uuid {
-        Uuid::nil()
+        self.inner.ledger_id
+    }
+
+    /// The ledger's directory.
+    pub fn dir(&self) -> &std::path::Path {
+        &self.inner.dir
     }
 
     /// Settings in force.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.inner.policy
     }
 
     /// An asset by number.
-    pub fn asset(&self, _no: AssetNo) -> Arc<Asset> {
-        unreachable!("numbers come from this ledger")
+    pub fn asset(&self, no: AssetNo) -> Arc<Asset> {
+        self.inner.directory.asset(no)
     }
 
     /// An asset by code.
-    pub fn asset_by_code(&self, _code: &str) -> Option<(AssetNo, Arc<Asset>)> {
-        None
+    pub fn asset_by_code(&self, code: &str) -> Option<(AssetNo, Arc<Asset>)> {
+        let no = self.inner.directory.asset_no(code)?;
+        Some((no, self.inner.directory.asset(no)))
     }
 
     /// All assets in order of creation.
     pub fn assets(&self) -> Vec<Arc<Asset>> {
-        Vec::new()
+        self.inner.directory.assets()
     }
 
     /// The account of an id.
-    pub fn slot_of(&self, _id: &AccountId) -> Option<Slot> {
-        None
+    pub fn slot_of(&self, id: &AccountId) -> Option<Slot> {
+        self.inner.directory.slot(id)
     }
 
     /// What never changes about an account.
-    pub fn facts(&self, _slot: Slot) -> AccountFacts {
-        unreachable!("slots come from this ledger")
+    pub fn facts(&self, slot: Slot) -> AccountFacts {
+        self.inner.directory.facts(slot)
     }
 
     /// The owner of a wallet account.
-    pub fn wallet_owner(&self, _slot: Slot) -> Option<Box<str>> {
-        None
+    pub fn wallet_owner(&self, slot: Slot) -> Option<Arc<str>> {
+        self.inner.directory.with_row(slot, |row| row.owner.clone())
+    }
+
+    /// Count of accounts.
+    pub fn accounts(&self) -> usize {
+        self.inner.directory.len()
+    }
+
+    /// State of the writer, for `/ready` and metrics.
+    pub fn status(&self) -> Status {
+        self.inner.status.lock().clone()
+    }
+
+    /// Calls waiting for the writer.
+    pub fn queue_depth(&self) -> usize {
+        self.inner.queue.depth()
+    }
+
+    /// Records that are durable but not indexed.
+    pub fn index_lag(&self) -> u64 {
+        self.inner
+            .progress
+            .durable()
+            .seq
+            .saturating_sub(self.inner.progress.indexed().seq)
+    }
+
+    /// The index stopped after a fault; lookups of older records fail.
+    pub fn index_stopped(&self) -> bool {
+        self.inner.progress.is_stopped()
+    }
+
+    /// Sizes of the index.
+    pub fn index_stats(&self) -> IndexStats {
+        self.inner.store.index.stats()
+    }
+
+    /// Bytes of the torn tail that this start cut off the journal.
+    pub fn torn_bytes_cut(&self) -> u64 {
+        self.inner.torn_bytes_cut
+    }
+
+    /// An operator takes the wall clock as it is (`florin ledger clock accept`).
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the ledger is closing.
+    pub async fn accept_clock(&self) -> Result<(), Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        self.inner.queue.push(Message::AcceptClock(sender))?;
+        receiver.await.map_err(|_| Unavailable::StoreUnavailable)
+    }
+
+    /// Finishes what waits, takes a last snapshot, flushes the index. Blocks; later calls are
+    /// refused.
+    pub fn close(&self) {
+        stop(&self.inner.queue, &self.inner.threads);
     }
 }

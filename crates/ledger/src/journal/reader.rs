@@ -205,6 +205,11 @@ impl JournalReader {
         }
     }
 
+    /// Where the frame with this payload starts.
+    pub fn frame_start(&self, payload_lsn: Lsn) -> Lsn {
+        Lsn(payload_lsn.0.saturating_sub(FRAME_HEADER_BYTES as u64))
+    }
+
     /// Bytes that the journal takes on disk, prepared segments included.
     ///
     /// # Errors

@@ -342,7 +342,7 @@ pub fn take_totals(take: &mut Take<'_>) -> Read<Totals> {
     })
 }
 
-pub(super) fn put_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
+pub(crate) fn put_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
     out.push(metadata.pairs().len() as u8);
     for (key, value) in metadata.pairs() {
         out.text(key);
@@ -350,7 +350,7 @@ pub(super) fn put_metadata(metadata: &Metadata, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn take_metadata(take: &mut Take<'_>) -> Read<Metadata> {
+pub(crate) fn take_metadata(take: &mut Take<'_>) -> Read<Metadata> {
     let count = take.byte()?;
     let pairs = (0..count)
         .map(|_| Ok((take.text()?, take.text()?)))
@@ -358,14 +358,18 @@ pub(super) fn take_metadata(take: &mut Take<'_>) -> Read<Metadata> {
     Metadata::try_new(pairs).map_err(Malformed)
 }
 
-fn put_option<T>(value: Option<T>, out: &mut Vec<u8>, put: impl FnOnce(T, &mut Vec<u8>)) {
+pub(crate) fn put_option<T>(
+    value: Option<T>,
+    out: &mut Vec<u8>,
+    put: impl FnOnce(T, &mut Vec<u8>),
+) {
     out.push(u8::from(value.is_some()));
     if let Some(value) = value {
         put(value, out);
     }
 }
 
-fn take_option<'a, T>(
+pub(crate) fn take_option<'a, T>(
     take: &mut Take<'a>,
     read: impl FnOnce(&mut Take<'a>) -> Read<T>,
 ) -> Read<Option<T>> {
@@ -376,11 +380,11 @@ fn take_option<'a, T>(
     }
 }
 
-fn word<T>(number: u8, from: impl FnOnce(u8) -> Option<T>) -> Read<T> {
+pub(crate) fn word<T>(number: u8, from: impl FnOnce(u8) -> Option<T>) -> Read<T> {
     from(number).ok_or(Malformed("unknown word"))
 }
 
-fn put_asset(asset: &Asset, out: &mut Vec<u8>) {
+pub(crate) fn put_asset(asset: &Asset, out: &mut Vec<u8>) {
     out.text(&asset.code);
     out.push(asset.scale);
     out.push(asset.kind as u8);
@@ -388,7 +392,7 @@ fn put_asset(asset: &Asset, out: &mut Vec<u8>) {
     put_metadata(&asset.metadata, out);
 }
 
-fn take_asset(take: &mut Take<'_>) -> Read<Asset> {
+pub(crate) fn take_asset(take: &mut Take<'_>) -> Read<Asset> {
     Ok(Asset {
         code: take.text()?,
         scale: take.byte()?,
@@ -398,7 +402,7 @@ fn take_asset(take: &mut Take<'_>) -> Read<Asset> {
     })
 }
 
-fn put_floor(floor: Floor, out: &mut Vec<u8>) {
+pub(crate) fn put_floor(floor: Floor, out: &mut Vec<u8>) {
     match floor {
         Floor::Zero => out.push(0),
         Floor::None => out.push(1),
@@ -409,7 +413,7 @@ fn put_floor(floor: Floor, out: &mut Vec<u8>) {
     }
 }
 
-fn take_floor(take: &mut Take<'_>) -> Read<Floor> {
+pub(crate) fn take_floor(take: &mut Take<'_>) -> Read<Floor> {
     match take.byte()? {
         0 => Ok(Floor::Zero),
         1 => Ok(Floor::None),
@@ -453,7 +457,7 @@ fn put_account(account: &NewAccount, out: &mut Vec<u8>) {
     put_metadata(&account.metadata, out);
 }
 
-fn take_asset_no(take: &mut Take<'_>) -> Read<u16> {
+pub(crate) fn take_asset_no(take: &mut Take<'_>) -> Read<u16> {
     u16::try_from(take.varint_u32()?).map_err(|_| Malformed("asset number too large"))
 }
 
@@ -566,6 +570,7 @@ const SOURCE: u16 = 1 << 8;
 const ORIGIN: u16 = 1 << 9;
 const FLOOR_SKIPPED: u16 = 1 << 10;
 const WINDOW: u16 = 1 << 11;
+const RESERVED: u16 = 1 << 12;
 
 fn put_transfer(t: &Transfer, recorded_at: Timestamp, out: &mut Vec<u8>) {
     let bits = [
@@ -581,6 +586,7 @@ fn put_transfer(t: &Transfer, recorded_at: Timestamp, out: &mut Vec<u8>) {
         (t.origin.is_some(), ORIGIN),
         (t.floor_skipped, FLOOR_SKIPPED),
         (t.limit_window.is_some(), WINDOW),
+        (t.reserved.is_some(), RESERVED),
     ];
     let flags = bits
         .into_iter()
@@ -621,6 +627,9 @@ fn put_transfer(t: &Transfer, recorded_at: Timestamp, out: &mut Vec<u8>) {
     }
     if let Some(at) = t.limit_window {
         out.micros(at.0);
+    }
+    if let Some(reserved) = t.reserved {
+        out.varint(reserved);
     }
 }
 
@@ -689,6 +698,11 @@ fn take_transfer(take: &mut Take<'_>, recorded_at: Timestamp) -> Read<Transfer> 
         floor_skipped: has(FLOOR_SKIPPED),
         limit_window: if has(WINDOW) {
             Some(Timestamp(take.micros()?))
+        } else {
+            None
+        },
+        reserved: if has(RESERVED) {
+            Some(take.varint()?)
         } else {
             None
         },

@@ -67,11 +67,11 @@ pub struct OpenPending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalletInfo {
     /// Its owner.
-    pub user_id: Box<str>,
+    pub user_id: Arc<str>,
     /// Its tier.
-    pub tier: Box<str>,
+    pub tier: Arc<str>,
     /// Its own limits.
-    pub limits: Option<Limits>,
+    pub limits: Option<Box<Limits>>,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }

@@ -159,6 +159,7 @@ impl<B: Book> Judge<'_, B> {
                 rate: None,
             }),
             floor_skipped: false,
+            reserved: call.capture.then_some(open.amount),
             limit_window: None,
         };
         let touches = self.apply_resolution(&call.hold, open, posted, events);

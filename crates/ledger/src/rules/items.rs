@@ -459,6 +459,7 @@ impl<B: Book> Judge<'_, B> {
             source_recorded_at: extras.source_recorded_at,
             origin: extras.origin.clone(),
             floor_skipped: extras.skip_floors,
+            reserved: None,
             limit_window: None,
         }
     }
@@ -526,6 +527,7 @@ impl<B: Book> Judge<'_, B> {
         let mut transfer =
             self.new_transfer(item, chain, extras, legs, pending.asset, effective_at);
         transfer.code = pending.code.clone();
+        transfer.reserved = posts.then_some(pending.amount);
         let touches = self.apply_resolution(
             pending_id,
             &pending,

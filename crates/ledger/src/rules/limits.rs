@@ -23,6 +23,8 @@ pub(super) enum Direction {
 pub fn limits_in_force(policy: &Policy, wallet: &WalletInfo, asset_code: &str) -> Limits {
     wallet
         .limits
+        .as_deref()
+        .copied()
         .unwrap_or_else(|| policy.tier_limits(&wallet.tier, asset_code))
 }
 

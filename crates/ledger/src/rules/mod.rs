@@ -26,6 +26,7 @@ use crate::{
 
 pub use compare::identities;
 pub use limits::{counts, limits_in_force, replay_limits};
+pub use reverse::REVERSAL_BYTES_MAX;
 
 /// Where a batch starts.
 #[derive(Debug, Clone, Copy)]
@@ -112,13 +113,18 @@ impl<'a, B: Book> Judge<'a, B> {
         }
     }
 
-    /// Applies every expiry due at the batch's time (contract A2); call it first.
-    pub fn expire_due(&mut self) {
+    /// Applies expiries due at the batch's time (contract A2), at most `limit`; call it first.
+    /// False when more are due: then the batch may hold nothing else.
+    pub fn expire_due(&mut self, limit: usize) -> bool {
         self.actor = None;
-        while let Some(id) = self.book.next_due(self.start.now) {
-            self.expire(&id);
+        for _ in 0..limit {
+            match self.book.next_due(self.start.now) {
+                Some(id) => self.expire(&id),
+                None => break,
+            }
         }
         self.undo.clear();
+        self.book.next_due(self.start.now).is_none()
     }
 
     /// Judges one call. Its effects are in the book and in the batch, or it was refused.
@@ -144,6 +150,11 @@ impl<'a, B: Book> Judge<'a, B> {
         }
         self.undo.clear();
         judged
+    }
+
+    /// The book as the calls so far left it.
+    pub fn book(&self) -> &B {
+        self.book
     }
 
     /// Count of records and notes so far; both zero means there is nothing to commit.

@@ -431,6 +431,7 @@ impl<B: Book> Judge<'_, B> {
                 rate: call.rate.as_ref().map(|r| r.text.clone()),
             }),
             floor_skipped: false,
+            reserved: None,
             limit_window: None,
         }
     }

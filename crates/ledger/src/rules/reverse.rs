@@ -38,7 +38,9 @@ impl<B: Book> Judge<'_, B> {
         let Some(originals) = self.originals(&call)? else {
             return refuse(not_found.into());
         };
-        if originals.iter().any(|r| !is_reversible(r)) {
+        let reversible =
+            originals.iter().all(is_reversible) && fits_a_commit(&call, originals.len());
+        if !reversible {
             return refuse(RefusalCode::TransferNotReversible.into());
         }
         let effective_at = call.effective_at.unwrap_or(self.start.now);
@@ -207,6 +209,22 @@ impl<B: Book> Judge<'_, B> {
     }
 }
 
+/// Most bytes that the records of one reversal may take.
+pub const REVERSAL_BYTES_MAX: usize = 12 << 20;
+
+/// Reason and metadata stand on every leg; a chain of thousands with long texts would not fit a
+/// commit.
+fn fits_a_commit(call: &ReverseCall, legs: usize) -> bool {
+    const LEG: usize = 900;
+    let pairs: usize = call
+        .metadata
+        .pairs()
+        .iter()
+        .map(|(k, v)| k.len() + v.len() + 12)
+        .sum();
+    legs * (LEG + call.reason.len() + pairs) <= REVERSAL_BYTES_MAX
+}
+
 fn is_reversible(record: &Record) -> bool {
     record
         .transfer()
@@ -249,6 +267,7 @@ fn reversal_of(
             ..o.clone()
         }),
         floor_skipped: false,
+        reserved: None,
         limit_window,
     }
 }

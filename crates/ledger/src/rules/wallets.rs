@@ -149,12 +149,12 @@ impl<B: Book> Judge<'_, B> {
             return Ok(());
         };
         let asset = self.book.asset(self.book.hot(slot).asset);
-        let tier = update.tier.as_ref().unwrap_or(&info.tier);
+        let tier = update.tier.as_deref().unwrap_or(&info.tier);
         if !self.policy.has_tier(tier) {
             return Err(Refusal::at(RefusalCode::TierUnknown, "tier"));
         }
-        if *tier != info.tier {
-            change.tier = Some(tier.clone());
+        if *tier != *info.tier {
+            change.tier = Some(tier.into());
         }
         let of_tier = self.policy.tier_limits(tier, &asset.code);
         let follows_tier = update.members.iter().all(|m| *m == LimitMember::Tier);
@@ -163,7 +163,7 @@ impl<B: Book> Judge<'_, B> {
         } else {
             Some(resolve_limits(update, of_tier, asset.scale)?)
         };
-        if limits != info.limits {
+        if limits != info.limits.as_deref().copied() {
             change.limits = Some(limits);
         }
         Ok(())
@@ -185,10 +185,10 @@ impl<B: Book> Judge<'_, B> {
         let now = self.start.now;
         if let Some(info) = self.book.wallet_mut(slot) {
             if let Some(tier) = &change.tier {
-                info.tier = tier.clone();
+                info.tier = (&**tier).into();
             }
             if let Some(limits) = change.limits {
-                info.limits = limits;
+                info.limits = limits.map(Box::new);
             }
             info.updated_at = now;
         }

@@ -1,0 +1,517 @@
+//! The single writer: takes whatever waits as one batch, applies the rules, appends the batch to
+//! the journal, syncs it once, then answers. While it syncs, the next batch gathers: group commit
+//! without a timer.
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, mpsc::SyncSender},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{
+    history::Committed,
+    progress::{Mark, Progress},
+    queries,
+    queue::{Message, Queue, items, weight},
+    snapshot::{Head, Job},
+    state::State,
+    time::{ClockState, LedgerTime},
+};
+use crate::{
+    call::{Answer, Call, Outcome, Unavailable, View},
+    journal::{Journal, Position},
+    policy::Policy,
+    record::codec::{self, Header},
+    rules::{Judge, Judged, Start},
+};
+
+/// Most bytes gathered into one frame, unless a single call is larger.
+const BATCH_BYTES: usize = 8 << 20;
+/// Most items gathered into one frame, unless a single call has more.
+const BATCH_ITEMS: usize = 16_384;
+/// Most expiries in one frame.
+const EXPIRIES: usize = 4_096;
+/// How far the index may lag before postings wait for it, in records.
+const INDEX_LAG_MAX: u64 = 400_000;
+/// How often disk space is looked at.
+const SPACE_CHECK: Duration = Duration::from_millis(500);
+/// Longest sleep with nothing to do.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// What `/ready` and metrics show of the writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Why the ledger takes no postings until it is restarted.
+    pub failed: Option<String>,
+    /// Why it takes none for now: disk full or read-only.
+    pub refusing: Option<String>,
+    /// State of the clock.
+    pub clock: ClockState,
+    /// Free space of the disk, in thousandths.
+    pub disk_free_per_mille: Option<u32>,
+    /// Last commit.
+    pub head: crate::call::Head,
+}
+
+/// Everything the writer thread owns.
+pub(super) struct Writer {
+    pub state: State,
+    pub journal: Journal,
+    pub time: LedgerTime,
+    pub policy: Arc<Policy>,
+    pub queue: Arc<Queue>,
+    pub progress: Arc<Progress>,
+    pub commits: Option<SyncSender<Arc<Committed>>>,
+    pub status: Arc<Mutex<Status>>,
+    pub ledger_id: u128,
+    pub seq: u64,
+    pub batch: u64,
+    pub note: u64,
+    pub snapshot_dir: PathBuf,
+    /// Bytes of journal between snapshots.
+    pub snapshot_bytes: u64,
+    pub snapshot_at: Position,
+    pub min_free_per_mille: u32,
+    pub run: Run,
+}
+
+/// What the loop keeps between turns.
+#[derive(Default)]
+pub(super) struct Run {
+    waiting: VecDeque<Message>,
+    job: Option<Job>,
+    space_checked: Option<Instant>,
+    payload: Vec<u8>,
+    offsets: Vec<u32>,
+}
+
+/// An answer that is sent once the batch is durable.
+enum Reply {
+    Call(
+        oneshot::Sender<Result<Answer, Unavailable>>,
+        Result<Answer, Unavailable>,
+    ),
+    View(oneshot::Sender<Result<View, Unavailable>>, Box<View>),
+}
+
+impl Writer {
+    /// Runs until told to stop; then takes a last snapshot.
+    pub(super) fn run(mut self) {
+        let mut stop = false;
+        while !stop {
+            let timeout = self.patience();
+            let mut waiting = std::mem::take(&mut self.run.waiting);
+            self.queue.take_all(&mut waiting, timeout);
+            self.run.waiting = waiting;
+            stop = self.turn();
+            self.snapshot_step();
+        }
+        for message in self.queue.close() {
+            self.run.waiting.push_back(message);
+        }
+        while !self.run.waiting.is_empty() {
+            self.turn();
+        }
+        self.last_snapshot();
+    }
+
+    fn patience(&self) -> Duration {
+        if !self.run.waiting.is_empty()
+            || self.run.job.as_ref().is_some_and(|job| !job.is_complete())
+        {
+            return Duration::ZERO;
+        }
+        let next = self
+            .state
+            .due
+            .first_key_value()
+            .map(|((at, _), _)| *at - self.time.now());
+        next.map_or(IDLE, |micros| {
+            Duration::from_micros(micros.max(0).unsigned_abs())
+        })
+        .min(IDLE)
+    }
+
+    /// One batch. True when told to stop.
+    fn turn(&mut self) -> bool {
+        self.check_space();
+        let (batch, stop) = self.gather();
+        let mut refusal = self.refusal();
+        let bytes: usize = batch.iter().map(message_weight).sum::<usize>() + EXPIRIES * 256 + 4_096;
+        if refusal.is_none() {
+            refusal = self.reserve(bytes);
+        }
+        let due = self
+            .state
+            .due
+            .first_key_value()
+            .is_some_and(|((at, _), _)| *at <= self.time.now());
+        if batch.is_empty() && (!due || refusal.is_some()) {
+            return stop;
+        }
+        self.progress.wait_for_index(self.seq, INDEX_LAG_MAX);
+        self.decide(batch, refusal);
+        stop
+    }
+
+    /// Takes waiting messages up to the size of a frame.
+    fn gather(&mut self) -> (Vec<Message>, bool) {
+        let (mut bytes, mut count) = (0, 0);
+        let mut batch = Vec::new();
+        while let Some(message) = self.run.waiting.pop_front() {
+            match &message {
+                Message::Stop => return (batch, true),
+                Message::Call(call, _) => {
+                    bytes += weight(call);
+                    count += items(call);
+                    if !batch.is_empty() && (bytes > BATCH_BYTES || count > BATCH_ITEMS) {
+                        self.run.waiting.push_front(message);
+                        break;
+                    }
+                }
+                Message::Query(..) | Message::AcceptClock(_) => {}
+            }
+            batch.push(message);
+        }
+        (batch, false)
+    }
+
+    /// Why no postings are taken now.
+    fn refusal(&self) -> Option<Unavailable> {
+        let status = self.status.lock();
+        if status.failed.is_some() || status.refusing.is_some() || self.progress.is_stopped() {
+            return Some(Unavailable::StoreUnavailable);
+        }
+        drop(status);
+        (self.time.state() == ClockState::Unsafe).then_some(Unavailable::ClockUnsafe)
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Option<Unavailable> {
+        match self.journal.reserve(bytes.min(self.journal.max_payload())) {
+            Ok(()) => None,
+            Err(error) => {
+                let mut status = self.status.lock();
+                let reason = error.to_string();
+                if status.refusing.as_deref() != Some(&*reason) {
+                    tracing::error!(%error, "the ledger takes no postings");
+                }
+                if error.is_retryable() {
+                    status.refusing = Some(reason);
+                    self.run.space_checked = Some(now());
+                } else {
+                    status.failed = Some(reason);
+                }
+                Some(Unavailable::StoreUnavailable)
+            }
+        }
+    }
+
+    fn check_space(&mut self) {
+        if self
+            .run
+            .space_checked
+            .is_some_and(|at| at.elapsed() < SPACE_CHECK)
+        {
+            return;
+        }
+        self.run.space_checked = Some(now());
+        let free = self
+            .journal
+            .space()
+            .ok()
+            .map(|space| space.free_per_mille());
+        let full = free.is_some_and(|free| free < self.min_free_per_mille);
+        let refusing = full.then(|| {
+            format!(
+                "the disk has less than {} per mille of its space free",
+                self.min_free_per_mille
+            )
+        });
+        let mut status = self.status.lock();
+        if status.refusing != refusing {
+            tracing::warn!(refusing, "disk space");
+        }
+        status.refusing = refusing;
+        status.disk_free_per_mille = free;
+        status.clock = self.time.state();
+    }
+
+    /// Judges a batch, makes it durable, answers.
+    fn decide(&mut self, messages: Vec<Message>, refusal: Option<Unavailable>) {
+        let begun = now();
+        let start = Start {
+            batch: self.batch + 1,
+            now: self.next_time(),
+            last_seq: self.seq,
+            last_note: self.note,
+        };
+        let head = self.status.lock().head;
+        let policy = self.policy.clone();
+        let mut judge = Judge::new(&mut self.state, &policy, start);
+        let mut replies = Vec::with_capacity(messages.len());
+        let mut later = Vec::new();
+        let settled = refusal.is_some() || judge.expire_due(EXPIRIES);
+        for message in messages {
+            if !settled {
+                later.push(message);
+                continue;
+            }
+            match message {
+                Message::Call(call, reply) => {
+                    let answer = match refusal {
+                        Some(refusal) => Err(refusal),
+                        None => judge_one(&mut judge, start, *call),
+                    };
+                    replies.push(Reply::Call(reply, answer));
+                }
+                Message::Query(query, reply) => {
+                    let seq = start.last_seq + judge.staged().0 as u64;
+                    let view = queries::answer(judge.book(), &policy, query, seq, start, head);
+                    replies.push(Reply::View(reply, Box::new(view)));
+                }
+                Message::AcceptClock(reply) => {
+                    self.time.accept();
+                    let _gone = reply.send(());
+                }
+                Message::Stop => {}
+            }
+        }
+        let (records, notes) = judge.finish();
+        for message in later.into_iter().rev() {
+            self.run.waiting.push_front(message);
+        }
+        let durable = if records.is_empty() && notes.is_empty() {
+            true
+        } else {
+            let committed = self.commit(start, records, notes);
+            metrics::histogram!("ledger_commit_duration_seconds").record(begun.elapsed());
+            committed
+        };
+        answer_all(replies, durable);
+    }
+
+    /// Ledger time of the next batch. Reads alone do not move it on.
+    fn next_time(&mut self) -> florin_base::Timestamp {
+        self.time.next()
+    }
+
+    /// Appends and syncs; false when that failed, after which nothing is taken any more.
+    fn commit(
+        &mut self,
+        start: Start,
+        records: Vec<crate::model::Record>,
+        notes: Vec<crate::rules::book::Note>,
+    ) -> bool {
+        let header = Header {
+            batch: if records.is_empty() {
+                self.batch
+            } else {
+                start.batch
+            },
+            first_seq: start.last_seq + 1,
+            recorded_at: start.now,
+            records: records.len() as u32,
+            first_note: start.last_note + 1,
+            notes: notes.len() as u32,
+        };
+        codec::encode(
+            &header,
+            &records,
+            &notes,
+            &mut self.run.payload,
+            &mut self.run.offsets,
+        );
+        let frame = self.journal.end().batch;
+        let appended = self.journal.append(frame, &self.run.payload);
+        let synced = appended.and_then(|appended| self.journal.sync().map(|_| appended));
+        let appended = match synced {
+            Ok(appended) => appended,
+            Err(error) => {
+                tracing::error!(%error, "the journal failed; no postings until a restart");
+                self.status.lock().failed = Some(error.to_string());
+                return false;
+            }
+        };
+        self.seq += records.len() as u64;
+        self.note += notes.len() as u64;
+        self.batch = header.batch;
+        self.progress.set_durable(Mark {
+            frame,
+            seq: self.seq,
+        });
+        self.status.lock().head = crate::call::Head {
+            seq: self.seq,
+            batch: self.batch,
+            recorded_at: start.now,
+        };
+        metrics::histogram!("ledger_batch_size").record(records.len() as u32);
+        let offsets = std::mem::take(&mut self.run.offsets);
+        let committed = Arc::new(Committed {
+            frame,
+            header,
+            records,
+            notes,
+            payload_lsn: appended.payload_lsn.0,
+            offsets,
+        });
+        if let Some(history) = &mut self.state.history {
+            history.committed(committed.clone());
+        }
+        if let Some(commits) = &self.commits {
+            // A stopped index is noticed through `Progress`.
+            drop(commits.send(committed));
+        }
+        true
+    }
+
+    fn head(&self) -> Head {
+        Head {
+            ledger_id: self.ledger_id,
+            position: self.journal.durable(),
+            seq: self.seq,
+            batch: self.batch,
+            note: self.note,
+            recorded_at: self.status.lock().head.recorded_at,
+        }
+    }
+
+    /// Starts a snapshot when the journal has grown enough, or takes its next chunk.
+    fn snapshot_step(&mut self) {
+        let frame = self.journal.durable().batch - 1;
+        match &mut self.run.job {
+            Some(job) if !job.is_complete() => {
+                job.step(&self.state, frame);
+            }
+            Some(_) => self.finish_job(),
+            None => {
+                let grown = self
+                    .journal
+                    .durable()
+                    .lsn
+                    .0
+                    .saturating_sub(self.snapshot_at.lsn.0);
+                let healthy = self.status.lock().failed.is_none();
+                if grown >= self.snapshot_bytes && healthy {
+                    self.start_job();
+                }
+            }
+        }
+    }
+
+    fn start_job(&mut self) {
+        let head = self.head();
+        self.snapshot_at = head.position;
+        match Job::start(&self.snapshot_dir, &head, &self.state) {
+            Ok(job) => self.run.job = Some(job),
+            Err(error) => {
+                tracing::warn!(%error, "no snapshot was started; the next start replays more journal")
+            }
+        }
+    }
+
+    fn finish_job(&mut self) {
+        if let Some(job) = self.run.job.take()
+            && let Err(error) = job.finish()
+        {
+            tracing::warn!(%error, "a snapshot was not written; the next start replays more journal");
+        }
+    }
+
+    fn last_snapshot(&mut self) {
+        self.run.job = None;
+        if self.status.lock().failed.is_some() || self.journal.durable().lsn == self.snapshot_at.lsn
+        {
+            return;
+        }
+        self.start_job();
+        let frame = self.journal.durable().batch - 1;
+        if let Some(job) = &mut self.run.job {
+            while job.step(&self.state, frame) {}
+        }
+        self.finish_job();
+    }
+}
+
+fn message_weight(message: &Message) -> usize {
+    match message {
+        Message::Call(call, _) => weight(call),
+        _ => 0,
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "durations of commits for metrics; no decision depends on them"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Judges one call and words its answer.
+fn judge_one(
+    judge: &mut Judge<'_, State>,
+    start: Start,
+    call: Call,
+) -> Result<Answer, Unavailable> {
+    let before = judge.staged().0;
+    let subject = queries::subject(&call);
+    let judged = judge.call(call).map_err(|fault| {
+        tracing::error!(%fault, "a call was not decided");
+        Unavailable::StoreUnavailable
+    })?;
+    let after = judge.staged().0;
+    let seq = start.last_seq + after as u64;
+    let (wallet, account) = queries::views(judge.book(), subject, &judged.outcome, seq);
+    let Judged {
+        outcome,
+        replayed,
+        first,
+    } = judged;
+    let (batch, recorded_at) = match (first, &outcome) {
+        // A stored answer comes back unchanged, commit and time included.
+        (Some((batch, at)), Outcome::Items(results)) => {
+            let recorded = results
+                .iter()
+                .any(|r| r.code == crate::codes::ResultCode::Created);
+            (recorded.then_some(batch), at)
+        }
+        _ => ((after > before).then_some(start.batch), start.now),
+    };
+    Ok(Answer {
+        outcome,
+        replayed,
+        batch,
+        recorded_at,
+        seq,
+        wallet,
+        account,
+    })
+}
+
+fn answer_all(replies: Vec<Reply>, durable: bool) {
+    for reply in replies {
+        // A caller that went away is no fault: its posting stands.
+        match reply {
+            Reply::Call(sender, answer) => {
+                let answer = if durable {
+                    answer
+                } else {
+                    answer.and(Err(Unavailable::CommitUnknown))
+                };
+                drop(sender.send(answer));
+            }
+            Reply::View(sender, view) => {
+                let view = if durable {
+                    Ok(*view)
+                } else {
+                    Err(Unavailable::StoreUnavailable)
+                };
+                drop(sender.send(view));
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A ledger in a temporary directory with a clock that the test moves.
+
+use std::{path::Path, sync::Arc};
+
+use florin_base::{Decimal, clock::ManualClock};
+use florin_ledger::{
+    Answer, Call, Ledger, OpenOptions, Outcome, Policy, Query, View,
+    call::{
+        CreateWallet, Reference, Refusal, RefusalCode, TransfersCall, WalletAmount, WalletMove,
+        WalletView,
+    },
+    model::{Record, WalletType},
+    rules::prepare::{RawItem, prepare},
+};
+
+/// 2026-01-15T12:00:00Z.
+pub const START: i64 = 1_768_478_400_000_000;
+
+pub struct Bank {
+    pub ledger: Ledger,
+    pub clock: Arc<ManualClock>,
+    pub runtime: tokio::runtime::Runtime,
+}
+
+impl Bank {
+    pub fn open(dir: &Path) -> Self {
+        Self::open_with(dir, Policy::default(), |_| {})
+    }
+
+    pub fn open_with(dir: &Path, policy: Policy, change: impl FnOnce(&mut OpenOptions)) -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let mut options = OpenOptions::new(dir);
+        options.segment_bytes = 4 << 20;
+        options.disk_free_min_per_mille = 0;
+        change(&mut options);
+        let ledger = Ledger::open(options, policy, clock.clone()).expect("the ledger opens");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        Self {
+            ledger,
+            clock,
+            runtime,
+        }
+    }
+
+    pub fn submit(&self, call: Call) -> Answer {
+        self.clock.advance(1_000);
+        self.runtime
+            .block_on(self.ledger.submit(call))
+            .expect("the ledger answers")
+    }
+
+    pub fn wallet(&self, user: &str, currency: &str) -> u128 {
+        let id = self.ledger.new_id().as_u128();
+        let answer = self.submit(Call::CreateWallet(CreateWallet {
+            actor: Some("tester".into()),
+            id,
+            user_id: user.into(),
+            currency: currency.into(),
+            tier: "standard".into(),
+            label: None,
+            metadata: Default::default(),
+            reference: Reference {
+                id: format!("{id:032x}").into(),
+                generated: false,
+            },
+        }));
+        assert!(matches!(answer.outcome, Outcome::Done(_)), "{answer:?}");
+        id
+    }
+
+    pub fn movement(
+        &self,
+        op: WalletType,
+        wallet: u128,
+        amount: &str,
+        reference: &str,
+    ) -> WalletMove {
+        WalletMove {
+            actor: Some("tester".into()),
+            owner: None,
+            op,
+            wallet,
+            transfer_id: self.ledger.new_id().to_string().into(),
+            amount: WalletAmount {
+                decimal: Decimal::parse(amount).expect("a decimal"),
+                is_number: false,
+            },
+            currency: None,
+            destination: None,
+            counter_account: None,
+            rate: None,
+            expires_in_seconds: (op == WalletType::Hold).then_some(604_800),
+            reference: Reference {
+                id: reference.into(),
+                generated: false,
+            },
+            description: None,
+            metadata: Default::default(),
+            effective_at: None,
+            module: "wallets".into(),
+        }
+    }
+
+    pub fn run(&self, movement: WalletMove) -> Answer {
+        self.submit(Call::WalletMove(Box::new(movement)))
+    }
+
+    pub fn view(&self, id: u128) -> WalletView {
+        match self
+            .runtime
+            .block_on(self.ledger.query(Query::Wallet { id, owner: None }))
+        {
+            Ok(View::Wallet(Some(view))) => *view,
+            other => panic!("no wallet: {other:?}"),
+        }
+    }
+
+    /// (balance, available) in minor units.
+    pub fn balance(&self, id: u128) -> (u128, u128) {
+        let view = self.view(id);
+        let normal = florin_ledger::model::Side::Credit;
+        (
+            view.totals.balance(normal).magnitude,
+            view.totals.available(normal).magnitude,
+        )
+    }
+
+    pub fn transfers(&self, json: &str) -> Answer {
+        let raw: Vec<RawItem<'_>> = serde_json::from_str(json).expect("items");
+        let items = raw
+            .into_iter()
+            .map(|r| prepare(r, || "made".into()))
+            .collect();
+        self.submit(Call::Transfers(TransfersCall {
+            actor: Some("tester".into()),
+            items,
+            key: None,
+        }))
+    }
+}
+
+pub fn records(answer: &Answer) -> &[Record] {
+    match &answer.outcome {
+        Outcome::Done(records) => records,
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+pub fn refusal(answer: &Answer) -> &Refusal {
+    match &answer.outcome {
+        Outcome::Refused(refusal) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub fn refused(answer: &Answer) -> RefusalCode {
+    refusal(answer).code
+}
+
+/// Codes of a transfers answer.
+pub fn codes(answer: &Answer) -> Vec<&'static str> {
+    match &answer.outcome {
+        Outcome::Items(results) => results.iter().map(|r| r.code.word()).collect(),
+        other => panic!("no items: {other:?}"),
+    }
+}
