@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod ledger;
+pub mod meter;
 pub mod wallets;
 
 use std::{borrow::Cow, sync::Arc};

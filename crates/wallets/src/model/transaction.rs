@@ -400,3 +400,7 @@ fn hold_of(transfer: &Transfer) -> Option<&str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "transaction_tests.rs"]
+mod tests;

@@ -23,7 +23,11 @@ use super::{
     request::{KeyHeader, Pairs, Text, bad, transfer_id},
 };
 use crate::{
-    api::{ApiState, Shared, answer, permission},
+    api::{
+        ApiState, Shared, answer,
+        meter::{Operation, Timer},
+        permission,
+    },
     model::Wallet,
 };
 
@@ -112,6 +116,7 @@ pub async fn create(
     key: KeyHeader,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Creation);
     let body = json::parse::<CreateWalletBody<'_>>(&body)?;
     let tier = body.tier.as_ref().map_or(STANDARD_TIER, |tier| &tier.0);
     if tier != STANDARD_TIER {
@@ -138,7 +143,7 @@ pub async fn create(
         metadata: body.metadata.unwrap_or_default().0,
     };
     let answer = api.ledger.submit(Call::CreateWallet(call)).await;
-    render(&api, &answer.map_err(answer::unavailable)?)
+    timer.done(render(&api, &answer.map_err(answer::unavailable)?))
 }
 
 fn render(api: &ApiState, answer: &Answer) -> Result<Response, Problem> {

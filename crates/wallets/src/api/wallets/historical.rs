@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{answer::style, list::readable_wallet, request::bad, transactions::axis};
+use crate::api::meter::{Operation, Timer};
 use crate::{
     api::{
         Shared,
@@ -55,6 +56,7 @@ pub async fn historical(
     json::Query(query): json::Query<HistoricalQuery>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let sent = query.timestamp.as_deref().unwrap_or_default();
     if sent.is_empty() {
         return Err(bad(
@@ -93,7 +95,7 @@ pub async fn historical(
         as_of,
         transaction_count: totals.postings,
     };
-    answer::json(&body, seq)
+    timer.done(answer::json(&body, seq))
 }
 
 /// Another name of `/balance/historical`.

@@ -23,6 +23,7 @@ use super::{
     request::bad,
     walk::{self, Items},
 };
+use crate::api::meter::{Operation, Timer};
 use crate::{
     api::{
         ApiState, Shared,
@@ -51,10 +52,11 @@ pub async fn get(
     Path(id): Path<String>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let hold = hold_id(&id)?;
     let (found, seq) = find(&api, hold).await?;
     min_seq.check(seq)?;
-    render(&api, &caller, found.as_ref(), seq)
+    timer.done(render(&api, &caller, found.as_ref(), seq))
 }
 
 /// The hold as it is now, for its void.
@@ -140,6 +142,7 @@ pub async fn list(
     json::Query(filters): json::Query<HoldFilters>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let limit = PageLimits::default().resolve(filters.limit)?;
     let status = filters.status.as_deref().map(|word| {
         let known = STATUSES.iter().copied().find(|known| *known == word);
@@ -173,10 +176,10 @@ pub async fn list(
     let (items, next, seq) = page.await?;
     min_seq.check(seq)?;
     let cursor = next.map(|position| api.cursors.seal(digest, &position));
-    Ok(answer::with_seq(
+    timer.done(Ok(answer::with_seq(
         json_bytes(items.finish(cursor.as_deref())),
         seq,
-    ))
+    )))
 }
 
 /// What narrows the list.

@@ -23,7 +23,7 @@ use super::{
     request::{KeyHeader, Pairs, Raw, Text, bad, owner_scope, parse_or_default, transfer_id, uuid},
 };
 use crate::{
-    api::{ApiState, Shared, answer, permission},
+    api::{ApiState, Shared, answer, meter, permission},
     model::{Hold, Transaction, transaction::Seen},
 };
 
@@ -146,6 +146,9 @@ fn render_placed(
     let leg = sides.leg();
     let hold = Hold::new(leg, None, style(&api.ledger))
         .with_generated_reference(decided.reference_generated);
+    if !answer.replayed {
+        meter::count_hold("wallet_holds_placed_total");
+    }
     let location = format!("/api/v1/holds/{}", leg.transfer.id);
     let response = answer::json(&hold, answer.seq)?;
     let response = answer::located(response, StatusCode::CREATED, &location);
@@ -211,6 +214,10 @@ pub async fn capture(
     let answer = answer.map_err(answer::unavailable)?;
     match &answer.outcome {
         Outcome::Done(records) => {
+            if !answer.replayed {
+                meter::count_transaction();
+                meter::count_hold("wallet_holds_captured_total");
+            }
             let origin = records
                 .iter()
                 .find_map(|record| record.transfer()?.origin.as_ref());
@@ -270,6 +277,9 @@ pub async fn void(
     match &answer.outcome {
         Outcome::Refused(refusal) => Ok(answer::refusal(refused(&api, None, refusal), &answer)),
         _ => {
+            if !answer.replayed {
+                meter::count_hold("wallet_holds_voided_total");
+            }
             let response = hold_reads::show(&api, &caller, hold).await?;
             Ok(answer::mark_replay(response, &answer))
         }

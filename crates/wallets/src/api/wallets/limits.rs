@@ -18,6 +18,7 @@ use super::{
     movement::AmountInput,
     request::{Raw, Text, owner_scope, uuid},
 };
+use crate::api::meter::{Operation, Timer};
 use crate::{
     api::{
         ApiState, Shared,
@@ -116,8 +117,9 @@ pub async fn get(
     Path(id): Path<String>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let owner = owner_scope(&caller, permission::WALLETS_READ)?;
-    show(&api, uuid(&id, "id")?, owner, min_seq).await
+    timer.done(show(&api, uuid(&id, "id")?, owner, min_seq).await)
 }
 
 /// Set the limits of a wallet, or its tier.

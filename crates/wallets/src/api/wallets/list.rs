@@ -21,6 +21,7 @@ use super::{
     create::{is_user_id, other_user},
     request::{bad, owner_scope, uuid},
 };
+use crate::api::meter::{Operation, Timer};
 use crate::{
     api::{
         ApiState, Shared,
@@ -47,13 +48,14 @@ pub async fn get(
     Path(id): Path<String>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let view = readable_wallet(&api, &caller, &id).await?;
     min_seq.check(view.as_of_seq)?;
     let asset = api.ledger.asset(view.asset);
-    answer::json(
+    timer.done(answer::json(
         &Wallet::now(&view, &asset, style(&api.ledger)),
         view.as_of_seq,
-    )
+    ))
 }
 
 /// The balance of a wallet.
@@ -73,13 +75,14 @@ pub async fn balance(
     Path(id): Path<String>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let view = readable_wallet(&api, &caller, &id).await?;
     min_seq.check(view.as_of_seq)?;
     let asset = api.ledger.asset(view.asset);
-    answer::json(
+    timer.done(answer::json(
         &Balance::now(&view, &asset, style(&api.ledger)),
         view.as_of_seq,
-    )
+    ))
 }
 
 /// The wallet of a path, if the caller may read it.
@@ -147,7 +150,8 @@ pub async fn list(
     json::Query(filters): json::Query<WalletFilters>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
-    page_of_wallets(&api, &caller, filters, min_seq).await
+    let timer = Timer::start(Operation::Query);
+    timer.done(page_of_wallets(&api, &caller, filters, min_seq).await)
 }
 
 /// List the wallets of a user, in order of creation.
@@ -165,6 +169,7 @@ pub async fn list_of_user(
     json::Query(filters): json::Query<UserWalletFilters>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let filters = WalletFilters {
         user_id: Some(user_id),
         status: filters.status,
@@ -172,7 +177,7 @@ pub async fn list_of_user(
         limit: filters.limit,
         cursor: filters.cursor,
     };
-    page_of_wallets(&api, &caller, filters, min_seq).await
+    timer.done(page_of_wallets(&api, &caller, filters, min_seq).await)
 }
 
 /// Filters after they were understood.

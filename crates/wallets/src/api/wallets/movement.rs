@@ -23,7 +23,10 @@ use super::{
     },
 };
 use crate::{
-    api::{ApiState, answer},
+    api::{
+        ApiState, answer,
+        meter::{self, Operation},
+    },
     model::transaction::Seen,
 };
 
@@ -146,10 +149,19 @@ pub async fn decide(
 }
 
 /// Answers a deposit, withdrawal or transfer.
-pub fn render(api: &ApiState, caller: &Principal, decided: &Decided) -> Result<Response, Problem> {
+pub fn render(
+    api: &ApiState,
+    caller: &Principal,
+    operation: Operation,
+    decided: &Decided,
+) -> Result<Response, Problem> {
     let answer = &decided.answer;
     match &answer.outcome {
         Outcome::Done(records) => {
+            if !answer.replayed {
+                meter::count_transaction();
+                meter::count_money(&api.ledger, operation, records.first());
+            }
             let seen = Seen {
                 from_wallet: Some(decided.wallet),
                 reference_generated: decided.reference_generated,

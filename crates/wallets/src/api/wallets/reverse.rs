@@ -23,7 +23,7 @@ use crate::{
     api::{
         ApiState, Shared,
         answer::{self, blocking},
-        permission,
+        meter, permission,
     },
     model::{Transaction, transaction::Seen},
 };
@@ -91,6 +91,9 @@ pub async fn reverse(
     let answer = answer.map_err(answer::unavailable)?;
     match &answer.outcome {
         Outcome::Done(records) => {
+            if !answer.replayed {
+                meter::count_transaction();
+            }
             wallet_answer::transaction(&api, &caller, &answer, records, Seen::default())
         }
         Outcome::Refused(refusal) => Ok(answer::refusal(refused(&api, None, refusal), &answer)),

@@ -27,6 +27,7 @@ use super::{
     transactions::axis,
     walk::{self, After},
 };
+use crate::api::meter::{Operation, Timer};
 use crate::{
     api::{
         ApiState, Shared,
@@ -94,6 +95,7 @@ pub async fn statement(
     json::Query(query): json::Query<StatementQuery>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let wallet = readable_wallet(&api, &caller, &id).await?;
     let required = |field, given: Option<&str>| {
         let missing = || bad(field, "validation_failed", "This parameter is required.");
@@ -108,11 +110,11 @@ pub async fn statement(
     if asked.to < asked.from {
         return Err(bad("to", "validation_failed", "Must not be before `from`."));
     }
-    match query.format.as_deref() {
+    timer.done(match query.format.as_deref() {
         None | Some("json") => page(&api, &wallet, asked, &query, min_seq).await,
         Some("csv") => statement_csv::stream(api, wallet, asked, min_seq).await,
         Some(_) => Err(bad("format", "validation_failed", "Must be json or csv.")),
-    }
+    })
 }
 
 /// The totals before a period and at its end.

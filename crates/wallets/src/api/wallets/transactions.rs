@@ -22,6 +22,7 @@ use super::{
     request::bad,
     walk::{self, Items},
 };
+use crate::api::meter::{Operation, Timer};
 use crate::{
     api::{
         ApiState, Shared,
@@ -58,6 +59,7 @@ pub async fn get(
     Path(id): Path<String>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     check_id(&id)?;
     let state = api.clone();
     let found = blocking(&api.ledger, move |view| {
@@ -68,7 +70,7 @@ pub async fn get(
     let (body, seq) = found.await?;
     min_seq.check(seq)?;
     let body = body.ok_or_else(|| not_found(RefusalCode::TransactionNotFound))?;
-    Ok(answer::with_seq(json_bytes(body), seq))
+    timer.done(Ok(answer::with_seq(json_bytes(body), seq)))
 }
 
 /// 400 `invalid_id` for a text that no transaction can have as its id.
@@ -288,6 +290,7 @@ pub async fn list(
     json::Query(mut filters): json::Query<TransactionFilters>,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Query);
     let wallet = readable_wallet(&api, &caller, &id).await?;
     let digest = filters.digest(&crate::model::Id(wallet.id).to_string());
     let cursor = filters.cursor.take();
@@ -301,10 +304,10 @@ pub async fn list(
     let (items, next, seq) = page.await?;
     min_seq.check(seq)?;
     let cursor = next.map(|position| api.cursors.seal(digest, &position));
-    Ok(answer::with_seq(
+    timer.done(Ok(answer::with_seq(
         json_bytes(items.finish(cursor.as_deref())),
         seq,
-    ))
+    )))
 }
 
 fn page(

@@ -15,7 +15,11 @@ use super::{
     request::{KeyHeader, Pairs, RateBody, Raw, Text, bad, owner_scope, uuid},
 };
 use crate::{
-    api::{Shared, permission},
+    api::{
+        Shared,
+        meter::{Operation, Timer},
+        permission,
+    },
     model::Transaction,
 };
 
@@ -119,6 +123,7 @@ pub async fn transfer(
     key: KeyHeader,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Transfer);
     let body = json::parse::<TransferBody<'_>>(&body)?;
     if body.rate.is_some() {
         caller.require(permission::WALLETS_FX)?;
@@ -153,5 +158,10 @@ pub async fn transfer(
         expires_in_seconds: None,
     };
     let decided = movement::decide(&api, &caller, key, asked).await?;
-    movement::render(&api, &caller, &decided)
+    timer.done(movement::render(
+        &api,
+        &caller,
+        Operation::Transfer,
+        &decided,
+    ))
 }

@@ -13,7 +13,11 @@ use super::{
     request::KeyHeader,
 };
 use crate::{
-    api::{Shared, permission},
+    api::{
+        Shared,
+        meter::{Operation, Timer},
+        permission,
+    },
     model::Transaction,
 };
 
@@ -44,6 +48,7 @@ pub async fn withdraw(
     key: KeyHeader,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
+    let timer = Timer::start(Operation::Withdrawal);
     let asked = Asked {
         op: WalletType::Withdrawal,
         permission: permission::WALLETS_WRITE,
@@ -54,5 +59,10 @@ pub async fn withdraw(
         expires_in_seconds: None,
     };
     let decided = movement::decide(&api, &caller, key, asked).await?;
-    movement::render(&api, &caller, &decided)
+    timer.done(movement::render(
+        &api,
+        &caller,
+        Operation::Withdrawal,
+        &decided,
+    ))
 }

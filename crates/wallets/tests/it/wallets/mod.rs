@@ -1,0 +1,13 @@
+//! The wallet API by the rows of the contract's table of edge cases.
+
+mod access;
+mod amounts;
+mod conversion;
+mod holds;
+mod identity;
+mod limits;
+mod movements;
+mod reads;
+mod reversals;
+mod statement;
+mod status;
