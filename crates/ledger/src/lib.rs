@@ -16,6 +16,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod call;
+pub mod checkpoints;
 pub mod codes;
 pub mod csv;
 pub mod engine;

@@ -5,3 +5,4 @@ pub mod bytes;
 pub mod codec;
 pub mod line;
 mod notes;
+mod transfers;

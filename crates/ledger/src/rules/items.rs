@@ -3,6 +3,7 @@
 use super::{
     Judge, Judged,
     book::{Book, Fault, Known, Note, OpenPending, Space},
+    chains::open_chain,
     compare::{Compared, difference},
     posting::{EventsFor, Legs},
 };
@@ -31,7 +32,7 @@ impl Verdict {
         }
     }
 
-    const fn done(code: ResultCode, seq: u64) -> Self {
+    pub(super) const fn done(code: ResultCode, seq: u64) -> Self {
         Self {
             code,
             seq: Some(seq),
@@ -40,7 +41,7 @@ impl Verdict {
         }
     }
 
-    fn result(self, id: &TransferId) -> ItemResult {
+    pub(super) fn result(self, id: &TransferId) -> ItemResult {
         ItemResult {
             id: id.clone(),
             code: self.code,
@@ -61,7 +62,7 @@ pub(super) struct Extras {
     pub origin: Option<crate::model::Origin>,
 }
 
-type Chain<'c> = Option<(&'c TransferId, u32)>;
+pub(super) type Chain<'c> = Option<(&'c TransferId, u32)>;
 
 impl<B: Book> Judge<'_, B> {
     pub(super) fn transfers(&mut self, call: TransfersCall) -> Result<Judged, Fault> {
@@ -167,7 +168,7 @@ impl<B: Book> Judge<'_, B> {
         Ok(verdict)
     }
 
-    fn remember_refusal(&mut self, item: &Item, verdict: Verdict) {
+    pub(super) fn remember_refusal(&mut self, item: &Item, verdict: Verdict) {
         if verdict.code.is_remembered() {
             self.push_note(Note::IdRefused {
                 id: item.id.clone(),
@@ -182,88 +183,8 @@ impl<B: Book> Judge<'_, B> {
         }
     }
 
-    fn judge_chain(&mut self, chain: &[Item], results: &mut Vec<ItemResult>) -> Result<(), Fault> {
-        let first_id = &chain[0].id;
-        if let Some(seqs) = self.recorded_chain(chain)? {
-            let verdicts = seqs
-                .into_iter()
-                .map(|seq| Verdict::done(ResultCode::Exists, seq));
-            results.extend(
-                chain
-                    .iter()
-                    .zip(verdicts)
-                    .map(|(item, v)| v.result(&item.id)),
-            );
-            return Ok(());
-        }
-        let mark = self.mark();
-        let from = results.len();
-        let mut failed = None;
-        for (index, item) in (0u32..).zip(chain) {
-            let used_before = chain[..index as usize]
-                .iter()
-                .any(|other| other.id == item.id);
-            let mut verdict = if used_before && item.invalid.is_none_or(|(code, _)| code.rank() > 3)
-            {
-                Verdict::refused(ResultCode::FieldInvalid, Some("id"))
-            } else {
-                self.judge_item(item, Some((first_id, index)), &Extras::default())?
-            };
-            if verdict.code == ResultCode::Exists {
-                // Recorded before, but not as this whole chain.
-                verdict = Verdict::refused(ResultCode::ExistsWithDifferentChain, None);
-            }
-            if !verdict.code.is_success() {
-                failed = Some((index as usize, verdict));
-                break;
-            }
-            results.push(verdict.result(&item.id));
-        }
-        if let Some((index, verdict)) = failed {
-            self.roll_back(mark);
-            results.truncate(from);
-            results.extend(chain.iter().enumerate().map(|(i, item)| {
-                let other = Verdict::refused(ResultCode::LinkedTransferFailed, None);
-                if i == index { verdict } else { other }.result(&item.id)
-            }));
-            self.remember_refusal(&chain[index], verdict);
-        }
-        Ok(())
-    }
-
-    /// The `seq`s of a chain that was recorded exactly so before.
-    fn recorded_chain(&mut self, chain: &[Item]) -> Result<Option<Vec<u64>>, Fault> {
-        let mut seqs = Vec::with_capacity(chain.len());
-        for (index, item) in (0u32..).zip(chain) {
-            if item.invalid.is_some() {
-                return Ok(None);
-            }
-            let Some(Known::Record(seq)) = self.book.lookup(Space::Transfer, &[], &item.id)? else {
-                return Ok(None);
-            };
-            let verdict =
-                self.repeated(item, seq, Some((&chain[0].id, index)), &Extras::default())?;
-            if verdict.code != ResultCode::Exists {
-                return Ok(None);
-            }
-            seqs.push(seq);
-        }
-        let after = seqs.last().copied().unwrap_or(0) + 1;
-        if after < self.next_seq() {
-            let next = self.load(after)?;
-            let goes_on = next
-                .transfer()
-                .and_then(|t| t.chain.as_ref())
-                .is_some_and(|(id, _)| *id == chain[0].id);
-            if goes_on {
-                return Ok(None);
-            }
-        }
-        Ok(Some(seqs))
-    }
-
     /// An id that is recorded: equal or what differs first.
-    fn repeated(
+    pub(super) fn repeated(
         &mut self,
         item: &Item,
         seq: u64,
@@ -320,7 +241,7 @@ impl<B: Book> Judge<'_, B> {
         self.load(seq).map(Some)
     }
 
-    fn judge_item(
+    pub(super) fn judge_item(
         &mut self,
         item: &Item,
         chain: Chain<'_>,
@@ -577,17 +498,4 @@ impl<B: Book> Judge<'_, B> {
             None => ResultCode::PendingTransferExpired,
         })
     }
-}
-
-/// Rank 1 for the last item, rank 2 for the others.
-fn open_chain(chain: &[Item], results: &mut Vec<ItemResult>) {
-    let last = chain.len() - 1;
-    results.extend(chain.iter().enumerate().map(|(i, item)| {
-        let code = if i == last {
-            ResultCode::LinkedChainOpen
-        } else {
-            ResultCode::LinkedTransferFailed
-        };
-        Verdict::refused(code, None).result(&item.id)
-    }));
 }

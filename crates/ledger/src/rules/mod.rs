@@ -5,7 +5,9 @@ pub mod book;
 pub mod prepare;
 
 mod accounts;
+mod chains;
 mod compare;
+mod convert;
 mod holds;
 mod import;
 mod items;
