@@ -31,7 +31,6 @@ struct Place {
 pub(super) struct CheckpointFile {
     path: PathBuf,
     file: File,
-    ledger_id: Uuid,
     places: RwLock<Vec<Place>>,
     /// Held while appending.
     turn: Mutex<()>,
@@ -175,7 +174,6 @@ impl CheckpointFile {
         let opened = Self {
             path: path.to_owned(),
             file,
-            ledger_id,
             places: RwLock::new(places),
             turn: Mutex::new(()),
         };
@@ -257,10 +255,6 @@ impl CheckpointFile {
             tree_size: checkpoint.tree_size,
             batch: checkpoint.batch,
         });
-        debug_assert!(
-            CheckpointBody::origin(self.ledger_id).len() < LINE_MAX as usize,
-            "lines are far below the limit"
-        );
         Ok(checkpoint)
     }
 }
