@@ -9,9 +9,7 @@ use std::{
 
 use axum::{Router, body::Body};
 use florin_base::{Timestamp, clock::ManualClock};
-use florin_ledger::{
-    Ledger, OpenOptions, Policy,
-};
+use florin_ledger::{Ledger, OpenOptions, Policy};
 use florin_platform::{
     http::{
         auth::{Authentication, Authenticator, CredentialKind, Principal},

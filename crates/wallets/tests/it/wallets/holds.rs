@@ -1,5 +1,6 @@
 //! Holds: cases 34 to 41.
 
+use florin_base::Timestamp;
 use serde_json::json;
 
 use crate::support::{SECOND, SERVICE, Server, path};
@@ -12,7 +13,16 @@ async fn case_34_one_capture_takes_a_part_and_releases_the_rest() {
     let id = hold.text_of("id").to_owned();
     assert_eq!(hold.header("location"), format!("/api/v1/holds/{id}"));
     assert_eq!(hold.text_of("status"), "ACTIVE");
-    assert_eq!(hold.text_of("expiresAt"), "2026-03-17T12:00:00.000000Z");
+    let time = |member| {
+        Timestamp::parse(hold.text_of(member))
+            .expect("a time")
+            .micros()
+    };
+    assert_eq!(
+        time("expiresAt") - time("createdAt"),
+        604_800 * SECOND,
+        "7 days"
+    );
     let captured = server
         .capture(&id, json!({"amount": "60.00", "referenceId": "c1"}))
         .await
