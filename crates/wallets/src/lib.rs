@@ -18,4 +18,5 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod api;
+pub mod events;
 pub mod model;

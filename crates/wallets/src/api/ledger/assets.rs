@@ -21,7 +21,6 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    head,
     params::Params,
     render::AssetBody,
     support::{located, refused, unavailable, with_seq},
@@ -138,7 +137,7 @@ pub async fn get(State(api): State<Shared>, Path(code): Path<String>) -> Result<
     let (_, asset) = api.ledger.asset_by_code(&code).ok_or_else(|| {
         Problem::not_found("asset_not_found", "There is no asset with this code.")
     })?;
-    let seq = head::current(&api).await?.seq;
+    let seq = api.head().await?.seq;
     Ok(with_seq(
         Json(AssetBody::from(&*asset)).into_response(),
         seq,
@@ -192,7 +191,7 @@ pub async fn list(State(api): State<Shared>, mut params: Params) -> Result<Respo
         .iter()
         .map(|asset| AssetBody::from(&**asset))
         .collect();
-    let seq = head::current(&api).await?.seq;
+    let seq = api.head().await?.seq;
     Ok(with_seq(
         Json(Page { items, next_cursor }).into_response(),
         seq,

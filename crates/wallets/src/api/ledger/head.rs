@@ -5,10 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use florin_base::{Signed, Timestamp};
-use florin_ledger::{
-    Query, View,
-    call::{AssetSums, Head},
-};
+use florin_ledger::{Query, View, call::AssetSums};
 use florin_platform::http::{json::Json, problem::Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,21 +32,13 @@ pub struct HeadBody {
     recorded_at: Timestamp,
 }
 
-/// The ledger's head.
-pub async fn current(api: &Shared) -> Result<Head, Problem> {
-    match api.ledger.query(Query::Head).await.map_err(unavailable)? {
-        View::Head(head) => Ok(head),
-        _ => Err(Problem::internal("Head is answered by Head")),
-    }
-}
-
 /// Shows the ledger's id and its last record.
 #[utoipa::path(
     get, path = "/api/v1/ledger", tag = "Ledger",
     responses((status = 200, description = "The head", body = HeadBody))
 )]
 pub async fn get(State(api): State<Shared>) -> Result<Response, Problem> {
-    let head = current(&api).await?;
+    let head = api.head().await?;
     let body = HeadBody {
         ledger_id: api.ledger.ledger_id().to_string(),
         last_seq: head.seq,

@@ -11,8 +11,10 @@
 mod accounts;
 mod assets;
 mod changes;
+mod export;
 mod head;
 mod history;
+mod import;
 mod lookup;
 mod params;
 mod render;
@@ -51,6 +53,8 @@ pub use changes::type_word;
         lookup::post,
         reverse::post,
         changes::get,
+        export::get,
+        import::post,
     ),
     components(schemas(transfers::TransferRequest))
 )]
@@ -129,4 +133,12 @@ pub fn routes() -> Routes<Shared> {
             reverse::post,
         )
         .route(RouteSpec::get("/api/v1/ledger/changes", read), changes::get)
+        .route(
+            RouteSpec::get("/api/v1/ledger/export", permission::LEDGER_EXPORT),
+            export::get,
+        )
+        .route(
+            RouteSpec::post("/api/v1/ledger/import", permission::LEDGER_IMPORT),
+            import::post,
+        )
 }

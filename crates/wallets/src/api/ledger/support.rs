@@ -1,56 +1,16 @@
-//! What the ledger handlers share: problems for the ledger's own errors, blocking reads, the
-//! header that names the `seq` of an answer.
+//! What the ledger handlers share: problems for refusals, blocking reads, lookups of a path.
 
-use std::fmt::Display;
-
-use axum::response::Response;
 use florin_ledger::{
-    Ledger, ReadView, ResultCode, Unavailable,
+    Ledger, ResultCode,
     call::{ItemResult, Refusal},
     engine::ReadError,
     model::{AccountId, Record, Slot},
 };
 use florin_platform::http::problem::{Problem, Status};
-use http::{HeaderName, HeaderValue, StatusCode, header::LOCATION};
 
-/// `X-Florin-Seq`: the `seq` an answer reflects; on writes the `seq` written (contract E).
-pub const X_FLORIN_SEQ: HeaderName = HeaderName::from_static("x-florin-seq");
+pub use crate::api::answer::{blocking, located, read_failed, unavailable, with_seq};
 
-/// A call that was not decided, as a problem.
-pub fn unavailable(error: Unavailable) -> Problem {
-    match error {
-        Unavailable::Overloaded => Problem::overloaded(),
-        Unavailable::StoreUnavailable => Problem::unavailable(
-            "store_unavailable",
-            "The ledger takes no postings now; this call was not done.",
-        ),
-        Unavailable::ClockUnsafe => Problem::unavailable(
-            "clock_unsafe",
-            "The clock jumped ahead; this call was not done.",
-        ),
-        Unavailable::CommitUnknown => Problem::unavailable(
-            "commit_unknown",
-            "The outcome is not known. Send the same call again: its identity settles it.",
-        ),
-    }
-}
-
-/// A failed read, as a problem that shows nothing of its cause.
-pub fn read_failed(error: impl Display) -> Problem {
-    Problem::unavailable("store_unavailable", "The ledger could not be read.").with_cause(error)
-}
-
-/// Runs a read that may wait for files off the request threads.
-pub async fn blocking<T, F>(ledger: &Ledger, read: F) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    F: FnOnce(ReadView) -> Result<T, ReadError> + Send + 'static,
-{
-    let view = ledger.read_view().await.map_err(unavailable)?;
-    run(move || read(view)).await
-}
-
-/// As [`blocking`], for work that already has its view.
+/// Runs a read that may wait for files off the request threads, with a view taken before.
 pub async fn run<T, F>(work: F) -> Result<T, Problem>
 where
     T: Send + 'static,
@@ -60,25 +20,6 @@ where
         Ok(done) => done.map_err(read_failed),
         Err(error) => Err(Problem::internal(error)),
     }
-}
-
-/// Names the `seq` of an answer.
-#[must_use]
-pub fn with_seq(mut response: Response, seq: u64) -> Response {
-    response
-        .headers_mut()
-        .insert(X_FLORIN_SEQ, HeaderValue::from(seq));
-    response
-}
-
-/// Gives an answer its status and `Location`.
-#[must_use]
-pub fn located(mut response: Response, status: StatusCode, location: &str) -> Response {
-    *response.status_mut() = status;
-    if let Ok(value) = HeaderValue::from_str(location) {
-        response.headers_mut().insert(LOCATION, value);
-    }
-    response
 }
 
 /// The account of a path, or 404 `account_not_found`.

@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 use crate::api::{
     Shared,
     ledger::{
-        head,
         params::Params,
         render::AccountBody,
         support::{unavailable, with_seq},
@@ -83,7 +82,7 @@ pub async fn list(State(api): State<Shared>, mut params: Params) -> Result<Respo
     let metadata = params.metadata();
     params.end()?;
     let position = api.cursors.open_optional(digest, cursor.as_deref())?;
-    let head = head::current(&api).await?;
+    let head = api.head().await?;
     let (snapshot, place) = match position {
         Some(Position { snapshot, after }) => (snapshot, Place::decode(&after)),
         None => (head.seq, None),
