@@ -6,6 +6,7 @@
 //! posting in memory waits for its sync like the posting itself.
 
 mod bitemporal;
+mod checkpointer;
 mod chunked;
 mod directory;
 mod history;
@@ -34,6 +35,7 @@ pub use view::{Entry, EntryPage, IdLookup, Phase, ReadError, ReadView, TransferS
 pub use writer::Status;
 
 use self::{
+    checkpointer::Checkpointer,
     directory::Directory,
     progress::Progress,
     queue::{Message, Queue},
@@ -42,6 +44,7 @@ use self::{
 };
 use crate::{
     call::{Answer, Call, Query, Unavailable, View},
+    checkpoints::Checkpoints,
     index::IndexStats,
     journal::Io,
     model::{AccountFacts, AccountId, Asset, AssetNo, Slot},
@@ -66,6 +69,10 @@ pub struct OpenOptions {
     pub disk_free_min_per_mille: u32,
     /// Size of a journal segment in bytes; fixed at the first start.
     pub segment_bytes: u64,
+    /// Time between two checkpoints, when there is news.
+    pub checkpoint_interval: Duration,
+    /// Name of the key that signs checkpoints; `None` = `florin/ledger/{ledgerId}`.
+    pub checkpoint_key_name: Option<String>,
     /// File operations of the journal; tests put faults in.
     pub io: Arc<dyn Io>,
 }
@@ -80,6 +87,8 @@ impl OpenOptions {
             snapshot_bytes: 512 << 20,
             disk_free_min_per_mille: 50,
             segment_bytes: crate::journal::DEFAULT_SEGMENT_BYTES,
+            checkpoint_interval: Duration::from_secs(60),
+            checkpoint_key_name: None,
             io: Arc::new(crate::journal::RealIo),
         }
     }
@@ -109,20 +118,27 @@ struct Inner {
     clock: Arc<dyn Clock>,
     ids: Mutex<IdSource>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    checkpoints: Arc<Checkpoints>,
+    checkpointer: Mutex<Option<Checkpointer>>,
     torn_bytes_cut: u64,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        stop(&self.queue, &self.threads);
+        self.stop();
     }
 }
 
-fn stop(queue: &Queue, threads: &Mutex<Vec<JoinHandle<()>>>) {
-    // A queue that is closed already has stopped its writer.
-    let _closed = queue.push(Message::Stop);
-    for thread in threads.lock().drain(..) {
-        drop(thread.join());
+impl Inner {
+    fn stop(&self) {
+        // A queue that is closed already has stopped its writer.
+        let _closed = self.queue.push(Message::Stop);
+        for thread in self.threads.lock().drain(..) {
+            drop(thread.join());
+        }
+        if let Some(checkpointer) = self.checkpointer.lock().take() {
+            checkpointer.stop();
+        }
     }
 }
 
@@ -304,9 +320,9 @@ impl Ledger {
         receiver.await.map_err(|_| Unavailable::StoreUnavailable)
     }
 
-    /// Finishes what waits, takes a last snapshot, flushes the index. Blocks; later calls are
-    /// refused.
+    /// Finishes what waits, takes a last snapshot, flushes the index, makes a last checkpoint.
+    /// Blocks; later calls are refused.
     pub fn close(&self) {
-        stop(&self.inner.queue, &self.inner.threads);
+        self.inner.stop();
     }
 }

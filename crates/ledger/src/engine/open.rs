@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     ClockState, Inner, Ledger, OpenError, OpenOptions, Status,
+    checkpointer::Checkpointer,
     chunked::CHUNK_ROWS,
     directory::Directory,
     history::{Committed, History},
@@ -30,6 +31,7 @@ use super::{
 };
 use crate::{
     call::Call,
+    checkpoints::Checkpoints,
     index::{Index, Options},
     journal::{Frame, Journal, JournalError, JournalOptions, Lsn, Recovery},
     policy::Policy,
@@ -79,6 +81,7 @@ pub(super) fn open(
             recorded_at: recovered.recorded_at,
         },
     }));
+    let checkpoints = open_checkpoints(&options, &meta, &recovered, clock.wall_micros())?;
     let queue = Arc::new(Queue::new(options.queue_max));
     let inner = Inner {
         policy: policy.clone(),
@@ -93,6 +96,8 @@ pub(super) fn open(
         clock: clock.clone(),
         ids: Mutex::new(ids),
         threads: Mutex::default(),
+        checkpoints: checkpoints.clone(),
+        checkpointer: Mutex::default(),
         torn_bytes_cut: recovered.recovery.torn_bytes_cut,
     };
     let ledger = Ledger {
@@ -113,6 +118,20 @@ pub(super) fn open(
         queue.clone(),
         status,
     )?;
+    let Inner {
+        store,
+        tree,
+        progress,
+        ..
+    } = &*ledger.inner;
+    let checkpointer = Checkpointer::start(
+        checkpoints,
+        store.clone(),
+        tree.clone(),
+        progress.clone(),
+        options.checkpoint_interval,
+    )?;
+    *ledger.inner.checkpointer.lock() = Some(checkpointer);
     for asset in missing {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let call = Box::new(Call::CreateAsset { actor: None, asset });
@@ -123,6 +142,30 @@ pub(super) fn open(
         answer.map_err(refused)?.map_err(refused)?;
     }
     Ok(ledger)
+}
+
+/// The checkpoints; what they have signed must still be there.
+fn open_checkpoints(
+    options: &OpenOptions,
+    meta: &Meta,
+    recovered: &Recovered,
+    wall_micros: i64,
+) -> Result<Arc<Checkpoints>, OpenError> {
+    let name = options.checkpoint_key_name.as_deref();
+    let checkpoints = Checkpoints::open(&options.dir, meta.ledger_id, name, Timestamp(wall_micros))
+        .map_err(refused)?;
+    let signed = checkpoints
+        .newest()
+        .map_err(refused)?
+        .map_or(0, |c| c.batch);
+    if signed > recovered.batch {
+        return Err(refused(format!(
+            "the journal ends at batch {}, but a checkpoint was signed for batch {signed}: the journal lost \
+             acknowledged commits; restore it from a backup",
+            recovered.batch
+        )));
+    }
+    Ok(Arc::new(checkpoints))
 }
 
 /// A ledger as read from its files, before its threads run.

@@ -276,3 +276,50 @@ fn inv_l6_the_feed_has_the_same_bytes_after_a_restart_and_the_tree_agrees() {
     assert_eq!(feed(&bank), before);
     assert_eq!(bank.balance(ana), (700, 700));
 }
+
+#[test]
+fn inv_l23_a_proof_verifies_against_its_signed_checkpoint() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bank = Bank::open(dir.path());
+    let ana = bank.wallet("ana", "BRL");
+    for n in 0..300 {
+        bank.run(bank.movement(WalletType::Deposit, ana, "1.00", &format!("d{n}")));
+    }
+    let made = bank.runtime.block_on(bank.ledger.checkpoint_now());
+    let (first, news) = made.expect("available").expect("records");
+    assert!(news);
+    bank.run(bank.movement(WalletType::Deposit, ana, "1.00", "more"));
+    let made = bank.runtime.block_on(bank.ledger.checkpoint_now());
+    let (second, _) = made.expect("available").expect("records");
+    let keys: Vec<_> = bank
+        .ledger
+        .checkpoints()
+        .keys()
+        .into_iter()
+        .map(|k| k.key)
+        .collect();
+    let body = first
+        .verify(bank.ledger.ledger_id(), &keys)
+        .expect("a good signature");
+    let view = bank
+        .runtime
+        .block_on(bank.ledger.read_view())
+        .expect("a view");
+    for seq in [1, 2, 255, 256, 257, first.tree_size] {
+        let (leaf, path) = view.inclusion(seq, first.tree_size).expect("readable");
+        let root = &body.root_hash;
+        florin_ledger::proof::verify_inclusion(&leaf, seq - 1, first.tree_size, &path, root)
+            .expect("included");
+    }
+    let path = view
+        .consistency(first.tree_size, second.tree_size)
+        .expect("readable");
+    florin_ledger::proof::verify_consistency(
+        first.tree_size,
+        &first.root_hash,
+        second.tree_size,
+        &second.root_hash,
+        &path,
+    )
+    .expect("consistent");
+}
