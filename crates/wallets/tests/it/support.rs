@@ -116,6 +116,12 @@ pub struct Server {
     _dir: TempDir,
 }
 
+/// Beside the built-in roles: one that may post but not date its postings.
+fn own_roles() -> BTreeMap<String, Vec<String>> {
+    let grants = ["ledger:read".to_owned(), "ledger:write".to_owned()];
+    BTreeMap::from([("poster".to_owned(), grants.into())])
+}
+
 impl Server {
     pub fn start() -> Self {
         Self::with_policy(Policy::default())
@@ -139,7 +145,7 @@ impl Server {
             default_currency: "BRL".into(),
             shutdown,
         };
-        let roles = RoleBook::try_new(&BTreeMap::new()).expect("default roles");
+        let roles = RoleBook::try_new(&own_roles()).expect("roles");
         let kit = Kit::new(KitConfig::default())
             .with_authenticator(Arc::new(Named(roles)))
             .with_limits(Arc::new(Limits::unlimited()));
@@ -151,6 +157,16 @@ impl Server {
             counter: AtomicU32::new(0),
             _dir: dir,
         }
+    }
+
+    /// The body of an answer, to be read while it is made.
+    pub async fn open(&self, request: Request<Body>) -> Body {
+        let router = self.router.clone();
+        router
+            .oneshot(request)
+            .await
+            .expect("infallible")
+            .into_body()
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {

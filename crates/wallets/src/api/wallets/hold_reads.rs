@@ -56,7 +56,7 @@ pub async fn get(
     let hold = hold_id(&id)?;
     let (found, seq) = find(&api, hold).await?;
     min_seq.check(seq)?;
-    timer.done(render(&api, &caller, found.as_ref(), seq))
+    timer.done(render(&api, &caller, found.as_ref(), seq, false))
 }
 
 /// The hold as it is now, for its void.
@@ -66,7 +66,8 @@ pub async fn show(
     hold: TransferId,
 ) -> Result<Response, Problem> {
     let (found, seq) = find(api, hold).await?;
-    render(api, caller, found.as_ref(), seq)
+    // The ledger has found the hold within the caller's reach before it was voided.
+    render(api, caller, found.as_ref(), seq, true)
 }
 
 async fn find(
@@ -91,11 +92,12 @@ fn render(
     caller: &Principal,
     found: Option<&(Record, TransferState)>,
     seq: u64,
+    is_known_visible: bool,
 ) -> Result<Response, Problem> {
     let viewer = Viewer::new(&api.ledger, caller);
     let visible = found.and_then(|(record, state)| {
         let sides = viewer.sides(record)?;
-        sides.is_visible().then_some((sides, state))
+        (is_known_visible || sides.is_visible()).then_some((sides, state))
     });
     let (sides, state) = visible.ok_or_else(|| not_found(RefusalCode::HoldNotFound))?;
     let hold = Hold::new(sides.leg(), Some(state), style(&api.ledger));

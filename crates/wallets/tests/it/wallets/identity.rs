@@ -190,3 +190,75 @@ async fn wallets_are_created_once_per_identity_of_the_caller() {
     assert_eq!(conflict.code(), (409, "idempotency_conflict"));
     assert_eq!(conflict.body["field"], "currency");
 }
+
+#[tokio::test]
+async fn the_first_difference_is_named_in_the_contracts_order() {
+    let server = Server::start();
+    let wallet = server.funded("maria", "BRL", "100.00").await;
+    let (one, two) = (
+        server.wallet("joao", "BRL").await,
+        server.wallet("ana", "BRL").await,
+    );
+    let base = json!({
+        "amount": "1.00", "destinationWalletId": one, "referenceId": "t1",
+        "description": "d", "metadata": {"k": "v"},
+    });
+    let transfer = path(&wallet, "transfer");
+    server.post(SERVICE, &transfer, base.clone()).await.ok(200);
+    assert!(
+        server
+            .post(SERVICE, &transfer, base.clone())
+            .await
+            .ok(200)
+            .is_replay()
+    );
+    for (changes, field) in [
+        (json!({"metadata": {"k": "w"}}), "metadata"),
+        (
+            json!({"metadata": {"k": "w"}, "description": "e"}),
+            "description",
+        ),
+        (
+            json!({"description": "e", "effectiveAt": "2026-03-01T00:00:00Z"}),
+            "effectiveAt",
+        ),
+        (
+            json!({"description": "e", "destinationWalletId": two}),
+            "destinationWalletId",
+        ),
+        (
+            json!({"amount": "2.00", "destinationWalletId": two}),
+            "amount",
+        ),
+    ] {
+        let mut body = base.clone();
+        for (name, value) in changes.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        let conflict = server.post(SERVICE, &transfer, body).await;
+        assert_eq!(conflict.code(), (409, "idempotency_conflict"), "{changes}");
+        assert_eq!(conflict.body["field"], field, "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn holds_replay_with_their_place_and_compare_their_life() {
+    let server = Server::start();
+    let wallet = server.funded("maria", "BRL", "100.00").await;
+    let holds = path(&wallet, "holds");
+    let body =
+        |seconds: u32| json!({"amount": "1.00", "expiresInSeconds": seconds, "referenceId": "h1"});
+    let first = server.post(SERVICE, &holds, body(60)).await.ok(201);
+    let again = server.post(SERVICE, &holds, body(60)).await.ok(201);
+    assert!(again.is_replay());
+    assert_eq!(again.text, first.text);
+    assert_eq!(again.header("location"), first.header("location"));
+    let other = server.post(SERVICE, &holds, body(61)).await;
+    assert_eq!(other.code(), (409, "idempotency_conflict"));
+    assert_eq!(other.body["field"], "expiresInSeconds");
+    let generated = server
+        .post(SERVICE, &holds, json!({"amount": "1.00"}))
+        .await
+        .ok(201);
+    assert_eq!(generated.body["referenceIdGenerated"], true);
+}
