@@ -21,9 +21,13 @@ pub const X_FLORIN_SEQ: HeaderName = HeaderName::from_static("x-florin-seq");
 /// `X-Min-Seq`: the caller wants data at least as new (contract E).
 pub const X_MIN_SEQ: HeaderName = HeaderName::from_static("x-min-seq");
 
+/// Room for a transaction, so that its answer is written without growing, in bytes.
+const BODY_USUAL: usize = 1_024;
+
 /// A JSON answer with the `seq` it reflects.
 pub fn json(body: &impl Serialize, seq: u64) -> Result<Response, Problem> {
-    let bytes = serde_json::to_vec(body).map_err(Problem::internal)?;
+    let mut bytes = Vec::with_capacity(BODY_USUAL);
+    serde_json::to_writer(&mut bytes, body).map_err(Problem::internal)?;
     Ok(with_seq(json_bytes(bytes), seq))
 }
 

@@ -2,6 +2,21 @@
 //!
 //! Boundary: decimals and owners live here, minor units and accounts in the ledger. Each file
 //! holds one endpoint or a group that shares one view: request, answer, OpenAPI, handler.
+//!
+//! Where the contract is silent:
+//!
+//! | point | choice |
+//! |---|---|
+//! | freeze, unfreeze, close, capture, void | the body may be left out; `reason` is optional, at most 500 characters |
+//! | `POST /wallets` | a user may leave out `userId`; `referenceId` is taken like the header |
+//! | `Idempotency-Key` | as an identity it may have the header's whole grammar, `referenceId` only its own |
+//! | holds | `currency` is taken as a check; the owner of the receiving wallet may read the hold too; a wallet's list has the holds that it pays |
+//! | conversions | one transaction under the first leg's id, whichever leg or wallet it is reached by; so is its reversal |
+//! | `rate.source` | checked, not kept: `origin` has room for the value only |
+//! | `GET /transactions/{id}` | takes any transfer id, since adjustments have ids of their callers |
+//! | lists | a page may be shorter than its limit when filters match little; `nextCursor` leads on |
+//! | statements | `from` and `to` are required; `final` waits a minute beyond `to` on a silent ledger, far longer than any commit takes |
+//! | `X-Min-Seq` | beyond the end of the ledger: 409 `seq_ahead`, as on the change feed |
 
 pub mod answer;
 pub mod create;
