@@ -26,12 +26,15 @@ pub enum ImportLine {
         /// Its content.
         wallet: CreateWallet,
     },
-    /// An account change of an export.
+    /// An account change of an export; `if_version` is the version before it, so that a line
+    /// sent again is known.
     AccountUpdate(PatchAccount),
     /// A wallet change of an export: status and limits as recorded.
     WalletUpdate {
         /// The wallet.
         id: u128,
+        /// Its version after the change; a line sent again is known by it.
+        version: u32,
         /// What changed.
         change: Box<crate::model::WalletChange>,
     },
@@ -50,6 +53,8 @@ pub struct ImportTransfer {
     pub reversal_of: Option<TransferId>,
     /// As above.
     pub origin: Option<crate::model::Origin>,
+    /// The line was imported with floors skipped before it was exported.
+    pub floor_skipped: bool,
     /// A line of an export: server-made members are taken over, time-outs are not compared.
     pub exported: bool,
 }

@@ -244,6 +244,7 @@ fn transfer(raw: RawTransfer<'_>) -> Result<ImportLine, LineError> {
         chain: None,
         reversal_of: None,
         origin: None,
+        floor_skipped: false,
         exported: false,
     })))
 }
@@ -259,14 +260,16 @@ impl FeedLine {
         Ok(match self.data {
             FeedData::AssetCreated(asset) => ImportLine::Asset(checked_asset(asset)?),
             FeedData::AccountCreated(account) => create_account(account, actor)?,
-            FeedData::AccountUpdated { id, change, .. } => {
-                ImportLine::AccountUpdate(PatchAccount {
-                    actor: subject,
-                    id,
-                    change,
-                    if_version: None,
-                })
-            }
+            FeedData::AccountUpdated {
+                id,
+                version,
+                change,
+            } => ImportLine::AccountUpdate(PatchAccount {
+                actor: subject,
+                id,
+                change,
+                if_version: Some(version.saturating_sub(1)),
+            }),
             FeedData::Transfer(t) => ImportLine::Transfer(Box::new(exported(*t, self.recorded_at))),
             FeedData::Expired {
                 pending_id,
@@ -291,7 +294,15 @@ impl FeedLine {
                     },
                 },
             },
-            FeedData::WalletUpdated { id, change, .. } => ImportLine::WalletUpdate { id, change },
+            FeedData::WalletUpdated {
+                id,
+                version,
+                change,
+            } => ImportLine::WalletUpdate {
+                id,
+                version,
+                change,
+            },
         })
     }
 }
@@ -345,6 +356,7 @@ fn exported(t: FeedTransfer, recorded_at: Timestamp) -> ImportTransfer {
         chain: t.chain,
         reversal_of: t.reversal_of,
         origin: t.origin,
+        floor_skipped: t.floor_skipped,
         exported: true,
     }
 }
@@ -453,6 +465,7 @@ fn csv_transfer(t: csv::ImportTransfer) -> Result<ImportLine, LineError> {
         chain: None,
         reversal_of: None,
         origin: None,
+        floor_skipped: false,
         exported: false,
     })))
 }

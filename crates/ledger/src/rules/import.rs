@@ -49,12 +49,28 @@ impl<B: Book> Judge<'_, B> {
                     .map(|judged| line_result(id, judged))
             }
             ImportLine::AccountUpdate(patch) => {
-                let id = patch.id.to_string().into();
+                let id: Box<str> = patch.id.to_string().into();
+                let done = |slot| {
+                    patch
+                        .if_version
+                        .is_some_and(|v| self.book.hot(slot).version > v)
+                };
+                if self.book.slot(&patch.id).is_some_and(done) {
+                    return Ok(LineResult {
+                        id,
+                        code: "exists",
+                        field: None,
+                    });
+                }
                 self.patch_account(patch)
                     .map(|judged| line_result(id, judged))
             }
             ImportLine::Wallet { wallet } => Ok(self.import_wallet(wallet)),
-            ImportLine::WalletUpdate { id, change } => {
+            ImportLine::WalletUpdate {
+                id,
+                version,
+                change,
+            } => {
                 let text: Box<str> = uuid::Uuid::from_u128(id).to_string().into();
                 let Some(slot) = self.visible_wallet(id, None) else {
                     return Ok(LineResult {
@@ -63,6 +79,13 @@ impl<B: Book> Judge<'_, B> {
                         field: None,
                     });
                 };
+                if self.book.hot(slot).version >= version {
+                    return Ok(LineResult {
+                        id: text,
+                        code: "exists",
+                        field: None,
+                    });
+                }
                 self.apply_wallet_change(id, slot, *change);
                 Ok(LineResult {
                     id: text,
@@ -124,8 +147,10 @@ impl<B: Book> Judge<'_, B> {
             chain,
             reversal_of,
             origin,
+            floor_skipped,
             exported,
         } = transfer;
+        let skip_floors = skip_floors || floor_skipped;
         let extras = Extras {
             skip_floors,
             exported,

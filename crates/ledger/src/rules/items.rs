@@ -10,7 +10,7 @@ use super::{
 use crate::{
     call::{Item, ItemResult, Outcome, Refusal, RefusalCode, TransfersCall},
     codes::ResultCode,
-    model::{AccountId, AssetNo, Body, Mode, Record, Transfer, TransferId},
+    model::{AccountId, AssetNo, Body, Mode, Record, Transfer, TransferId, WalletType},
 };
 
 /// Result of one item.
@@ -60,6 +60,16 @@ pub(super) struct Extras {
     pub source_recorded_at: Option<florin_base::Timestamp>,
     pub reversal_of: Option<TransferId>,
     pub origin: Option<crate::model::Origin>,
+}
+
+impl Extras {
+    /// Lines of an export keep the events of the operation they came from.
+    fn events(&self) -> EventsFor {
+        match self.origin.as_ref().map(|o| o.r#type) {
+            Some(WalletType::Hold | WalletType::HoldVoid) => EventsFor::Payer,
+            _ => EventsFor::Both,
+        }
+    }
 }
 
 pub(super) type Chain<'c> = Option<(&'c TransferId, u32)>;
@@ -293,13 +303,18 @@ impl<B: Book> Judge<'_, B> {
         };
         let effective_at = item.effective_at.unwrap_or(self.start.now);
         let reserves = item.mode == Mode::Pending;
+        // Only lines of an export bring `reversalOf`; reversals may lower a frozen account.
+        let respects_frozen = extras.reversal_of.is_none();
         let refusal = self
             .asset_refusal(legs, asset)
             .or_else(|| {
                 self.time_refusal(effective_at)
                     .map(|code| (code, Some("effectiveAt")))
             })
-            .or_else(|| self.status_refusal(legs, true).map(|code| (code, None)))
+            .or_else(|| {
+                self.status_refusal(legs, respects_frozen)
+                    .map(|code| (code, None))
+            })
             .or_else(|| self.overflow_refusal(legs, reserves))
             .or_else(|| {
                 if extras.skip_floors {
@@ -325,7 +340,7 @@ impl<B: Book> Judge<'_, B> {
         };
         let touches = if reserves {
             let pending = self.open_pending(&transfer);
-            self.apply_pending(&item.id, pending, EventsFor::Both)
+            self.apply_pending(&item.id, pending, extras.events())
         } else {
             self.apply_single(legs, EventsFor::Both)
         };
@@ -348,7 +363,7 @@ impl<B: Book> Judge<'_, B> {
             is_hold: t
                 .origin
                 .as_ref()
-                .is_some_and(|o| o.r#type == crate::model::WalletType::Hold),
+                .is_some_and(|o| o.r#type == WalletType::Hold),
         }
     }
 
@@ -453,7 +468,7 @@ impl<B: Book> Judge<'_, B> {
             pending_id,
             &pending,
             if posts { amount } else { 0 },
-            EventsFor::Both,
+            extras.events(),
         );
         let seq = self.push(Body::Transfer(Box::new(transfer)), touches);
         Ok(Verdict::done(ResultCode::Created, seq))
