@@ -8,6 +8,7 @@ mod faults;
 mod holds;
 mod identity;
 mod limits;
+mod model;
 mod movements;
 mod reads;
 mod reversals;
