@@ -1,1 +1,34 @@
-fn main() {}
+//! The binary `florin`: command line, configuration, roles, wiring.
+//!
+//! **Purpose.** Turn a command line into a running process: read the configuration, open the
+//! parts that the chosen roles need, join their routes, serve, and end in order; and the
+//! commands around it (users, keys, ledger files, reference pages).
+//!
+//! **Boundary.** The only crate that sees all others, and the only one that reads the
+//! environment, prints, and uses `anyhow`. No rule about money stands here.
+//!
+//! **Invariants.** Data goes to stdout, everything else to stderr; an error is one line and,
+//! where there is a remedy, a `hint:` line; the exit code is 0 only for success; what starts,
+//! in which order, comes from the one table in [`roles`].
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod cli;
+mod config;
+mod demo;
+mod doctor;
+mod fail;
+mod r#gen;
+mod inproc;
+mod ledger;
+mod out;
+mod roles;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(fail::report(&error)),
+    }
+}

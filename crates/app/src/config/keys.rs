@@ -1,0 +1,495 @@
+//! Every setting, once: name, kind, default, meaning. The default configuration file, the checks
+//! of names and kinds, redaction and the reference page all come from this table.
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A whole number, not negative.
+    Number,
+    /// A number with decimals.
+    Fraction,
+    /// `true` or `false`.
+    Flag,
+    /// A number with a unit: `500ms`, `60s`, `15m`, `24h`, `90d`.
+    Duration,
+    /// A list of texts; in the environment separated by commas.
+    List,
+    /// A TOML table or a list of tables, with its own inside.
+    Table,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Full name, sections joined by dots.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// The value in force when nothing is said, as TOML; `None`: there is none.
+    pub default: Option<&'static str>,
+    /// A value to start from, where there is no default.
+    pub example: &'static str,
+    /// Shown only as redacted.
+    pub secret: bool,
+    /// What it does; one sentence or a few.
+    pub about: &'static str,
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default: Some(default),
+        example: "",
+        secret: false,
+        about,
+    }
+}
+
+const fn open(name: &'static str, kind: Kind, example: &'static str, about: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default: None,
+        example,
+        secret: false,
+        about,
+    }
+}
+
+const fn secret(mut key: Key) -> Key {
+    key.secret = true;
+    key
+}
+
+/// Sections in the order of the file, with their purpose. Keys without a dot come first.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("server", "Listening, TLS and the bounds of HTTP."),
+    ("ledger", "What decides about postings."),
+    ("wallets", "Owners, ranges and limits."),
+    ("auth", "Users, tokens, keys, roles."),
+    ("limits", "Rate limits: per credential, and per address."),
+    ("log", "Logs on stderr."),
+    (
+        "telemetry",
+        "OpenTelemetry traces, off unless an endpoint is given.",
+    ),
+];
+
+/// All settings, section by section.
+pub const KEYS: &[Key] = &[
+    key(
+        "environment",
+        Kind::Text,
+        "\"development\"",
+        "`development`, `staging` or `production`. Production refuses to start with anything that is only fit for development, and names the setting.",
+    ),
+    open(
+        "data_dir",
+        Kind::Text,
+        "\"/var/lib/florin\"",
+        "Where ledger and service tables lie. Left out: `$XDG_DATA_HOME/florin`, else `~/.local/share/florin`.",
+    ),
+    key(
+        "roles",
+        Kind::List,
+        "[]",
+        "Which roles this process has; empty: all of them. See `florin roles`.",
+    ),
+    key(
+        "server.listen",
+        Kind::Text,
+        "\"127.0.0.1\"",
+        "Address to listen on.",
+    ),
+    open(
+        "server.port",
+        Kind::Number,
+        "8080",
+        "Port to listen on; 0 picks a free one. Left out: 8080, or the role's own when roles are named.",
+    ),
+    open(
+        "server.public_url",
+        Kind::Text,
+        "\"https://money.example.com\"",
+        "URL under which callers reach the server; tokens are issued under it. Left out: made of address and port.",
+    ),
+    open(
+        "server.tls_certificate",
+        Kind::Text,
+        "\"/etc/florin/tls.crt\"",
+        "Certificate chain, PEM. A changed file is taken over within 30 s.",
+    ),
+    open(
+        "server.tls_key",
+        Kind::Text,
+        "\"/etc/florin/tls.key\"",
+        "Private key of the certificate, PEM.",
+    ),
+    key(
+        "server.tls_self_signed",
+        Kind::Flag,
+        "false",
+        "Makes a certificate on the spot, for development; it lies in the data directory as `tls/self-signed.pem`.",
+    ),
+    key(
+        "server.trusted_proxies",
+        Kind::List,
+        "[]",
+        "Addresses or ranges (`10.0.0.0/8`) of proxies that end TLS and whose `X-Forwarded-For` is believed.",
+    ),
+    key(
+        "server.max_connections",
+        Kind::Number,
+        "10000",
+        "Connections above this are answered 503 and closed.",
+    ),
+    key(
+        "server.max_in_progress",
+        Kind::Number,
+        "8192",
+        "Requests in progress above this are answered 503 `overloaded`.",
+    ),
+    key(
+        "server.handshake_timeout",
+        Kind::Duration,
+        "\"10s\"",
+        "Time for a TLS handshake and for the first byte of a connection.",
+    ),
+    key(
+        "server.idle_timeout",
+        Kind::Duration,
+        "\"75s\"",
+        "Time from the end of one request to the end of the next one's head. Above the 60 s for which load balancers keep connections, so that they never send into a closed one.",
+    ),
+    key(
+        "server.body_timeout",
+        Kind::Duration,
+        "\"30s\"",
+        "Time within which a request body must have arrived.",
+    ),
+    key(
+        "server.drain_timeout",
+        Kind::Duration,
+        "\"30s\"",
+        "Time for requests in progress after the first signal to stop.",
+    ),
+    key(
+        "server.slow_request",
+        Kind::Duration,
+        "\"1s\"",
+        "Requests that take longer stand in the log.",
+    ),
+    key(
+        "ledger.assets",
+        Kind::Table,
+        "[]",
+        "Assets beside the built-in BRL, USD, EUR, JPY, BTC, ETH and POINTS: `[{ code = \"GBP\", scale = 2, kind = \"fiat\", name = \"Pound sterling\" }]`.",
+    ),
+    open(
+        "ledger.closed_before",
+        Kind::Text,
+        "\"2026-01-01T00:00:00Z\"",
+        "Nothing may be posted with an `effectiveAt` before this time. Move it forward only.",
+    ),
+    key(
+        "ledger.clock_forward_max",
+        Kind::Duration,
+        "\"24h\"",
+        "How far the wall clock may jump ahead of the boot-time clock before postings stop with `clock_unsafe`.",
+    ),
+    key(
+        "ledger.checkpoint_interval",
+        Kind::Duration,
+        "\"60s\"",
+        "Time between two signed checkpoints, when there is news.",
+    ),
+    open(
+        "ledger.checkpoint_key_name",
+        Kind::Text,
+        "\"ledger.example.com\"",
+        "Name of the key that signs checkpoints. Left out: `florin/ledger/{ledgerId}`.",
+    ),
+    key(
+        "ledger.disk_free_min_percent",
+        Kind::Number,
+        "5",
+        "Postings stop when the disk has less space free; reads go on.",
+    ),
+    key(
+        "ledger.snapshot_mib",
+        Kind::Number,
+        "512",
+        "Journal between two snapshots; less makes the start after a crash faster.",
+    ),
+    key(
+        "ledger.queue_max",
+        Kind::Number,
+        "16384",
+        "Calls waiting for the writer; above it 503 `overloaded`.",
+    ),
+    key(
+        "wallets.default_currency",
+        Kind::Text,
+        "\"BRL\"",
+        "Currency of a wallet created without one.",
+    ),
+    key(
+        "wallets.profile",
+        Kind::Text,
+        "\"strict\"",
+        "`strict`, or `compat`: JSON-number amounts with too many decimals are rounded half-even, and wallet routes print money as numbers. Not for production.",
+    ),
+    key(
+        "wallets.per_user_max",
+        Kind::Number,
+        "100",
+        "Most wallets of one user in one currency.",
+    ),
+    key(
+        "wallets.amounts",
+        Kind::Table,
+        "{}",
+        "Smallest and largest amount of one call by currency, where they differ from 0.01 (one minor unit where the scale is not 2) and 1000000.00: `{ BRL = { min = \"1.00\", max = \"5000.00\" } }`.",
+    ),
+    key(
+        "wallets.tiers",
+        Kind::Table,
+        "{}",
+        "Limits by tier and currency; a member left out is no limit: `{ basic = { BRL = { out = { per_transaction = \"500.00\", daily = \"1000.00\", monthly = \"9000.00\" }, in = { daily = \"2000.00\" } } } }`. The tier `standard` always exists.",
+    ),
+    open(
+        "auth.signup",
+        Kind::Text,
+        "\"closed\"",
+        "`open`: anybody may make an account of role `user`; `closed`: administrators do. Left out: closed in production, open elsewhere.",
+    ),
+    open(
+        "auth.issuer",
+        Kind::Text,
+        "\"https://money.example.com\"",
+        "`iss` of Florin's own tokens. Left out: `server.public_url`.",
+    ),
+    key(
+        "auth.audience",
+        Kind::Text,
+        "\"florin\"",
+        "`aud` of Florin's own tokens.",
+    ),
+    key(
+        "auth.access_token_seconds",
+        Kind::Number,
+        "900",
+        "Life of an access token.",
+    ),
+    key(
+        "auth.refresh_token_seconds",
+        Kind::Number,
+        "2592000",
+        "Life of a refresh token since it was made.",
+    ),
+    key(
+        "auth.session_seconds",
+        Kind::Number,
+        "7776000",
+        "Life of a log-in, however often it is refreshed.",
+    ),
+    secret(open(
+        "auth.signing_key",
+        Kind::Text,
+        "\"env:FLORIN_SIGNING_KEY\"",
+        "Seed of the key that signs tokens, 32 bytes in base64 or hex. Left out: a key file in the data directory, made on first start and rotated.",
+    )),
+    key(
+        "auth.signing_key_days",
+        Kind::Number,
+        "90",
+        "Age at which the key file gets a new key.",
+    ),
+    key(
+        "auth.password.memory_kib",
+        Kind::Number,
+        "19456",
+        "Memory of one password computation (argon2id).",
+    ),
+    key(
+        "auth.password.iterations",
+        Kind::Number,
+        "2",
+        "Passes over that memory.",
+    ),
+    key(
+        "auth.password.parallelism",
+        Kind::Number,
+        "1",
+        "Lanes of one computation.",
+    ),
+    key(
+        "auth.password.concurrent",
+        Kind::Number,
+        "2",
+        "Password computations at the same time; others wait.",
+    ),
+    key(
+        "auth.issuers",
+        Kind::Table,
+        "[]",
+        "OpenID Connect providers whose tokens are accepted: `[{ issuer = \"https://login.example.com\", audiences = [\"florin\"] }]`; further members: `jwks_url`, `hs256_secret`, `algorithms`, `subject_claim`, `owner_claim`, `subject_prefix`, `roles_claim`, `permissions_claim`, `role_map`.",
+    ),
+    key(
+        "auth.roles",
+        Kind::Table,
+        "{}",
+        "Named sets of permissions, over the built-in roles of the same name: `{ teller = [\"wallets:read\", \"wallets:deposit\"] }`. `name@own` reaches own objects only, `role:name` takes in another role.",
+    ),
+    key(
+        "limits.read_per_second",
+        Kind::Number,
+        "500",
+        "Reads of one credential; 0: no limit.",
+    ),
+    key(
+        "limits.write_per_second",
+        Kind::Number,
+        "100",
+        "Writes of one credential; 0: no limit.",
+    ),
+    key(
+        "limits.token_per_user_minute",
+        Kind::Number,
+        "5",
+        "Log-ins for one user name; 0: no limit.",
+    ),
+    key(
+        "limits.token_per_address_minute",
+        Kind::Number,
+        "20",
+        "Log-ins from one address; 0: no limit.",
+    ),
+    key(
+        "limits.address_per_second",
+        Kind::Number,
+        "2000",
+        "Requests from one address, unless the caller's role is without limits; 0: no limit.",
+    ),
+    key(
+        "limits.roles",
+        Kind::Table,
+        "{ service = { read_per_second = 0, write_per_second = 0 } }",
+        "Roles with allowances of their own; 0: no limit. Of several roles the widest counts.",
+    ),
+    key(
+        "log.filter",
+        Kind::Text,
+        "\"info\"",
+        "What is logged: `error`, `warn`, `info`, `debug`, also by part: `warn,florin::access=debug`.",
+    ),
+    key(
+        "log.format",
+        Kind::Text,
+        "\"auto\"",
+        "`json`, `text`, or `auto`: text on a terminal, JSON elsewhere.",
+    ),
+    open(
+        "telemetry.endpoint",
+        Kind::Text,
+        "\"http://localhost:4318\"",
+        "Collector for OTLP over HTTP; `/v1/traces` is added.",
+    ),
+    key(
+        "telemetry.service_name",
+        Kind::Text,
+        "\"florin\"",
+        "`service.name` of the traces.",
+    ),
+    key(
+        "telemetry.sample_ratio",
+        Kind::Fraction,
+        "1.0",
+        "Share of requests traced when the caller did not decide, 0 to 1.",
+    ),
+    secret(key(
+        "telemetry.headers",
+        Kind::Table,
+        "{}",
+        "Headers for the collector, such as its credential: `{ authorization = \"env:OTLP_TOKEN\" }`.",
+    )),
+];
+
+/// The setting of a name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// True for names that other names lie below.
+pub fn is_section(name: &str) -> bool {
+    let prefix = format!("{name}.");
+    KEYS.iter().any(|key| key.name.starts_with(&prefix))
+}
+
+/// The known name closest to a wrong one, if one is close.
+pub fn closest(name: &str) -> Option<&'static str> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let scored = KEYS.iter().map(|key| {
+        let whole = distance(name, key.name);
+        let tail = if last(name) == last(key.name) {
+            1
+        } else {
+            usize::MAX
+        };
+        (whole.min(tail), key.name)
+    });
+    let (score, best) = scored.min()?;
+    (score <= 2 + name.len() / 6).then_some(best)
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_stands_once_under_a_known_section_with_a_meaning() {
+        for (index, key) in KEYS.iter().enumerate() {
+            assert!(
+                !KEYS[..index].iter().any(|other| other.name == key.name),
+                "{}",
+                key.name
+            );
+            let section = key.name.split_once('.').map(|(section, _)| section);
+            let known = |name| SECTIONS.iter().any(|(section, _)| *section == name);
+            assert!(section.is_none_or(known), "{}", key.name);
+            assert!(key.about.ends_with('.'), "{}", key.name);
+            assert!(
+                key.default.is_some() || !key.example.is_empty(),
+                "{}",
+                key.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_slip_finds_its_key() {
+        assert_eq!(closest("server.prot"), Some("server.port"));
+        assert_eq!(closest("sever.listen"), Some("server.listen"));
+        assert_eq!(closest("port"), Some("server.port"));
+        assert_eq!(closest("completely.different.thing"), None);
+    }
+}

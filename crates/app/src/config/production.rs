@@ -1,0 +1,152 @@
+//! What production refuses (contracts/README.md, "environment"). Each refusal names its setting.
+
+use florin_platform::identity::{Refusal, production_refusals};
+
+use super::{Config, Environment, Profile};
+
+/// Switches of `florin serve` that only development has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DevSwitches {
+    /// `--unsafe-dev`.
+    pub unsafe_dev: bool,
+    /// `--dev-clock`.
+    pub dev_clock: bool,
+    /// `--demo`: makes users and keys that a file in the data directory holds.
+    pub demo: bool,
+}
+
+/// Everything that speaks against starting in this environment; empty outside production.
+pub fn refusals(config: &Config, switches: DevSwitches) -> Vec<Refusal> {
+    if config.environment != Environment::Production {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut refuse = |setting: &str, why: &str, fix: &str| {
+        found.push(Refusal {
+            setting: setting.to_owned(),
+            why: why.to_owned(),
+            fix: fix.to_owned(),
+            fatal: true,
+        });
+    };
+    let switches = [
+        (switches.unsafe_dev, "--unsafe-dev", "it lifts protections"),
+        (
+            switches.dev_clock,
+            "--dev-clock",
+            "it lets a caller move the clock",
+        ),
+        (
+            switches.demo,
+            "--demo",
+            "it makes credentials and keeps them in a file",
+        ),
+    ];
+    for (given, name, why) in switches {
+        if given {
+            refuse(name, why, &format!("start without {name}"));
+        }
+    }
+    if config.wallets.profile == Profile::Compat {
+        refuse(
+            "wallets.profile",
+            "compat rounds amounts and prints money as numbers",
+            "set it to \"strict\"",
+        );
+    }
+    if config.server.tls_self_signed {
+        refuse(
+            "server.tls_self_signed",
+            "no caller can trust such a certificate",
+            "give server.tls_certificate and server.tls_key",
+        );
+    }
+    let listener = &config.server;
+    if !listener.has_tls() && !listener.listen.is_loopback() && listener.trusted_proxies.is_empty()
+    {
+        refuse(
+            "server.listen",
+            "credentials would cross the network in the clear",
+            "give server.tls_certificate and server.tls_key, listen on 127.0.0.1, or declare the proxy that ends TLS in server.trusted_proxies",
+        );
+    }
+    found.extend(production_refusals(&config.auth));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::layers::{Layers, Origin, toml_value};
+    use crate::config::resolve;
+
+    fn names(settings: &[(&str, &str)], switches: DevSwitches) -> Vec<String> {
+        let mut layers = Layers::defaults();
+        for (name, text) in settings {
+            let value = toml_value(text).expect("TOML");
+            layers.set(name, value, Origin::Flag("--x")).expect("known");
+        }
+        let config = resolve(layers).expect("usable").config;
+        refusals(&config, switches)
+            .into_iter()
+            .map(|refusal| refusal.setting)
+            .collect()
+    }
+
+    const PRODUCTION: (&str, &str) = ("environment", "\"production\"");
+
+    #[test]
+    fn a_loopback_listener_without_tls_is_fine() {
+        assert!(names(&[PRODUCTION], DevSwitches::default()).is_empty());
+    }
+
+    #[test]
+    fn each_refusal_names_its_setting() {
+        let all = DevSwitches {
+            unsafe_dev: true,
+            dev_clock: true,
+            demo: true,
+        };
+        let settings = [
+            PRODUCTION,
+            ("wallets.profile", "\"compat\""),
+            ("server.listen", "\"0.0.0.0\""),
+            ("auth.signing_key", "\"short\""),
+        ];
+        let expected = [
+            "--unsafe-dev",
+            "--dev-clock",
+            "--demo",
+            "wallets.profile",
+            "server.listen",
+            "auth.signing_key",
+        ];
+        assert_eq!(names(&settings, all), expected);
+        assert!(
+            names(&settings[1..], all).is_empty(),
+            "development refuses nothing"
+        );
+    }
+
+    #[test]
+    fn a_listener_for_others_needs_tls_or_a_proxy() {
+        let open = ("server.listen", "\"::\"");
+        let proxy = ("server.trusted_proxies", "[\"10.0.0.0/8\"]");
+        let files = [
+            ("server.tls_certificate", "\"c\""),
+            ("server.tls_key", "\"k\""),
+        ];
+        assert_eq!(
+            names(&[PRODUCTION, open], DevSwitches::default()),
+            ["server.listen"]
+        );
+        assert!(names(&[PRODUCTION, open, proxy], DevSwitches::default()).is_empty());
+        assert!(
+            names(
+                &[PRODUCTION, open, files[0], files[1]],
+                DevSwitches::default()
+            )
+            .is_empty()
+        );
+    }
+}

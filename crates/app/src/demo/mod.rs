@@ -1,0 +1,9 @@
+//! `florin serve --demo`: credentials made on the spot and a little money to look at. And
+//! `florin demo`: a guided tour in a terminal, without a server.
+
+mod credentials;
+mod fill;
+pub mod tour;
+
+pub use credentials::{Credentials, ENV_FILE, credentials, password_text};
+pub use fill::fill;

@@ -1,0 +1,296 @@
+//! What the roles of a process share: the open parts, and how each is opened and closed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use florin_base::{Clock, IdSource};
+use florin_ledger::{Ledger, OpenError, OpenOptions};
+use florin_platform::audit::{self, AuditLog};
+use florin_platform::bus::{self, Bus, LocalBus, Positions};
+use florin_platform::http::client::{ClientConfig, Outgoing, Targets, install_crypto};
+use florin_platform::http::health::Health;
+use florin_platform::http::limit::Limits;
+use florin_platform::http::page::Cursors;
+use florin_platform::http::shutdown::Shutdown;
+use florin_platform::identity::{self, AuthService};
+use florin_platform::sql::Db;
+use florin_platform::webhooks::{self, Webhooks};
+use florin_wallets::api::ApiState;
+use florin_wallets::events::Channels;
+
+use super::files;
+use crate::config::{self, Config, Environment};
+use crate::fail::{OrHint as _, failure};
+use crate::roles::{Part, PartRow};
+
+/// File of the key that signs cursors: they never expire, so the key outlives restarts.
+const CURSOR_KEY: &str = "cursor.key";
+/// The service tables.
+pub const TABLES_FILE: &str = "florin.db";
+/// Left by `florin ledger clock accept`, removed by the server that took it.
+pub const ACCEPT_CLOCK_FILE: &str = "clock.accept";
+/// The folder of the embedded ledger.
+pub const LEDGER_FOLDER: &str = "ledger";
+
+/// What every part may use, and the parts that are open.
+pub struct Wired {
+    /// Settings in force.
+    pub config: Config,
+    /// Where everything lies.
+    pub data_dir: PathBuf,
+    /// The one clock.
+    pub clock: Arc<dyn Clock>,
+    /// Checks behind `/ready`.
+    pub health: Arc<Health>,
+    /// Rate limits, shared by kit and log-in.
+    pub limits: Arc<Limits>,
+    /// Makes and reads cursors.
+    pub cursors: Cursors,
+    /// Hears of the end.
+    pub shutdown: Shutdown,
+    /// `--unsafe-dev`.
+    pub unsafe_dev: bool,
+    bus: Arc<dyn Bus>,
+    db: Option<Db>,
+    audit: Option<AuditLog>,
+    identity: Option<Arc<AuthService>>,
+    ledger: Option<Ledger>,
+    webhooks: Option<Webhooks>,
+}
+
+const ORDER: &str = "the table of roles starts a part before it is used";
+
+impl Wired {
+    /// Nothing open yet. Makes the data directory when it is missing.
+    pub fn new(
+        config: Config,
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+        shutdown: Shutdown,
+        unsafe_dev: bool,
+    ) -> anyhow::Result<Self> {
+        install_crypto();
+        files::make_data_dir(data_dir)?;
+        let key = files::secret_file(&data_dir.join(CURSOR_KEY), IdSource::random_32)?;
+        Ok(Self {
+            limits: Arc::new(Limits::new(config.limits.kit())),
+            config,
+            data_dir: data_dir.to_owned(),
+            clock,
+            health: Health::new(),
+            cursors: Cursors::new(&key),
+            shutdown,
+            unsafe_dev,
+            bus: Arc::new(LocalBus::new()),
+            db: None,
+            audit: None,
+            identity: None,
+            ledger: None,
+            webhooks: None,
+        })
+    }
+
+    /// Opens one part; what it needs is open already.
+    pub async fn start(&mut self, row: &PartRow) -> anyhow::Result<()> {
+        tracing::debug!(part = row.name, "starting");
+        match row.part {
+            Part::Tables => self.start_tables().await,
+            Part::Audit => self.start_audit().await,
+            Part::Identity => self.start_identity().await,
+            Part::Ledger => self.start_ledger().await,
+            Part::Webhooks => self.start_webhooks().await,
+        }
+    }
+
+    /// Closes one part; nothing uses it any more.
+    pub async fn stop(&mut self, row: &PartRow) {
+        tracing::debug!(part = row.name, "stopping");
+        match row.part {
+            Part::Tables => {
+                if let Some(db) = self.db.take() {
+                    db.close().await;
+                }
+            }
+            Part::Audit => self.audit = None,
+            Part::Identity => self.identity = None,
+            Part::Ledger => self.stop_ledger().await,
+            Part::Webhooks => self.webhooks = None,
+        }
+    }
+
+    async fn start_tables(&mut self) -> anyhow::Result<()> {
+        let path = self.data_dir.join(TABLES_FILE);
+        let db = Db::open_sqlite(&path).await.or_hint(format!(
+            "the data directory {} must be writable; florin doctor looks closer",
+            self.data_dir.display()
+        ))?;
+        super::checks::tables(&self.health, db.clone());
+        self.db = Some(db);
+        Ok(())
+    }
+
+    async fn start_audit(&mut self) -> anyhow::Result<()> {
+        let audit = AuditLog::open(self.db(), Arc::clone(&self.clock)).await?;
+        self.audit = Some(audit);
+        Ok(())
+    }
+
+    async fn start_identity(&mut self) -> anyhow::Result<()> {
+        let parts = identity::Parts {
+            settings: self.config.auth.clone(),
+            production: self.config.environment == Environment::Production,
+            data_dir: &self.data_dir,
+            db: self.db(),
+            audit: self.audit(),
+            clock: Arc::clone(&self.clock),
+            client: Outgoing::new(&ClientConfig::new(Targets::Any))?,
+        };
+        let service = AuthService::open(parts).await?;
+        self.identity = Some(Arc::new(service));
+        Ok(())
+    }
+
+    async fn start_ledger(&mut self) -> anyhow::Result<()> {
+        let settings = &self.config.ledger;
+        let options = OpenOptions {
+            assets: config::assets(&self.config)?,
+            queue_max: settings.queue_max,
+            snapshot_bytes: u64::from(settings.snapshot_mib) << 20,
+            disk_free_min_per_mille: settings.disk_free_min_percent * 10,
+            checkpoint_interval: settings.checkpoint_interval,
+            checkpoint_key_name: settings.checkpoint_key_name.clone(),
+            ..OpenOptions::new(self.data_dir.join(LEDGER_FOLDER))
+        };
+        let policy = config::policy(&self.config)?;
+        let clock = Arc::clone(&self.clock);
+        let dir = options.dir.clone();
+        let opened =
+            tokio::task::spawn_blocking(move || Ledger::open(options, policy, clock)).await?;
+        let ledger = opened.map_err(|error| ledger_refused(&dir, &error))?;
+        super::checks::ledger(
+            &self.health,
+            &ledger,
+            self.config.ledger.disk_free_min_percent,
+        );
+        self.health
+            .inform("ledgerId", ledger.ledger_id().to_string());
+        self.health
+            .inform("wallets.profile", self.config.wallets.profile.word());
+        self.ledger = Some(ledger);
+        Ok(())
+    }
+
+    /// Closing takes a last snapshot and checkpoint, which blocks.
+    async fn stop_ledger(&mut self) {
+        if let Some(ledger) = self.ledger.take()
+            && let Err(error) = tokio::task::spawn_blocking(move || ledger.close()).await
+        {
+            tracing::error!(%error, "the ledger did not close cleanly; the next start recovers");
+        }
+    }
+
+    async fn start_webhooks(&mut self) -> anyhow::Result<()> {
+        let db = self.db();
+        let now = self.clock.wall_micros();
+        db.migrate(&bus::MIGRATIONS, now).await?;
+        db.migrate(&webhooks::MIGRATIONS, now).await?;
+        let targets = match self.unsafe_dev {
+            true => Targets::Any,
+            false => Targets::PublicOnly,
+        };
+        let ledger = self.ledger();
+        let head: webhooks::Head = Arc::new(move || {
+            let seq = *ledger.watch().borrow();
+            Box::pin(std::future::ready(Ok(seq)))
+        });
+        let settings = webhooks::Settings::new(targets, florin_wallets::events::NAMES.to_vec());
+        let outgoing = Outgoing::new(&ClientConfig::new(targets))?;
+        let clock = Arc::clone(&self.clock);
+        let opened = Webhooks::open(db, clock, outgoing, self.cursors.clone(), settings, head);
+        self.webhooks = Some(opened.await?);
+        Ok(())
+    }
+
+    /// The service tables.
+    pub fn db(&self) -> Db {
+        self.db.clone().expect(ORDER)
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> AuditLog {
+        self.audit.clone().expect(ORDER)
+    }
+
+    /// Users, tokens, keys.
+    pub fn identity(&self) -> Arc<AuthService> {
+        self.identity.clone().expect(ORDER)
+    }
+
+    /// The ledger, where this process has it.
+    pub fn open_ledger(&self) -> Option<Ledger> {
+        self.ledger.clone()
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone().expect(ORDER)
+    }
+
+    /// The webhooks.
+    pub fn webhooks(&self) -> Webhooks {
+        self.webhooks.clone().expect(ORDER)
+    }
+
+    /// What the routes of identity work with.
+    pub fn identity_api(&self) -> identity::api::Shared {
+        Arc::new(identity::api::IdentityApi {
+            service: self.identity(),
+            limits: Arc::clone(&self.limits),
+            cursors: self.cursors.clone(),
+        })
+    }
+
+    /// What the route of the audit log works with.
+    pub fn audit_api(&self) -> audit::api::Shared {
+        Arc::new(audit::api::AuditApi {
+            audit: self.audit(),
+            cursors: self.cursors.clone(),
+        })
+    }
+
+    /// What the routes of wallets and ledger work with.
+    pub fn api_state(&self) -> florin_wallets::api::Shared {
+        Arc::new(ApiState {
+            ledger: self.ledger(),
+            clock: Arc::clone(&self.clock),
+            default_currency: self.config.wallets.default_currency.as_str().into(),
+            cursors: self.cursors.clone(),
+            shutdown: self.shutdown.clone(),
+        })
+    }
+
+    /// What reads the change feed.
+    pub fn channels(&self) -> Channels {
+        Channels {
+            ledger: self.ledger(),
+            bus: Arc::clone(&self.bus),
+            webhooks: self.webhooks(),
+            positions: Positions::new(self.db()),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
+
+/// Words and remedy for a ledger that does not open.
+fn ledger_refused(dir: &Path, error: &OpenError) -> anyhow::Error {
+    match error {
+        OpenError::Locked(_) => failure(
+            error.to_string(),
+            "stop that process, or give this one its own --data-dir; ledger commands can go through a running server: --server URL --api-key KEY",
+        ),
+        OpenError::Refused(_) => failure(
+            format!("the ledger in {} does not open: {error}", dir.display()),
+            "nothing was changed; keep a copy of the folder, florin doctor looks closer",
+        ),
+    }
+}
