@@ -59,6 +59,8 @@ pub enum Query {
     TrialBalance,
     /// Where the ledger stands.
     Head,
+    /// Ledger time: everything recorded up to it is decided, everything later will be after it.
+    Time,
 }
 
 /// An account now.
@@ -182,4 +184,6 @@ pub enum View {
     TrialBalance(Vec<AssetSums>, Head),
     /// [`Query::Head`].
     Head(Head),
+    /// [`Query::Time`].
+    Time(Timestamp),
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Ledger, OpenError, ReadView, progress::Progress, store::Store, view::LedgerTree};
+use super::{Ledger, OpenError, ReadView, progress::Progress, proofs::LedgerTree, store::Store};
 use crate::{
     call::Unavailable,
     checkpoints::Checkpoints,

@@ -7,11 +7,12 @@ use super::{
     ReadError,
     history::Committed,
     progress::{Mark, Progress},
+    proofs::LedgerTree,
     store::{
         BACKDATED, BATCHES, CHAIN, Delta, ENTRIES, IDS, LEVEL8, NOTES, SEQS, Store, identity_key,
         put_known,
     },
-    view::{LedgerTree, Phase},
+    view::Phase,
 };
 use crate::{
     index::{Batch, Position},

@@ -14,9 +14,11 @@ mod indexer;
 mod meta;
 mod open;
 mod progress;
+mod proofs;
 mod queries;
 mod queue;
 mod snapshot;
+mod snapshotting;
 mod state;
 mod store;
 mod time;
@@ -38,9 +40,9 @@ use self::{
     checkpointer::Checkpointer,
     directory::Directory,
     progress::Progress,
+    proofs::LedgerTree,
     queue::{Message, Queue},
     store::Store,
-    view::LedgerTree,
 };
 use crate::{
     call::{Answer, Call, Query, Unavailable, View},
@@ -183,6 +185,18 @@ impl Ledger {
         let (sender, receiver) = oneshot::channel();
         self.inner.queue.push(Message::Query(query, sender))?;
         receiver.await.unwrap_or(Err(Unavailable::StoreUnavailable))
+    }
+
+    /// Ledger time now. A [`ReadView`] taken after it holds everything recorded up to it, for
+    /// ever: later records get later times.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn settled_time(&self) -> Result<florin_base::Timestamp, Unavailable> {
+        match self.query(Query::Time).await? {
+            View::Time(at) => Ok(at),
+            _ => Err(Unavailable::StoreUnavailable),
+        }
     }
 
     /// Waits until the derived index has everything durable now (bounded), and returns a

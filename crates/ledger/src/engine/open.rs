@@ -15,18 +15,17 @@ use uuid::Uuid;
 use super::{
     ClockState, Inner, Ledger, OpenError, OpenOptions, Status,
     checkpointer::Checkpointer,
-    chunked::CHUNK_ROWS,
     directory::Directory,
     history::{Committed, History},
     indexer::Indexer,
     meta::Meta,
     progress::{Mark, Progress},
+    proofs::LedgerTree,
     queue::{Message, Queue},
     snapshot::{self, Head, Loaded},
     state::State,
     store::{self, Store},
     time::LedgerTime,
-    view::LedgerTree,
     writer::{Run, Writer},
 };
 use crate::{
@@ -202,20 +201,14 @@ impl Replay {
                 frame.batch
             ))
         })?;
-        let chunks = self
-            .loaded
-            .as_ref()
-            .map(|l| l.chunk_frames.as_slice())
-            .unwrap_or_default();
+        let loaded = self.loaded.as_ref();
         let number = frame.batch;
         let Some(state) = &mut self.state else {
             return Ok(());
         };
         for record in &commit.records {
             state.replay(record, |slot| {
-                chunks
-                    .get(slot as usize / CHUNK_ROWS)
-                    .is_none_or(|at| number > *at)
+                loaded.is_none_or(|l| !l.covers(slot, number))
             });
         }
         self.seq += commit.records.len() as u64;

@@ -149,6 +149,7 @@ pub(super) fn answer(
         }
         Query::TrialBalance => View::TrialBalance(trial_balance(state), head(seq, start, before)),
         Query::Head => View::Head(head(seq, start, before)),
+        Query::Time => View::Time(start.now),
     }
 }
 

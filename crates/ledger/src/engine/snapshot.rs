@@ -25,12 +25,13 @@ use super::{
 use crate::{
     journal::{Link, Lsn, Position},
     model::{AccountKind, Floor, NewAccount, Side, Slot, Status},
+    record::wallets::{put_limits, take_limits},
     record::{
         bytes::{Malformed, Put, Read as Reading, Take},
         codec::{
-            put_account_id, put_asset, put_floor, put_limits, put_metadata, put_option, put_totals,
-            take_account_id, take_asset, take_asset_no, take_floor, take_limits, take_metadata,
-            take_option, take_totals, word,
+            put_account_id, put_asset, put_floor, put_metadata, put_option, put_totals,
+            take_account_id, take_asset, take_asset_no, take_floor, take_metadata, take_option,
+            take_totals, word,
         },
     },
     rules::book::{Book, OpenPending, WalletInfo, Windows},
@@ -234,6 +235,16 @@ pub(super) struct Loaded {
     pub head: Head,
     /// Frame each chunk of accounts is as of.
     pub chunk_frames: Vec<u64>,
+    /// Accounts in it; those made while it was written are not, though their chunk may be.
+    pub rows: usize,
+}
+
+impl Loaded {
+    /// Whether the use of limits by a record of a frame is already in the account.
+    pub(super) fn covers(&self, slot: Slot, frame: u64) -> bool {
+        let chunk = self.chunk_frames.get(slot as usize / CHUNK_ROWS);
+        (slot as usize) < self.rows && chunk.is_some_and(|at| frame <= *at)
+    }
 }
 
 /// Fills an empty state from a file.
@@ -275,6 +286,7 @@ pub(super) fn load(path: &Path, state: &mut State) -> io::Result<Loaded> {
     Ok(Loaded {
         head: head.ok_or_else(|| invalid("no head"))?,
         chunk_frames,
+        rows: state.accounts.len(),
     })
 }
 

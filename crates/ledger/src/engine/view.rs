@@ -1,20 +1,20 @@
 //! Reads of history: by id, by account, by time, and the feed.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use florin_base::Timestamp;
 
 use super::{
     bitemporal,
     indexer::{entry_key, split_flags},
-    store::{BATCH_BYTES, BATCHES, CHAIN, ENTRIES, LEVEL8, SEQS, Store, identity_key, split_batch},
+    proofs::LedgerTree,
+    store::{BATCH_BYTES, BATCHES, ENTRIES, Store, identity_key, split_batch},
 };
 use crate::{
     call::AssetSums,
     codes::ResultCode,
     index::Direction,
     model::{Body, Mode, Record, Side, Slot, Totals},
-    proof::{Hash, Tree, TreeSource, hash},
     record::{bytes::Take, codec::take_totals, line::write_line},
     rules::book::{Known, Space},
 };
@@ -136,47 +136,8 @@ pub struct ReadView {
     pub(super) seq: u64,
 }
 
-/// Where the Merkle tree gets its hashes: stored nodes, and leaves made from the journal.
-pub(super) struct Leaves(Arc<Store>);
-
-/// The ledger's Merkle tree.
-pub(super) type LedgerTree = Tree<Leaves>;
-
-impl LedgerTree {
-    pub(super) fn of(store: Arc<Store>) -> Self {
-        Self::new(Leaves(store))
-    }
-}
-
-fn broken(error: impl std::fmt::Display) -> ReadError {
+pub(super) fn broken(error: impl std::fmt::Display) -> ReadError {
     ReadError::Store(error.to_string())
-}
-
-impl TreeSource for Leaves {
-    type Error = ReadError;
-
-    fn level8(&self, index: u64) -> Result<Hash, ReadError> {
-        let bytes = self
-            .0
-            .index
-            .array(LEVEL8)
-            .get::<32>(index)
-            .map_err(broken)?;
-        bytes
-            .map(Hash)
-            .ok_or_else(|| broken("a node of the tree is missing"))
-    }
-
-    fn leaves(&self, range: Range<u64>) -> Result<Vec<Hash>, ReadError> {
-        let mut line = Vec::new();
-        range
-            .map(|index| {
-                line.clear();
-                write_line(&self.0.record(index + 1)?, &*self.0.directory, &mut line);
-                Ok(hash::leaf(&line))
-            })
-            .collect()
-    }
 }
 
 impl ReadView {
@@ -476,63 +437,6 @@ impl ReadView {
         let mut line = Vec::new();
         write_line(&self.store.record(seq)?, &*self.store.directory, &mut line);
         Ok(line)
-    }
-
-    /// Last commit whose records are all in the view, with its last `seq` and `chain` hash.
-    ///
-    /// # Errors
-    /// [`ReadError`] when files cannot be read.
-    pub fn last_batch(&self) -> Result<Option<(u64, u64, Hash)>, ReadError> {
-        let batches = self.store.index.array(BATCHES);
-        let mut count = batches
-            .partition_point(|b| split_batch(b).0 <= self.seq)
-            .map_err(broken)?;
-        loop {
-            if count == 0 {
-                return Ok(None);
-            }
-            let next = batches.get::<BATCH_BYTES>(count).map_err(broken)?;
-            let last_seq = next.map_or(self.store.index.array(SEQS).len(), |b| {
-                split_batch(&b).0 - 1
-            });
-            if last_seq > self.seq {
-                count -= 1;
-                continue;
-            }
-            let chain = self
-                .store
-                .index
-                .array(CHAIN)
-                .get::<32>(count - 1)
-                .map_err(broken)?;
-            let chain = chain.ok_or_else(|| broken("the chain is cut short"))?;
-            return Ok(Some((count, last_seq, Hash(chain))));
-        }
-    }
-
-    /// Root of the Merkle tree over the first `size` records.
-    ///
-    /// # Errors
-    /// [`ReadError`] when files cannot be read.
-    pub fn root(&self, size: u64) -> Result<Hash, ReadError> {
-        self.tree.root(size).map_err(broken)
-    }
-
-    /// Leaf hash of a record and its audit path in the tree over the first `size` records.
-    ///
-    /// # Errors
-    /// [`ReadError`] when files cannot be read.
-    pub fn inclusion(&self, seq: u64, size: u64) -> Result<(Hash, Vec<Hash>), ReadError> {
-        let path = self.tree.inclusion(seq - 1, size).map_err(broken)?;
-        Ok((hash::leaf(&self.line(seq)?), path))
-    }
-
-    /// Proof that the tree over `to` records extends the one over `from`.
-    ///
-    /// # Errors
-    /// [`ReadError`] when files cannot be read or the sizes are wrong.
-    pub fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, ReadError> {
-        self.tree.consistency(from, to).map_err(broken)
     }
 
     /// Count of accounts known, for statistics.

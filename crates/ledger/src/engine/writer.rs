@@ -17,7 +17,7 @@ use super::{
     progress::{Mark, Progress},
     queries,
     queue::{Message, Queue, items, weight},
-    snapshot::{Head, Job},
+    snapshot::Job,
     state::State,
     time::{ClockState, LedgerTime},
 };
@@ -83,7 +83,7 @@ pub(super) struct Writer {
 #[derive(Default)]
 pub(super) struct Run {
     waiting: VecDeque<Message>,
-    job: Option<Job>,
+    pub(super) job: Option<Job>,
     space_checked: Option<Instant>,
     payload: Vec<u8>,
     offsets: Vec<u32>,
@@ -249,7 +249,10 @@ impl Writer {
             last_seq: self.seq,
             last_note: self.note,
         };
-        let head = self.status.lock().head;
+        let (head, lost) = {
+            let status = self.status.lock();
+            (status.head, status.failed.is_some())
+        };
         let policy = self.policy.clone();
         let mut judge = Judge::new(&mut self.state, &policy, start);
         let mut replies = Vec::with_capacity(messages.len());
@@ -267,6 +270,10 @@ impl Writer {
                         None => judge_one(&mut judge, start, *call),
                     };
                     replies.push(Reply::Call(reply, answer));
+                }
+                // After a failed commit memory may show what a restart takes back.
+                Message::Query(_, reply) if lost => {
+                    drop(reply.send(Err(Unavailable::StoreUnavailable)));
                 }
                 Message::Query(query, reply) => {
                     let seq = start.last_seq + judge.staged().0 as u64;
@@ -366,73 +373,6 @@ impl Writer {
             drop(commits.send(committed));
         }
         true
-    }
-
-    fn head(&self) -> Head {
-        Head {
-            ledger_id: self.ledger_id,
-            position: self.journal.durable(),
-            seq: self.seq,
-            batch: self.batch,
-            note: self.note,
-            recorded_at: self.status.lock().head.recorded_at,
-        }
-    }
-
-    /// Starts a snapshot when the journal has grown enough, or takes its next chunk.
-    fn snapshot_step(&mut self) {
-        let frame = self.journal.durable().batch - 1;
-        match &mut self.run.job {
-            Some(job) if !job.is_complete() => {
-                job.step(&self.state, frame);
-            }
-            Some(_) => self.finish_job(),
-            None => {
-                let grown = self
-                    .journal
-                    .durable()
-                    .lsn
-                    .0
-                    .saturating_sub(self.snapshot_at.lsn.0);
-                let healthy = self.status.lock().failed.is_none();
-                if grown >= self.snapshot_bytes && healthy {
-                    self.start_job();
-                }
-            }
-        }
-    }
-
-    fn start_job(&mut self) {
-        let head = self.head();
-        self.snapshot_at = head.position;
-        match Job::start(&self.snapshot_dir, &head, &self.state) {
-            Ok(job) => self.run.job = Some(job),
-            Err(error) => {
-                tracing::warn!(%error, "no snapshot was started; the next start replays more journal")
-            }
-        }
-    }
-
-    fn finish_job(&mut self) {
-        if let Some(job) = self.run.job.take()
-            && let Err(error) = job.finish()
-        {
-            tracing::warn!(%error, "a snapshot was not written; the next start replays more journal");
-        }
-    }
-
-    fn last_snapshot(&mut self) {
-        self.run.job = None;
-        if self.status.lock().failed.is_some() || self.journal.durable().lsn == self.snapshot_at.lsn
-        {
-            return;
-        }
-        self.start_job();
-        let frame = self.journal.durable().batch - 1;
-        if let Some(job) = &mut self.run.job {
-            while job.step(&self.state, frame) {}
-        }
-        self.finish_job();
     }
 }
 

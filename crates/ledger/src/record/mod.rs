@@ -6,3 +6,4 @@ pub mod codec;
 pub mod line;
 mod notes;
 mod transfers;
+pub(crate) mod wallets;

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     call::{Item, ItemResult},
     codes::ResultCode,
+    model::Mode,
 };
 
 impl<B: Book> Judge<'_, B> {
@@ -17,21 +18,11 @@ impl<B: Book> Judge<'_, B> {
         results: &mut Vec<ItemResult>,
     ) -> Result<(), Fault> {
         let first_id = &chain[0].id;
-        if let Some(seqs) = self.recorded_chain(chain)? {
-            let verdicts = seqs
-                .into_iter()
-                .map(|seq| Verdict::done(ResultCode::Exists, seq));
-            results.extend(
-                chain
-                    .iter()
-                    .zip(verdicts)
-                    .map(|(item, v)| v.result(&item.id)),
-            );
-            return Ok(());
-        }
+        let sent_again = self.is_recorded_chain(chain)?;
         let mark = self.mark();
         let from = results.len();
         let mut failed = None;
+        self.open_system_accounts(chain);
         for (index, item) in (0u32..).zip(chain) {
             let used_before = chain[..index as usize]
                 .iter()
@@ -42,7 +33,7 @@ impl<B: Book> Judge<'_, B> {
             } else {
                 self.judge_item(item, Some((first_id, index)), &Extras::default())?
             };
-            if verdict.code == ResultCode::Exists {
+            if verdict.code == ResultCode::Exists && !sent_again {
                 // Recorded before, but not as this whole chain.
                 verdict = Verdict::refused(ResultCode::ExistsWithDifferentChain, None);
             }
@@ -64,35 +55,40 @@ impl<B: Book> Judge<'_, B> {
         Ok(())
     }
 
-    /// The `seq`s of a chain that was recorded exactly so before.
-    fn recorded_chain(&mut self, chain: &[Item]) -> Result<Option<Vec<u64>>, Fault> {
-        let mut seqs = Vec::with_capacity(chain.len());
+    /// Makes the system accounts that a chain uses first before its items are judged, since the
+    /// records of a chain stand side by side (INV-L9).
+    fn open_system_accounts(&mut self, chain: &[Item]) {
+        for item in chain.iter().filter(|item| item.invalid.is_none()) {
+            if matches!(item.mode, Mode::Single | Mode::Pending) {
+                for id in item.debit.iter().chain(&item.credit) {
+                    self.resolve_account(id);
+                }
+            }
+        }
+    }
+
+    /// Whether the ids, in this order, are a recorded chain from its first to its last item.
+    fn is_recorded_chain(&mut self, chain: &[Item]) -> Result<bool, Fault> {
+        let first_id = &chain[0].id;
+        let mut after = 0;
         for (index, item) in (0u32..).zip(chain) {
-            if item.invalid.is_some() {
-                return Ok(None);
-            }
             let Some(Known::Record(seq)) = self.book.lookup(Space::Transfer, &[], &item.id)? else {
-                return Ok(None);
+                return Ok(false);
             };
-            let verdict =
-                self.repeated(item, seq, Some((&chain[0].id, index)), &Extras::default())?;
-            if verdict.code != ResultCode::Exists {
-                return Ok(None);
+            if !self.is_in_chain(seq, first_id, index)? {
+                return Ok(false);
             }
-            seqs.push(seq);
+            after = seq + 1;
         }
-        let after = seqs.last().copied().unwrap_or(0) + 1;
-        if after < self.next_seq() {
-            let next = self.load(after)?;
-            let goes_on = next
-                .transfer()
-                .and_then(|t| t.chain.as_ref())
-                .is_some_and(|(id, _)| *id == chain[0].id);
-            if goes_on {
-                return Ok(None);
-            }
-        }
-        Ok(Some(seqs))
+        let goes_on =
+            after < self.next_seq() && self.is_in_chain(after, first_id, chain.len() as u32)?;
+        Ok(!goes_on)
+    }
+
+    fn is_in_chain(&mut self, seq: u64, first_id: &str, index: u32) -> Result<bool, Fault> {
+        let record = self.load(seq)?;
+        let place = record.transfer().and_then(|t| t.chain.as_ref());
+        Ok(place.is_some_and(|(id, at)| **id == *first_id && *at == index))
     }
 }
 

@@ -14,6 +14,8 @@ mod items;
 mod limits;
 mod moves;
 mod posting;
+mod repeats;
+mod resolutions;
 mod reverse;
 mod wallets;
 
