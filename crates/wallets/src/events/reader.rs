@@ -73,6 +73,8 @@ impl Failed {
 /// What a chunk of records came to.
 struct Chunk {
     last: u64,
+    /// Ledger time of the last record, in microseconds.
+    recorded_at: i64,
     messages: Vec<Message>,
     events: Vec<Event>,
     wallets: BTreeSet<u128>,
@@ -198,10 +200,13 @@ impl Reader {
 
     /// Gives everything up to the end.
     async fn catch_up(&mut self, end: u64) -> Result<(), Failed> {
-        let lag = metrics::gauge!("event_lag_records", "channel" => self.target.channel());
-        lag.set(lag_of(end, self.position));
+        let channel = self.target.channel();
+        let records = metrics::gauge!("event_lag_records", "channel" => channel);
+        let seconds = metrics::gauge!("event_lag_seconds", "channel" => channel);
+        records.set(records_behind(end, self.position));
         if self.position >= end || self.skip(end).await {
-            lag.set(0.0);
+            records.set(0.0);
+            seconds.set(0.0);
             return Ok(());
         }
         let view = self.channels.ledger.read_view().await.map_err(Failed::of)?;
@@ -212,11 +217,26 @@ impl Reader {
             let chunk = tokio::task::spawn_blocking(read)
                 .await
                 .map_err(Failed::of)??;
-            let last = chunk.last;
+            let (last, recorded_at) = (chunk.last, chunk.recorded_at);
+            let created = (chunk.messages.len() + chunk.events.len()) as u64;
+            if target != Target::Changes {
+                metrics::counter!("wallet_outbox_events_created_total").increment(created);
+            }
+            let started = Instant::now();
             self.give(chunk).await?;
+            let took = started.elapsed();
+            metrics::histogram!("wallet_outbox_publishing_duration_seconds").record(took);
+            if target != Target::Changes {
+                metrics::counter!("wallet_outbox_events_published_total").increment(created);
+            }
             self.position = last;
-            lag.set(lag_of(end, self.position));
+            records.set(records_behind(end, last));
+            seconds.set(seconds_since(
+                recorded_at,
+                self.channels.clock.wall_micros(),
+            ));
         }
+        seconds.set(0.0);
         Ok(())
     }
 
@@ -237,14 +257,7 @@ impl Reader {
                 let messages = snapshots(&self.channels.ledger, chunk.wallets).await?;
                 bus.publish(channel, messages).await
             }
-            Target::Changes | Target::Events => {
-                let count = chunk.messages.len() as u64;
-                let published = bus.publish(channel, chunk.messages).await;
-                if self.target == Target::Events && published.is_ok() {
-                    metrics::counter!("wallet_outbox_events_published_total").increment(count);
-                }
-                published
-            }
+            Target::Changes | Target::Events => bus.publish(channel, chunk.messages).await,
         };
         published.map_err(Failed::of)?;
         self.position = last;
@@ -254,12 +267,17 @@ impl Reader {
 }
 
 /// Records behind, as metrics want it.
+fn records_behind(end: u64, position: u64) -> f64 {
+    end.saturating_sub(position) as f64
+}
+
+/// Age of a record in seconds, as metrics want it.
 #[allow(
     clippy::float_arithmetic,
     reason = "a gauge is a float; no money is counted here"
 )]
-fn lag_of(end: u64, position: u64) -> f64 {
-    end.saturating_sub(position) as f64
+fn seconds_since(recorded_at: i64, now: i64) -> f64 {
+    now.saturating_sub(recorded_at).max(0) as f64 / 1e6
 }
 
 fn read_chunk(
@@ -270,6 +288,11 @@ fn read_chunk(
 ) -> Result<Chunk, Failed> {
     let mut chunk = Chunk {
         last: after,
+        recorded_at: view
+            .record(after + 1)
+            .map_err(Failed::of)?
+            .recorded_at
+            .micros(),
         messages: Vec::new(),
         events: Vec::new(),
         wallets: BTreeSet::new(),
@@ -284,6 +307,7 @@ fn read_chunk(
             continue;
         }
         let record = view.record(seq).map_err(Failed::of)?;
+        chunk.recorded_at = record.recorded_at.micros();
         if target == Target::Snapshots {
             let wallet = |slot| ledger.facts(slot).id.wallet();
             let touched = record.touches.iter().filter_map(|touch| wallet(touch.slot));

@@ -11,12 +11,14 @@
 mod accounts;
 mod assets;
 mod changes;
+mod checkpoints;
 mod export;
 mod head;
 mod history;
 mod import;
 mod lookup;
 mod params;
+mod proofs;
 mod render;
 mod reverse;
 mod stream;
@@ -24,7 +26,10 @@ mod support;
 mod transfer_lists;
 mod transfers;
 
-use florin_platform::http::router::{RouteSpec, Routes};
+use florin_platform::http::{
+    auth::Permission,
+    router::{RouteSpec, Routes},
+};
 use utoipa::OpenApi;
 
 use super::{Shared, permission};
@@ -53,6 +58,12 @@ pub use changes::type_word;
         lookup::post,
         reverse::post,
         changes::get,
+        checkpoints::list,
+        checkpoints::post,
+        checkpoints::keys,
+        checkpoints::get,
+        checkpoints::consistency,
+        proofs::get,
         export::get,
         import::post,
     ),
@@ -140,5 +151,36 @@ pub fn routes() -> Routes<Shared> {
         .route(
             RouteSpec::post("/api/v1/ledger/import", permission::LEDGER_IMPORT),
             import::post,
+        )
+        .merge(evidence(read))
+}
+
+/// Checkpoints and proofs (contract A9).
+fn evidence(read: Permission) -> Routes<Shared> {
+    let checkpoint = permission::LEDGER_CHECKPOINT;
+    Routes::new()
+        .route(
+            RouteSpec::get("/api/v1/ledger/checkpoints", read),
+            checkpoints::list,
+        )
+        .route(
+            RouteSpec::post("/api/v1/ledger/checkpoints", checkpoint),
+            checkpoints::post,
+        )
+        .route(
+            RouteSpec::get("/api/v1/ledger/checkpoints/keys", read),
+            checkpoints::keys,
+        )
+        .route(
+            RouteSpec::get("/api/v1/ledger/checkpoints/{n}", read),
+            checkpoints::get,
+        )
+        .route(
+            RouteSpec::get("/api/v1/ledger/checkpoints/{n}/consistency", read),
+            checkpoints::consistency,
+        )
+        .route(
+            RouteSpec::get("/api/v1/ledger/proofs/{transferId}", read),
+            proofs::get,
         )
 }

@@ -9,6 +9,7 @@ use florin_ledger::{
 use florin_platform::http::problem::{Problem, Status};
 
 pub use crate::api::answer::{blocking, located, read_failed, unavailable, with_seq};
+use crate::api::{Shared, answer::MinSeq};
 
 /// Runs a read that may wait for files off the request threads, with a view taken before.
 pub async fn run<T, F>(work: F) -> Result<T, Problem>
@@ -19,6 +20,14 @@ where
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(read_failed),
         Err(error) => Err(Problem::internal(error)),
+    }
+}
+
+/// Refuses a read that asks for more than the ledger has (`X-Min-Seq`).
+pub async fn fresh(api: &Shared, min: MinSeq) -> Result<(), Problem> {
+    match min == MinSeq::default() {
+        true => Ok(()),
+        false => min.check(api.head().await?.seq),
     }
 }
 

@@ -1,14 +1,17 @@
 //! INV-L21: one event for each wallet touched, numbered without gaps, the same on redelivery.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use florin_platform::{
     bus::{
         self, LEDGER_CHANGES, LocalBus, Positions, Subscription, WALLET_EVENTS, WALLET_SNAPSHOTS,
     },
     http::{
+        auth::{Authentication, Authenticator, CredentialKind, PermissionSet, Principal},
         client::{ClientConfig, Outgoing, Targets},
+        guard::{Kit, KitConfig},
         page::Cursors,
+        router::App,
         shutdown::{self, ShutdownTrigger},
     },
     sql::Db,
@@ -17,6 +20,7 @@ use florin_platform::{
 use florin_wallets::events::{Channels, NAMES};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 
 use super::{ADMIN, SERVICE, TRANSFERS, item, lines, with};
 use crate::support::Server;
@@ -36,40 +40,40 @@ async fn tables() -> Db {
     db
 }
 
+/// Webhooks over some tables.
+async fn hooks(server: &Server, db: &Db) -> Webhooks {
+    let outgoing = Outgoing::new(&ClientConfig::new(Targets::Any)).expect("a client");
+    let settings = Settings::new(Targets::Any, NAMES.to_vec());
+    let ledger = server.ledger.clone();
+    let head: Head = Arc::new(move || {
+        let ledger = ledger.clone();
+        Box::pin(async move { Ok(ledger.read_view().await.expect("reads").seq()) })
+    });
+    let (clock, cursors) = (server.clock.clone(), Cursors::new(&[7; 32]));
+    let hooks = Webhooks::open(db.clone(), clock, outgoing, cursors, settings, head);
+    hooks.await.expect("opens")
+}
+
 /// Starts readers with subscribers for some topics, which get everything from the start of a new
 /// set of tables.
 async fn read(server: &Server, db: &Db, topics: &[&str]) -> (Readers, Vec<Subscription>) {
-    let outgoing = Outgoing::new(&ClientConfig::new(Targets::Any)).expect("a client");
-    let settings = Settings::new(Targets::Any, NAMES.to_vec());
-    let head: Head = Arc::new(|| Box::pin(async { Ok(0) }));
-    let cursors = Cursors::new(&[7; 32]);
-    let hooks = Webhooks::open(
-        db.clone(),
-        server.clock.clone(),
-        outgoing,
-        cursors,
-        settings,
-        head,
-    );
     let bus = Arc::new(LocalBus::new());
     let subscriptions = topics.iter().map(|topic| bus.subscribe(topic)).collect();
     let channels = Channels {
         ledger: server.ledger.clone(),
         bus: bus.clone(),
-        webhooks: hooks.await.expect("opens"),
+        webhooks: hooks(server, db).await,
         positions: Positions::new(db.clone()),
         clock: server.clock.clone(),
     };
     let (trigger, shutdown) = shutdown::pair();
     let running = tokio::spawn(channels.run(shutdown));
-    (
-        Readers {
-            bus,
-            trigger,
-            running,
-        },
-        subscriptions,
-    )
+    let readers = Readers {
+        bus,
+        trigger,
+        running,
+    };
+    (readers, subscriptions)
 }
 
 impl Readers {
@@ -253,4 +257,122 @@ async fn an_expired_hold_has_its_event() {
     );
     assert_eq!(events[4]["eventType"], "FundsDeposited");
     readers.stop().await;
+}
+
+/// A receiver that hands on what it gets: (`webhook-id`, body).
+async fn receiver() -> (String, tokio::sync::mpsc::Receiver<(String, Value)>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
+    let (sender, got) = tokio::sync::mpsc::channel(64);
+    let take = move |headers: http::HeaderMap, body: axum::body::Bytes| {
+        let id = headers["webhook-id"].to_str().expect("ASCII").to_owned();
+        let sender = sender.clone();
+        async move {
+            let body = serde_json::from_slice(&body).expect("JSON");
+            sender.send((id, body)).await.expect("the test listens");
+        }
+    };
+    let router = axum::Router::new().route("/hook", axum::routing::post(take));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, got)
+}
+
+#[tokio::test]
+async fn webhooks_get_what_follows_their_registration_in_order() {
+    let server = Server::start();
+    let wallet = server.funded("maria", "BRL", "7.00").await;
+    let db = tables().await;
+    let hooks = hooks(&server, &db).await;
+    let kit = Kit::new(KitConfig::default()).with_authenticator(Arc::new(Anybody));
+    let app = App::builder(kit)
+        .mount(webhooks::routes().bind(hooks.clone()))
+        .build();
+    let router = app.expect("routes").router();
+    let (url, mut got) = receiver().await;
+    let body = json!({"url": url, "walletId": wallet}).to_string();
+    let request = http::Request::post("/api/v1/webhooks")
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from(body));
+    let made = router
+        .oneshot(request.expect("a request"))
+        .await
+        .expect("infallible");
+    assert_eq!(made.status(), 201);
+    let (trigger, shutdown) = shutdown::pair();
+    let channels = Channels {
+        ledger: server.ledger.clone(),
+        bus: Arc::new(LocalBus::new()),
+        webhooks: hooks.clone(),
+        positions: Positions::new(db.clone()),
+        clock: server.clock.clone(),
+    };
+    let tasks = [
+        tokio::spawn(channels.run(shutdown.clone())),
+        tokio::spawn(hooks.run(shutdown)),
+    ];
+    server.deposit(&wallet, "1.00").await.ok(200);
+    server.withdraw(&wallet, "2.00").await.ok(200);
+    server.funded("pedro", "BRL", "5.00").await;
+    server.deposit(&wallet, "3.00").await.ok(200);
+    for (number, name, amount) in [
+        (3, "FundsDeposited", "1.00"),
+        (4, "FundsWithdrawn", "2.00"),
+        (5, "FundsDeposited", "3.00"),
+    ] {
+        let (id, event) = got.recv().await.expect("an event");
+        assert_eq!(event["eventId"], id);
+        assert_eq!(
+            (&event["walletSeq"], &event["eventType"]),
+            (&json!(number), &json!(name))
+        );
+        assert_eq!(event["amount"], amount);
+    }
+    trigger.advance();
+    for task in tasks {
+        task.await.expect("ends in order");
+    }
+}
+
+/// Lets everybody manage webhooks.
+struct Anybody;
+
+impl Authenticator for Anybody {
+    fn authenticate<'a>(&'a self, _: &'a http::HeaderMap, _: IpAddr) -> Authentication<'a> {
+        Authentication::Now(Ok(Arc::new(Principal {
+            subject: "svc".into(),
+            owner: "svc".into(),
+            kind: CredentialKind::Token,
+            credential: "user:svc".into(),
+            token_id: None,
+            roles: vec!["service".into()].into(),
+            permissions: Arc::new(PermissionSet::parse(["webhooks:manage"])),
+        })))
+    }
+}
+
+#[test]
+fn the_openapi_file_describes_what_is_served() {
+    use florin_platform::http::{openapi, router::Description};
+    let info = openapi::ApiInfo {
+        title: "t".to_owned(),
+        version: "1".to_owned(),
+        description: "d".to_owned(),
+    };
+    let parts = [
+        florin_wallets::api::routes().describe(),
+        webhooks::routes().describe(),
+    ];
+    let all = Description::join(parts);
+    let document = openapi::assemble(&info, &all);
+    assert_eq!(openapi::gaps(&document, &all), [] as [String; 0]);
+    let text = document.to_string();
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().expect("a name");
+        assert!(
+            document["components"]["schemas"].get(name).is_some(),
+            "{name} is not described"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod events;
+mod evidence;
 mod feed;
 mod files;
 mod lists;

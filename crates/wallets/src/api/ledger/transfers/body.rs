@@ -13,6 +13,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use super::surrogates;
+
 /// Batch form of the body.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +109,25 @@ pub struct Prepared {
 /// # Errors
 /// 400 `validation_failed` or `unknown_field` for the whole call.
 pub fn read(
+    bytes: &[u8],
+    with_key: bool,
+    mut own_id: impl FnMut() -> TransferId,
+) -> Result<Prepared, Problem> {
+    let problem = match read_text(bytes, with_key, &mut own_id) {
+        Ok(prepared) => return Ok(prepared),
+        Err(problem) => problem,
+    };
+    let Some(mended) = surrogates::mend(bytes) else {
+        return Err(problem);
+    };
+    let mut prepared = read_text(&mended.bytes, with_key, &mut own_id)?;
+    for item in &mut prepared.items {
+        mended.judge(item);
+    }
+    Ok(prepared)
+}
+
+fn read_text(
     bytes: &[u8],
     with_key: bool,
     mut own_id: impl FnMut() -> TransferId,
@@ -306,6 +327,16 @@ mod tests {
             (problem.status().as_u16(), problem.code()),
             (400, "validation_failed")
         );
+    }
+
+    #[test]
+    fn a_lone_surrogate_refuses_its_item_only() {
+        let bad = ITEM.replace("\"id\":\"a\"", r#""id":"b","description":"x\ud800""#);
+        let text = format!("{{\"transfers\":[{ITEM},{bad}]}}");
+        let read = read(text.as_bytes(), false, made).expect("well formed");
+        assert_eq!(read.items[0].invalid, None);
+        let refused = Some((florin_ledger::ResultCode::FieldInvalid, "description"));
+        assert_eq!(read.items[1].invalid, refused);
     }
 
     #[test]

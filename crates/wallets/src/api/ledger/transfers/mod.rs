@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod surrogates;
 
 use axum::{extract::State, response::Response};
 use florin_ledger::{
@@ -24,11 +25,11 @@ use http::StatusCode;
 use super::{
     render::{self, Recorded, TransferBody},
     support::{
-        blocking, located, refused, result_problem, touches_reserved, transfer_not_found,
+        blocking, fresh, located, refused, result_problem, touches_reserved, transfer_not_found,
         unavailable, with_seq,
     },
 };
-use crate::api::{Shared, permission};
+use crate::api::{Shared, answer::MinSeq, permission};
 pub use body::TransferRequest;
 use body::{Prepared, TransfersRequest};
 
@@ -221,7 +222,12 @@ async fn single_answer(
         (status = 404, description = "`transfer_not_found`"),
     )
 )]
-pub async fn get(State(api): State<Shared>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn get(
+    State(api): State<Shared>,
+    min: MinSeq,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    fresh(&api, min).await?;
     let body = load(&api, id.into(), false).await?;
     let seq = body.seq;
     let response = axum::response::IntoResponse::into_response(Json(body));
