@@ -262,7 +262,6 @@ impl Wired {
     pub fn api_state(&self) -> florin_wallets::api::Shared {
         Arc::new(ApiState {
             ledger: self.ledger(),
-            clock: Arc::clone(&self.clock),
             default_currency: self.config.wallets.default_currency.as_str().into(),
             cursors: self.cursors.clone(),
             shutdown: self.shutdown.clone(),

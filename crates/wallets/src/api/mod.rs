@@ -10,7 +10,7 @@ pub mod wallets;
 
 use std::{borrow::Cow, sync::Arc};
 
-use florin_base::{Clock, Timestamp};
+use florin_base::Timestamp;
 use florin_ledger::{
     Ledger, Query, View,
     call::{Head, WalletView},
@@ -63,8 +63,6 @@ pub mod permission {
 pub struct ApiState {
     /// The ledger.
     pub ledger: Ledger,
-    /// Tells whether a period has passed; the ledger's own clock decides postings.
-    pub clock: Arc<dyn Clock>,
     /// Makes and reads the cursors of lists.
     pub cursors: Cursors,
     /// Currency of a wallet created without one.
@@ -80,10 +78,6 @@ pub type Shared = Arc<ApiState>;
 pub fn routes() -> Routes<Shared> {
     wallets::routes().merge(ledger::routes())
 }
-
-/// How long a posting may take from its ledger time to the index, in microseconds: a bound far
-/// above any commit that is answered.
-const SETTLE_MICROS: i64 = 60_000_000;
 
 impl ApiState {
     /// Where the ledger stands.
@@ -108,17 +102,9 @@ impl ApiState {
         }
     }
 
-    /// Ledger time now (contract A7).
+    /// Ledger time now. A read view taken after it holds everything recorded up to it.
     pub async fn now(&self) -> Result<Timestamp, Problem> {
-        let wall = Timestamp(self.clock.wall_micros());
-        Ok(wall.max(self.head().await?.recorded_at))
-    }
-
-    /// Everything recorded before this time can be read: no later record will be dated before
-    /// it.
-    pub async fn settled_through(&self) -> Result<Timestamp, Problem> {
-        let wall = Timestamp(self.clock.wall_micros() - SETTLE_MICROS);
-        Ok(wall.max(self.head().await?.recorded_at))
+        self.ledger.settled_time().await.map_err(unavailable)
     }
 }
 

@@ -140,7 +140,6 @@ impl Server {
         let (_trigger, shutdown) = shutdown::pair();
         let state = ApiState {
             ledger: ledger.clone(),
-            clock: clock.clone(),
             cursors: Cursors::new(b"a cursor key of 32 bytes for use"),
             default_currency: "BRL".into(),
             shutdown,

@@ -323,7 +323,7 @@ async fn page(
 async fn is_final(api: &ApiState, asked: Asked) -> Result<bool, Problem> {
     let closed = api.ledger.policy().closed_before;
     let is_closed = asked.axis == Axis::Recorded || closed.is_some_and(|closed| asked.to <= closed);
-    Ok(is_closed && asked.to <= api.settled_through().await?)
+    Ok(is_closed && asked.to <= api.now().await?)
 }
 
 #[cfg(test)]
