@@ -28,6 +28,7 @@ pub mod policy;
 pub mod proof;
 pub mod record;
 pub mod rules;
+pub mod verify;
 
 pub use call::{Answer, Call, Outcome, Query, Unavailable, View};
 pub use codes::ResultCode;

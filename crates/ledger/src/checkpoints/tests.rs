@@ -166,7 +166,10 @@ fn rotated_keys_stay_listed_and_sign_no_more() {
     let new = store.rotate(at(50)).expect("rotated");
     assert_eq!(mode(&secret), 0o600);
     let made = store.make(&body(20, 50)).expect("made");
-    assert_eq!(made.verify(LEDGER, &[new.key.clone()]), Ok(body(20, 50)));
+    assert_eq!(
+        made.verify(LEDGER, std::slice::from_ref(&new.key)),
+        Ok(body(20, 50))
+    );
     drop(store);
 
     let store = open(&dir, 60);
@@ -181,7 +184,7 @@ fn rotated_keys_stay_listed_and_sign_no_more() {
     assert_eq!(load_keys(dir.path()).expect("loads"), keys);
     let first = store.get(1).expect("read").expect("there");
     assert_eq!(
-        first.verify(LEDGER, &[keys[0].key.clone()]),
+        first.verify(LEDGER, std::slice::from_ref(&keys[0].key)),
         Ok(body(2, 10))
     );
     drop(store);

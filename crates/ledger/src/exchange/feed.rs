@@ -4,10 +4,15 @@
 //! of members, `Z` or an offset): who needs the exact bytes writes the values again and compares.
 
 use florin_base::{Timestamp, ids::parse_canonical_uuid};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
-use super::error::{LineError, wrong};
+use super::{
+    error::{LineError, wrong},
+    shapes::{
+        RawAccount, RawAccountUpdate, RawAsset, RawDirection, RawExpired, RawLine, RawOrigin,
+        RawTransfer, RawWallet, RawWalletUpdate,
+    },
+};
 use crate::{
     model::{
         AccountChange, AccountId, AccountKind, Asset, AssetKind, DirectionLimits, Floor, Limits,
@@ -142,177 +147,6 @@ pub struct FeedWallet {
     pub label: Option<Box<str>>,
     /// Caller's own pairs.
     pub metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawLine<'a> {
-    v: u64,
-    seq: u64,
-    batch: u64,
-    #[serde(borrow)]
-    recorded_at: Text<'a>,
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    #[serde(borrow)]
-    data: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAsset {
-    actor: Option<Box<str>>,
-    code: Box<str>,
-    scale: u8,
-    kind: Box<str>,
-    name: Option<Box<str>>,
-    metadata: Option<RawPairs>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawAccount<'a> {
-    actor: Option<Box<str>>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    asset: Box<str>,
-    #[serde(borrow)]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    normal_side: Text<'a>,
-    may_overdraw: bool,
-    #[serde(borrow)]
-    floor_minor: Option<Text<'a>>,
-    metadata: Option<RawPairs>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawAccountUpdate<'a> {
-    actor: Option<Box<str>>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    version: u32,
-    may_overdraw: Option<bool>,
-    #[serde(borrow)]
-    floor_minor: Option<Text<'a>>,
-    #[serde(borrow)]
-    status: Option<Text<'a>>,
-    metadata: Option<RawPairs>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawTransfer<'a> {
-    actor: Option<Box<str>>,
-    id: Box<str>,
-    #[serde(borrow)]
-    mode: Text<'a>,
-    #[serde(borrow)]
-    debit_account_id: Text<'a>,
-    #[serde(borrow)]
-    credit_account_id: Text<'a>,
-    #[serde(borrow)]
-    amount_minor: Text<'a>,
-    asset: Box<str>,
-    code: Box<str>,
-    #[serde(borrow)]
-    effective_at: Text<'a>,
-    pending_id: Option<Box<str>>,
-    timeout_seconds: Option<u32>,
-    #[serde(borrow)]
-    expires_at: Option<Text<'a>>,
-    chain_id: Option<Box<str>>,
-    chain_index: Option<u32>,
-    reversal_of: Option<Box<str>>,
-    description: Option<Box<str>>,
-    metadata: Option<RawPairs>,
-    #[serde(borrow)]
-    source_recorded_at: Option<Text<'a>>,
-    #[serde(borrow)]
-    origin: Option<RawOrigin<'a>>,
-    floor_skipped: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawOrigin<'a> {
-    module: Box<str>,
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    reference_id: Option<Box<str>>,
-    #[serde(borrow)]
-    wallet_id: Text<'a>,
-    #[serde(borrow)]
-    destination_wallet_id: Option<Text<'a>>,
-    hold_id: Option<Box<str>>,
-    rate: Option<Box<str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawExpired<'a> {
-    actor: Option<Box<str>>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    pending_id: Box<str>,
-    #[serde(borrow)]
-    effective_at: Text<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawWallet<'a> {
-    actor: Option<Box<str>>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    user_id: Box<str>,
-    currency: Box<str>,
-    tier: Box<str>,
-    label: Option<Box<str>>,
-    metadata: Option<RawPairs>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawWalletUpdate<'a> {
-    actor: Option<Box<str>>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    version: u32,
-    #[serde(borrow)]
-    status: Option<Text<'a>>,
-    tier: Option<Box<str>>,
-    /// `null` (the wallet follows its tier again) is a value, leaving it out is another.
-    #[serde(default, borrow, deserialize_with = "given")]
-    limits: Option<Option<RawLimits<'a>>>,
-    reason: Option<Box<str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimits<'a> {
-    #[serde(borrow)]
-    r#in: RawDirection<'a>,
-    #[serde(borrow)]
-    out: RawDirection<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawDirection<'a> {
-    #[serde(borrow)]
-    daily: Option<Text<'a>>,
-    #[serde(borrow)]
-    monthly: Option<Text<'a>>,
-    #[serde(borrow)]
-    per_transaction: Option<Text<'a>>,
-}
-
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8], within: &'static str) -> Result<T, LineError> {

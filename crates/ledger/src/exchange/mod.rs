@@ -12,6 +12,7 @@ mod chunks;
 mod error;
 mod feed;
 mod lines;
+mod shapes;
 mod table;
 
 pub use chunks::Chunks;

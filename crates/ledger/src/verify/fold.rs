@@ -32,7 +32,11 @@ pub(super) fn fault(kind: Kind, detail: impl Into<String>) -> Fault {
 
 /// `Ok` if a condition holds.
 pub(super) fn ensure(holds: bool, kind: Kind, detail: impl FnOnce() -> String) -> Check {
-    if holds { Ok(()) } else { Err(fault(kind, detail())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(fault(kind, detail()))
+    }
 }
 
 #[derive(Debug)]
@@ -102,9 +106,8 @@ impl Names for Fold {
 
 /// `^[A-Z][A-Z0-9._-]{1,23}$`, written down a second time on purpose.
 fn is_code(code: &str) -> bool {
-    let tail = |b: &u8| {
-        b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
-    };
+    let tail =
+        |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
     match code.as_bytes() {
         [first, rest @ ..] => {
             first.is_ascii_uppercase() && (1..=23).contains(&rest.len()) && rest.iter().all(tail)
@@ -143,12 +146,22 @@ impl Fold {
 
     pub(super) fn account(&self, slot: Slot) -> Check<&Account> {
         let account = self.accounts.get(slot as usize);
-        account.ok_or_else(|| fault(Kind::AccountUnknown, format!("no account has ordinal {slot}")))
+        account.ok_or_else(|| {
+            fault(
+                Kind::AccountUnknown,
+                format!("no account has ordinal {slot}"),
+            )
+        })
     }
 
     pub(super) fn account_mut(&mut self, slot: Slot) -> Check<&mut Account> {
         let account = self.accounts.get_mut(slot as usize);
-        account.ok_or_else(|| fault(Kind::AccountUnknown, format!("no account has ordinal {slot}")))
+        account.ok_or_else(|| {
+            fault(
+                Kind::AccountUnknown,
+                format!("no account has ordinal {slot}"),
+            )
+        })
     }
 
     fn asset_created(&mut self, asset: &Asset) -> Check<Touched> {
@@ -204,7 +217,12 @@ impl Fold {
         Ok([Some(slot), None])
     }
 
-    fn account_updated(&mut self, slot: Slot, version: u32, change: &AccountChange) -> Check<Touched> {
+    fn account_updated(
+        &mut self,
+        slot: Slot,
+        version: u32,
+        change: &AccountChange,
+    ) -> Check<Touched> {
         self.next_version(slot, version)?;
         if let Some(status) = change.status {
             self.change_status(slot, status)?;
@@ -218,12 +236,16 @@ impl Fold {
     fn next_version(&mut self, slot: Slot, version: u32) -> Check {
         let account = self.account_mut(slot)?;
         let (id, before) = (&account.id, account.version);
-        ensure(before.checked_add(1) == Some(version), Kind::VersionWrong, || {
-            format!("version {version} of {id} follows {before}")
-        })?;
-        ensure(account.status != Status::Closed, Kind::AccountClosed, || {
-            format!("{id} is closed and was changed")
-        })?;
+        ensure(
+            before.checked_add(1) == Some(version),
+            Kind::VersionWrong,
+            || format!("version {version} of {id} follows {before}"),
+        )?;
+        ensure(
+            account.status != Status::Closed,
+            Kind::AccountClosed,
+            || format!("{id} is closed and was changed"),
+        )?;
         account.version = version;
         Ok(())
     }
@@ -233,9 +255,11 @@ impl Fold {
         let t = &account.totals;
         let empty =
             t.debits_posted == t.credits_posted && t.debits_pending == 0 && t.credits_pending == 0;
-        ensure(status != Status::Closed || empty, Kind::AccountNotEmpty, || {
-            format!("{} was closed with {t:?}", account.id)
-        })?;
+        ensure(
+            status != Status::Closed || empty,
+            Kind::AccountNotEmpty,
+            || format!("{} was closed with {t:?}", account.id),
+        )?;
         account.status = status;
         Ok(())
     }

@@ -42,8 +42,8 @@ impl GivenCheckpoint {
         let found = |kind, error: NoteError| (kind, format!("{}: {error}", self.named()));
         let note =
             SignedNote::parse(&self.note).map_err(|e| found(Kind::CheckpointMalformed, e))?;
-        let body = CheckpointBody::parse(note.text())
-            .map_err(|e| found(Kind::CheckpointMalformed, e))?;
+        let body =
+            CheckpointBody::parse(note.text()).map_err(|e| found(Kind::CheckpointMalformed, e))?;
         if !keys.is_empty() {
             note.verify(keys)
                 .map_err(|e| found(Kind::CheckpointSignature, e))?;

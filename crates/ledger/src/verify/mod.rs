@@ -76,4 +76,6 @@ mod fixture;
 #[cfg(test)]
 mod fold_tests;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;

@@ -6,9 +6,7 @@ use super::{
 };
 use crate::{
     exchange::{FeedData, FeedLine, FeedTransfer, FeedWallet},
-    model::{
-        AccountId, AssetNo, Body, NewAccount, NewWallet, Record, Slot, Touches, Transfer,
-    },
+    model::{AccountId, AssetNo, Body, NewAccount, NewWallet, Record, Slot, Touches, Transfer},
 };
 
 impl Fold {

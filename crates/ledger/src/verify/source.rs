@@ -58,7 +58,7 @@ fn statements(
 /// # Errors
 /// The first violation, or why it could not be found out.
 pub fn verify_export(
-    input: &mut dyn BufRead,
+    mut input: &mut dyn BufRead,
     evidence: &Evidence,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, VerifyError> {
@@ -76,7 +76,7 @@ pub fn verify_export(
     let mut line = Vec::new();
     loop {
         line.clear();
-        let bytes = Read::by_ref(input)
+        let bytes = Read::by_ref(&mut input)
             .take(LINE_MAX)
             .read_until(b'\n', &mut line)
             .map_err(|e| VerifyError::CouldNotRun(format!("cannot read the export: {e}")))?;
@@ -152,8 +152,7 @@ pub fn verify_directory(
     } else {
         evidence.keys.clone()
     };
-    let (mut bodies, mut signed) =
-        statements(&evidence.checkpoints, &given_keys, Some(ledger_id))?;
+    let (mut bodies, mut signed) = statements(&evidence.checkpoints, &given_keys, Some(ledger_id))?;
     own_keys.extend_from_slice(&evidence.keys);
     let own = load_checkpoints(dir, ledger_id).map_err(checkpoint_files)?;
     let own: Vec<GivenCheckpoint> = own.into_iter().map(Into::into).collect();
@@ -170,7 +169,9 @@ pub fn verify_directory(
     match walked {
         Ok(recovery) => Ok(verifier.finish(recovery.torn_bytes_cut)?),
         Err(Stop::Found(violation)) => Err(violation.into()),
-        Err(Stop::Journal(error @ (JournalError::Damaged(_) | JournalError::WrongLedger { .. }))) => {
+        Err(Stop::Journal(
+            error @ (JournalError::Damaged(_) | JournalError::WrongLedger { .. }),
+        )) => {
             let mut violation = verifier.here(Kind::JournalDamaged, error.to_string());
             violation.batch = verifier.batch() + 1;
             Err(violation.into())
@@ -182,8 +183,8 @@ pub fn verify_directory(
 /// One frame of the journal. A commit without records (remembered refusals only) has no batch
 /// of its own in the feed.
 fn commit(verifier: &mut Verifier<'_>, payload: &[u8], notes: &mut u64) -> Result<(), Violation> {
-    let commit = codec::decode(payload)
-        .map_err(|e| verifier.here(Kind::CommitMalformed, e.to_string()))?;
+    let commit =
+        codec::decode(payload).map_err(|e| verifier.here(Kind::CommitMalformed, e.to_string()))?;
     let header = &commit.header;
     if header.first_seq != verifier.next_seq() {
         let detail = format!(

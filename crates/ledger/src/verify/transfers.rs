@@ -62,12 +62,17 @@ impl Fold {
 
     fn grammar(&self, record: &Record, t: &Transfer) -> Check {
         let resolves = matches!(t.mode, Mode::Post | Mode::Void);
-        let expires_at = t
-            .timeout_seconds
-            .map(|s| Timestamp(record.recorded_at.0.saturating_add(i64::from(s) * 1_000_000)));
-        let timeout_fits = t.timeout_seconds.is_none_or(|s| {
-            t.mode == Mode::Pending && (1..=TIMEOUT_MAX_SECONDS).contains(&s)
+        let expires_at = t.timeout_seconds.map(|s| {
+            Timestamp(
+                record
+                    .recorded_at
+                    .0
+                    .saturating_add(i64::from(s) * 1_000_000),
+            )
         });
+        let timeout_fits = t
+            .timeout_seconds
+            .is_none_or(|s| t.mode == Mode::Pending && (1..=TIMEOUT_MAX_SECONDS).contains(&s));
         let reversal_id = |original: &str| t.id.strip_suffix(":rev") == Some(original);
         let rules = [
             (is_id(&t.id), "id"),
@@ -106,9 +111,11 @@ impl Fold {
             ensure(account.asset == t.asset, Kind::AssetMismatch, || {
                 format!("transfer {} is not in the asset of {}", t.id, account.id)
             })?;
-            ensure(account.status != Status::Closed, Kind::AccountClosed, || {
-                format!("transfer {} touches {}, which is closed", t.id, account.id)
-            })?;
+            ensure(
+                account.status != Status::Closed,
+                Kind::AccountClosed,
+                || format!("transfer {} touches {}, which is closed", t.id, account.id),
+            )?;
         }
         Ok(())
     }
@@ -231,9 +238,11 @@ impl Fold {
             Kind::StoredBalance,
             || format!("transfer {}: another reservation is kept", t.id),
         )?;
-        ensure(t.effective_at >= open.effective_at, Kind::EffectiveTime, || {
-            format!("transfer {} counts before {pending_id}", t.id)
-        })?;
+        ensure(
+            t.effective_at >= open.effective_at,
+            Kind::EffectiveTime,
+            || format!("transfer {} counts before {pending_id}", t.id),
+        )?;
         let in_time = open.expires_at.is_none_or(|at| record.recorded_at < at);
         ensure(in_time, Kind::PendingExpired, || {
             format!("transfer {} resolves {pending_id} after its expiry", t.id)
