@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        mpsc::{RecvTimeoutError, Sender, channel},
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::JoinHandle,
     time::Duration,
@@ -19,7 +19,7 @@ use crate::{
 
 /// The thread; ends with a last checkpoint when told to.
 pub(super) struct Checkpointer {
-    stop: Sender<()>,
+    stop: SyncSender<()>,
     thread: JoinHandle<()>,
 }
 
@@ -31,7 +31,7 @@ impl Checkpointer {
         progress: Arc<Progress>,
         interval: Duration,
     ) -> Result<Self, OpenError> {
-        let (stop, stopped) = channel();
+        let (stop, stopped) = sync_channel(1);
         let make_now = move || {
             let view = ReadView {
                 store: store.clone(),

@@ -1,7 +1,7 @@
 //! What never changes about accounts and assets, shared by the writer and all readers.
 
 use std::{
-    hash::{BuildHasher, Hash, Hasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     sync::Arc,
 };
 
@@ -55,9 +55,7 @@ impl Inner {
     }
 
     fn hash(&self, value: impl Hash) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        value.hash(&mut hasher);
-        hasher.finish()
+        self.hasher.hash_one(value)
     }
 
     fn find(&self, id: &AccountId) -> Option<Slot> {

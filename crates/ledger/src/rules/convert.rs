@@ -102,8 +102,8 @@ mod tests {
             Some(345_678)
         );
         assert_eq!(
-            convert(1, &rate("99999999999999999999.999999999999999999"), 0, 18).is_some(),
-            true
+            convert(1, &rate("99999999999999999999.999999999999999999"), 0, 18),
+            Some(99_999_999_999_999_999_999_999_999_999_999_999_999)
         );
         assert_eq!(convert(u128::MAX, &rate("2"), 0, 0), None);
         assert_eq!(convert(u128::MAX, &rate("1.000"), 0, 0), Some(u128::MAX));
