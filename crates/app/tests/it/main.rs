@@ -1,5 +1,16 @@
 //! The house rules, and the binary as a stranger meets it.
 
 mod direction;
+mod edge_amounts;
+mod edge_evidence;
+mod edge_faults;
+mod edge_holds;
+mod edge_identity;
+mod edge_ledger;
+mod edge_reads;
+mod edge_reversals;
+mod edge_time;
+mod edge_wallets;
 mod script;
+mod server;
 mod tidy;

@@ -1,0 +1,148 @@
+//! Lost answers and a store that stops: cases 62 and 64 of the contract's table. Case 63 is
+//! part of the crash test.
+
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::server::moves::{fresh, item};
+use crate::server::{Launch, Server, Who, cases, path};
+
+#[test]
+fn edge_cases_of_lost_answers() {
+    let server = Launch::new().start();
+    cases!(server; case_62_a_client_that_did_not_wait);
+}
+
+fn case_62_a_client_that_did_not_wait(server: &Server) {
+    let wallet = server.empty("BRL");
+    let mut replayed = 0;
+    for _ in 0..30 {
+        let body = json!({"amount": "1.00", "referenceId": fresh("lost")});
+        let call = server.call(Who::Service, "POST", &path(&wallet, "deposit"));
+        call.json(&body).send_and_leave().expect("sent");
+        let again = server
+            .post(Who::Service, &path(&wallet, "deposit"), body.clone())
+            .ok(200);
+        replayed += u32::from(again.is_replay());
+        let third = server
+            .post(Who::Service, &path(&wallet, "deposit"), body)
+            .ok(200);
+        assert!(third.is_replay());
+        assert_eq!(third.text, again.text);
+    }
+    assert_eq!(
+        server.balance(&wallet),
+        "30.00",
+        "one posting each; {replayed} of them the lost one"
+    );
+    assert_eq!(server.transactions(&wallet).len(), 30);
+}
+
+/// Largest file the process may write to, in bytes: everything behind fails like a broken disk.
+fn bound_files(server: &Server, bytes: &str) {
+    let pid = server.pid().to_string();
+    let set = Command::new("prlimit")
+        .args(["--pid", &pid, &format!("--fsize={bytes}:")])
+        .status();
+    assert!(set.expect("prlimit runs").success());
+}
+
+/// What became of a posting under load.
+struct Sent {
+    id: String,
+    status: u16,
+    code: String,
+    took: Duration,
+}
+
+#[test]
+fn case_64_the_store_stops_under_load() {
+    if Command::new("prlimit").arg("--version").output().is_err() {
+        println!("SKIPPED case_64_the_store_stops_under_load: no prlimit(1) here");
+        return;
+    }
+    // Without the trap the signal of a file that grows too large would end the process.
+    let server = Launch::new().through("trap '' XFSZ").start();
+    let (source, a) = (server.source("BRL"), server.account("BRL", json!({})));
+    let (sent, stopped) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut after_stop = 0;
+                while after_stop < 20 {
+                    after_stop += u32::from(stopped.load(Ordering::SeqCst));
+                    let id = fresh("s");
+                    let started = Instant::now();
+                    let reply = server.single(item(&id, &source, &a, "1", "BRL"));
+                    let (status, code) = reply.code();
+                    let took = started.elapsed();
+                    let code = code.to_owned();
+                    sent.lock().expect("whole").push(Sent {
+                        id,
+                        status,
+                        code,
+                        took,
+                    });
+                }
+            });
+        }
+        while sent.lock().expect("whole").len() < 100 {
+            std::thread::yield_now();
+        }
+        bound_files(&server, "4096");
+        stopped.store(true, Ordering::SeqCst);
+    });
+    let ready = server.get(Who::Nobody, "/ready");
+    assert_eq!(ready.status, 503, "{}", ready.text);
+    assert!(ready.text.contains("store"), "{}", ready.text);
+    server.get(Who::Nobody, "/health").ok(200);
+    let sent = sent.into_inner().expect("whole");
+    assert!(
+        sent.iter().any(|s| s.code == "store_unavailable"),
+        "the store was stopped"
+    );
+    for s in &sent {
+        let known = s.status == 201
+            || (s.status == 503 && matches!(&*s.code, "store_unavailable" | "commit_unknown"));
+        assert!(known, "{} {}", s.status, s.code);
+        assert!(
+            s.status == 201 || s.took < Duration::from_secs(1),
+            "{:?} {}",
+            s.took,
+            s.code
+        );
+    }
+    let home = server.kill().expect("its own folder");
+    after_return(&Launch::new().dir(home.path()).start(), &a, &sent);
+}
+
+/// Every 201 is there, no `store_unavailable` is; what was unknown is there once or not at all.
+fn after_return(server: &Server, account: &str, sent: &[Sent]) {
+    let mut count = 0;
+    for chunk in sent.chunks(1000) {
+        let ids: Vec<&str> = chunk.iter().map(|s| &*s.id).collect();
+        let found = server
+            .post(
+                Who::Service,
+                "/api/v1/ledger/transfers/lookup",
+                json!({"ids": ids}),
+            )
+            .ok(200);
+        let results = found.body["results"].as_array().expect("results");
+        for (result, s) in results.iter().zip(chunk) {
+            let recorded = result["status"] == "recorded";
+            count += u64::from(recorded);
+            match (s.status, &*s.code) {
+                (201, _) => assert!(recorded, "{} was acknowledged", s.id),
+                (_, "store_unavailable") => assert!(!recorded, "{} was refused", s.id),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(server.minor(account).0, count.to_string());
+    server.books_are_balanced();
+}
