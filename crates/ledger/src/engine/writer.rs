@@ -182,12 +182,14 @@ impl Writer {
 
     /// Why no postings are taken now.
     fn refusal(&self) -> Option<Unavailable> {
-        let status = self.status.lock();
+        let clock = self.time.state();
+        let mut status = self.status.lock();
+        // What refuses a call here must be seen in the status before the caller looks.
+        status.clock = clock;
         if status.failed.is_some() || status.refusing.is_some() || self.progress.is_stopped() {
             return Some(Unavailable::StoreUnavailable);
         }
-        drop(status);
-        (self.time.state() == ClockState::Unsafe).then_some(Unavailable::ClockUnsafe)
+        (clock == ClockState::Unsafe).then_some(Unavailable::ClockUnsafe)
     }
 
     fn reserve(&mut self, bytes: usize) -> Option<Unavailable> {
