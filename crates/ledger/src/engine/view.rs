@@ -366,10 +366,22 @@ impl ReadView {
             let totals = self.totals_at(slot, effective, recorded)?;
             let sum = &mut sums[usize::from(asset)];
             sum.accounts += 1;
-            sum.totals.debits_posted += totals.debits_posted;
-            sum.totals.credits_posted += totals.credits_posted;
-            sum.totals.debits_pending += totals.debits_pending;
-            sum.totals.credits_pending += totals.credits_pending;
+            sum.totals.debits_posted = sum
+                .totals
+                .debits_posted
+                .saturating_add(totals.debits_posted);
+            sum.totals.credits_posted = sum
+                .totals
+                .credits_posted
+                .saturating_add(totals.credits_posted);
+            sum.totals.debits_pending = sum
+                .totals
+                .debits_pending
+                .saturating_add(totals.debits_pending);
+            sum.totals.credits_pending = sum
+                .totals
+                .credits_pending
+                .saturating_add(totals.credits_pending);
         }
         Ok(sums)
     }

@@ -27,8 +27,7 @@ impl<B: Book> Judge<'_, B> {
             let used_before = chain[..index as usize]
                 .iter()
                 .any(|other| other.id == item.id);
-            let mut verdict = if used_before && item.invalid.is_none_or(|(code, _)| code.rank() > 3)
-            {
+            let mut verdict = if used_before {
                 Verdict::refused(ResultCode::FieldInvalid, Some("id"))
             } else {
                 self.judge_item(item, Some((first_id, index)), &Extras::default())?

@@ -21,6 +21,10 @@ impl<B: Book> Judge<'_, B> {
         extras: &Extras,
     ) -> Result<Verdict, Fault> {
         let refuse = |code, field| Ok(Verdict::refused(code, field));
+        let unknown = |code: &str| self.book.asset_no(code).is_none();
+        if item.asset.as_deref().is_some_and(unknown) {
+            return refuse(ResultCode::AssetNotFound, Some("asset"));
+        }
         let pending_id = item.pending_id.as_deref().unwrap_or_default();
         let open = self.book.pending(pending_id).cloned();
         let is_open = open.is_some();

@@ -198,14 +198,12 @@ impl<B: Book> Judge<'_, B> {
         if counts(t) != (false, false) {
             return Ok(Some(original.recorded_at));
         }
-        let captured = t
-            .origin
-            .as_ref()
-            .is_some_and(|o| o.r#type == WalletType::Capture);
-        match (captured, t.pending_id.as_deref()) {
-            (true, Some(hold)) => Ok(self.pending_record(hold)?.map(|r| r.recorded_at)),
-            _ => Ok(None),
-        }
+        let (Mode::Post, Some(hold)) = (t.mode, t.pending_id.as_deref()) else {
+            return Ok(None);
+        };
+        let placed = self.pending_record(hold)?;
+        let counted = |r: &Record| r.transfer().is_some_and(|p| counts(p) != (false, false));
+        Ok(placed.filter(counted).map(|r| r.recorded_at))
     }
 }
 
