@@ -1,24 +1,36 @@
 //! Import of lines (contract A10): assets, accounts and transfers of a file, or the exact lines
 //! of an export. `recordedAt` is the time of import.
 
+use florin_base::Timestamp;
+
 use super::{
     Judge, Judged,
     book::{Book, Fault, Known, Space},
-    items::Extras,
+    items::{Extras, Verdict},
 };
 use crate::{
-    call::{ImportCall, ImportLine, ImportTransfer, LineResult, Outcome},
+    call::{ImportCall, ImportLine, ImportTransfer, Item, LineResult, Outcome},
     codes::ResultCode,
-    model::{AccountId, Slot},
+    model::{AccountId, Slot, TransferId},
 };
 
 impl<B: Book> Judge<'_, B> {
     pub(super) fn import(&mut self, call: ImportCall) -> Result<Judged, Fault> {
         let mut results = Vec::with_capacity(call.lines.len());
         let mut below = Vec::new();
-        for line in call.lines {
+        let mut lines = call.lines.into_iter().peekable();
+        while let Some(line) = lines.next() {
             self.actor = call.actor.clone();
-            results.push(self.import_line(line, call.skip_floors, &mut below)?);
+            let Some(chain_id) = chain_of(&line).map(Into::into) else {
+                results.push(self.import_line(line, call.skip_floors, &mut below)?);
+                continue;
+            };
+            let chain_id: TransferId = chain_id;
+            let mut legs = vec![line];
+            while let Some(leg) = lines.next_if(|next| chain_of(next) == Some(&*chain_id)) {
+                legs.push(leg);
+            }
+            self.import_chain(legs, call.skip_floors, &mut below, &mut results)?;
         }
         below.sort_unstable();
         below.dedup();
@@ -93,7 +105,10 @@ impl<B: Book> Judge<'_, B> {
                     field: None,
                 })
             }
-            ImportLine::Expired { pending_id, .. } => self.import_expiry(&pending_id),
+            ImportLine::Expired {
+                pending_id,
+                effective_at,
+            } => self.import_expiry(&pending_id, effective_at),
             ImportLine::Transfer(transfer) => self.import_transfer(*transfer, skip_floors, below),
         }
     }
@@ -115,11 +130,21 @@ impl<B: Book> Judge<'_, B> {
         }
     }
 
-    fn import_expiry(&mut self, pending_id: &str) -> Result<LineResult, Fault> {
+    fn import_expiry(
+        &mut self,
+        pending_id: &str,
+        effective_at: Timestamp,
+    ) -> Result<LineResult, Fault> {
         let id: Box<str> = format!("{pending_id}:exp").into();
-        let code = if self.book.pending(pending_id).is_some() {
-            self.expire(pending_id);
-            "created"
+        let code = if let Some(pending) = self.book.pending(pending_id).cloned() {
+            if let Some(code) = self.time_refusal(effective_at) {
+                code.word()
+            } else if effective_at < pending.effective_at {
+                ResultCode::EffectiveTimeBeforePending.word()
+            } else {
+                self.expire_at(pending_id, &pending, effective_at);
+                "created"
+            }
         } else if matches!(
             self.book.lookup(Space::Transfer, &[], &id)?,
             Some(Known::Record(_))
@@ -135,44 +160,96 @@ impl<B: Book> Judge<'_, B> {
         })
     }
 
+    /// A chain of an export: all legs or none, like the chain it was.
+    fn import_chain(
+        &mut self,
+        legs: Vec<ImportLine>,
+        skip_floors: bool,
+        below: &mut Vec<Slot>,
+        results: &mut Vec<LineResult>,
+    ) -> Result<(), Fault> {
+        let mark = self.mark();
+        let from = results.len();
+        let (mut refused, mut created) = (None, 0);
+        let count = legs.len();
+        for (index, leg) in legs.into_iter().enumerate() {
+            let ImportLine::Transfer(transfer) = leg else {
+                continue;
+            };
+            let (item, chain, extras) = unpack(*transfer, skip_floors);
+            let chain = chain.as_ref().map(|(id, place)| (id, *place));
+            let verdict = match refused {
+                None => self.judge_item(&item, chain, &extras)?,
+                Some(_) => Verdict::refused(ResultCode::LinkedTransferFailed, None),
+            };
+            created += usize::from(verdict.code == ResultCode::Created);
+            if !verdict.code.is_success() && refused.is_none() {
+                refused = Some(index);
+            }
+            self.note_floors(&item, &extras, verdict, below);
+            results.push(transfer_result(item.id, verdict));
+        }
+        if refused.is_some() || (created != 0 && created != count) {
+            self.roll_back(mark);
+            for (index, result) in results[from..].iter_mut().enumerate() {
+                if refused != Some(index) {
+                    result.code = ResultCode::LinkedTransferFailed.word();
+                    result.field = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn import_transfer(
         &mut self,
         transfer: ImportTransfer,
         skip_floors: bool,
         below: &mut Vec<Slot>,
     ) -> Result<LineResult, Fault> {
-        let ImportTransfer {
-            item,
-            source_recorded_at,
-            chain,
-            reversal_of,
-            origin,
-            floor_skipped,
-            exported,
-        } = transfer;
-        let skip_floors = skip_floors || floor_skipped;
-        let extras = Extras {
-            skip_floors,
-            exported,
-            source_recorded_at,
-            reversal_of,
-            origin,
-        };
+        let (item, chain, extras) = unpack(transfer, skip_floors);
         let chain = chain.as_ref().map(|(id, index)| (id, *index));
         let verdict = self.judge_alone(&item, chain, &extras)?;
-        if verdict.code == ResultCode::Created && skip_floors {
-            below.extend(
-                [&item.debit, &item.credit]
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|id| self.book.slot(id)),
-            );
+        self.note_floors(&item, &extras, verdict, below);
+        Ok(transfer_result(item.id, verdict))
+    }
+
+    /// Remembers the accounts whose floors were not checked, to list those left below them.
+    fn note_floors(&self, item: &Item, extras: &Extras, verdict: Verdict, below: &mut Vec<Slot>) {
+        if verdict.code == ResultCode::Created && extras.skip_floors {
+            let accounts = [&item.debit, &item.credit].into_iter().flatten();
+            below.extend(accounts.filter_map(|id| self.book.slot(id)));
         }
-        Ok(LineResult {
-            id: item.id,
-            code: verdict.code.word(),
-            field: verdict.field.map(Into::into),
-        })
+    }
+}
+
+/// The chain a line of an export belongs to.
+fn chain_of(line: &ImportLine) -> Option<&str> {
+    match line {
+        ImportLine::Transfer(transfer) => transfer.chain.as_ref().map(|(id, _)| &**id),
+        _ => None,
+    }
+}
+
+fn unpack(
+    transfer: ImportTransfer,
+    skip_floors: bool,
+) -> (Item, Option<(TransferId, u32)>, Extras) {
+    let extras = Extras {
+        skip_floors: skip_floors || transfer.floor_skipped,
+        exported: transfer.exported,
+        source_recorded_at: transfer.source_recorded_at,
+        reversal_of: transfer.reversal_of,
+        origin: transfer.origin,
+    };
+    (transfer.item, transfer.chain, extras)
+}
+
+fn transfer_result(id: TransferId, verdict: Verdict) -> LineResult {
+    LineResult {
+        id,
+        code: verdict.code.word(),
+        field: verdict.field.map(Into::into),
     }
 }
 

@@ -295,19 +295,25 @@ impl<B: Book> Judge<'_, B> {
         let Some(pending) = self.book.pending(id).cloned() else {
             return;
         };
+        let effective_at = pending.expires_at.unwrap_or(self.start.now);
+        self.expire_at(id, &pending, effective_at);
+    }
+
+    /// The same, counting from another time (a line of an export).
+    pub(super) fn expire_at(&mut self, id: &str, pending: &OpenPending, effective_at: Timestamp) {
         let events = if pending.is_hold {
             EventsFor::Payer
         } else {
             EventsFor::Both
         };
-        let touches = self.apply_resolution(id, &pending, 0, events);
+        let touches = self.apply_resolution(id, pending, 0, events);
         self.push(
             Body::Expired {
                 pending_id: id.into(),
                 debit: pending.debit,
                 credit: pending.credit,
                 amount: pending.amount,
-                effective_at: pending.expires_at.unwrap_or(self.start.now),
+                effective_at,
             },
             touches,
         );

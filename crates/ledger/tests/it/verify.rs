@@ -280,7 +280,6 @@ fn inv_l24_an_imported_export_has_equal_balances_and_is_good() {
 }
 
 #[test]
-#[ignore = "an imported expiry counts at the time of its import instead of its own"]
 fn inv_l24_also_with_expiries() {
     imported_elsewhere(true);
 }
