@@ -1,5 +1,6 @@
 //! The house rules, and the binary as a stranger meets it.
 
+mod crash;
 mod direction;
 mod edge_amounts;
 mod edge_evidence;

@@ -133,16 +133,19 @@ impl Call<'_> {
     /// Sends and reads the answer; an error is a connection that broke.
     pub fn try_send(self) -> io::Result<Reply> {
         let mut conn = self.client.take()?;
-        conn.send(&self.bytes())?;
-        let (status, headers) = conn.head()?;
+        let sent = conn.send(&self.bytes());
+        // A server that refuses a body answers before it has read it all.
+        let (status, headers) = match (conn.head(), &sent) {
+            (Ok(head), _) => head,
+            (Err(_), Err(_)) => return Err(sent.expect_err("known")),
+            (Err(error), Ok(())) => return Err(error),
+        };
         let bytes = match self.method.as_str() {
             "HEAD" => Vec::new(),
             _ => conn.body(status, &headers)?,
         };
-        if !headers
-            .iter()
-            .any(|(name, value)| name == "connection" && value == "close")
-        {
+        let closes = |(name, value): &(String, String)| name == "connection" && value == "close";
+        if sent.is_ok() && !headers.iter().any(closes) {
             self.client.keep(conn);
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();

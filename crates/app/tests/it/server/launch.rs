@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -246,17 +247,19 @@ impl Server {
 
     /// SIGTERM, and waits for the end.
     pub fn stop(mut self) -> (ExitStatus, Option<TempDir>) {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         let status = self.child.wait().expect("ends");
         (status, self._home.take())
     }
 
+    /// SIGKILL, without waiting.
+    pub fn send_kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
     /// Sends a signal.
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.pid().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the process is ours");
     }
 
     fn token(&self, name: &str, password: &str) -> String {
