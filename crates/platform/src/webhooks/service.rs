@@ -112,7 +112,8 @@ impl Webhooks {
     }
 
     /// Queues events for everybody who wants them and saves the position of the channel they
-    /// come from, all at once.
+    /// come from, all at once. When nobody wants any of them nothing is written and the answer
+    /// is false: the caller may save the position when it likes.
     ///
     /// # Errors
     /// [`SqlError::Unavailable`]: nothing was stored; the same events are to be given again.
@@ -121,26 +122,27 @@ impl Webhooks {
         channel: &str,
         position: u64,
         events: &[Event],
-    ) -> Result<(), SqlError> {
+    ) -> Result<bool, SqlError> {
+        let _gate = self.gate().await;
         let endpoints = self.endpoints();
+        let wanted = |event: &&Event| endpoints.iter().any(|endpoint| endpoint.wants(event));
+        if !events.iter().any(|event| wanted(&event)) {
+            return Ok(false);
+        }
         let inner = &self.inner;
         let now = inner.clock.wall_micros();
         let mut tx = inner.db.begin().await?;
-        let mut queued = false;
         for event in events {
             for endpoint in endpoints.iter().filter(|e| e.wants(event)) {
                 let place = inner.place.fetch_add(1, Ordering::Relaxed) + 1;
                 let id = self.new_id();
                 store::enqueue(&mut tx, &id, endpoint, event, place, now).await?;
-                queued = true;
             }
         }
         Positions::save_in(&mut tx, channel, position, now).await?;
         tx.commit().await?;
-        if queued {
-            inner.wake.notify_one();
-        }
-        Ok(())
+        inner.wake.notify_one();
+        Ok(true)
     }
 
     /// All endpoints as of now.

@@ -127,12 +127,12 @@ impl Rig {
             .expect("registered")
     }
 
-    async fn give(&self, events: &[Event]) {
+    async fn give(&self, events: &[Event]) -> bool {
         let last = events.last().map_or(0, |event| event.seq);
         self.hooks
             .accept("webhooks", last, events)
             .await
-            .expect("stored");
+            .expect("stored")
     }
 
     async fn deliver(&self) -> usize {
@@ -294,7 +294,7 @@ async fn a_receiver_that_is_gone_is_disabled_until_replayed() {
     assert_eq!(rig.deliver().await, 1);
     let now = rig.hooks.endpoint(&endpoint.id).expect("still there");
     assert!(now.disabled.is_some() && rig.hooks.is_idle());
-    rig.give(&[event("e3", "w1", 103)]).await;
+    assert!(!rig.give(&[event("e3", "w1", 103)]).await, "nobody wants it");
     let states = rig.states(&endpoint).await;
     assert_eq!(
         states.iter().map(|s| s.1).collect::<Vec<_>>(),

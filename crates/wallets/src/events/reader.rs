@@ -9,7 +9,7 @@ use florin_platform::{
     http::shutdown::Shutdown,
     webhooks::{Event, Webhooks},
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{envelope::events_of, snapshot};
 use crate::model::money::Id;
@@ -22,7 +22,10 @@ const CHUNK: usize = 256;
 /// Time between two tries after a failure.
 const RETRY: Duration = Duration::from_millis(500);
 /// A position that moved over records nobody wanted is saved this often.
-const SAVE_EVERY: Duration = Duration::from_secs(10);
+const SAVE_SKIPPED: Duration = Duration::from_secs(10);
+/// A position that moved over records that were given is saved this often, and when the feed is
+/// quiet for so long. What follows the saved one may come twice after a crash.
+const SAVE_GIVEN: Duration = Duration::from_secs(1);
 
 /// Everything that reads the feed.
 #[derive(Clone)]
@@ -117,7 +120,7 @@ impl Reader {
             self.load().await;
             let mut watch = self.channels.ledger.watch();
             watch.mark_changed();
-            while watch.changed().await.is_ok() {
+            while self.news(&mut watch).await {
                 let end = *watch.borrow_and_update();
                 while let Err(Failed(error)) = self.catch_up(end).await {
                     let channel = self.target.channel();
@@ -132,6 +135,17 @@ impl Reader {
             () = work => {}
         }
         self.save().await;
+    }
+
+    /// Waits for records; saves the position when none come. False when the ledger is closed.
+    async fn news(&mut self, watch: &mut watch::Receiver<u64>) -> bool {
+        if self.saved != self.position {
+            match tokio::time::timeout(SAVE_GIVEN, watch.changed()).await {
+                Ok(changed) => return changed.is_ok(),
+                Err(_) => self.save().await,
+            }
+        }
+        watch.changed().await.is_ok()
     }
 
     /// A position that cannot be read must not be taken for the beginning.
@@ -192,7 +206,7 @@ impl Reader {
                 idle
             }
         };
-        if idle && self.saved_at.elapsed() >= SAVE_EVERY {
+        if idle && self.saved_at.elapsed() >= SAVE_SKIPPED {
             self.save().await;
         }
         idle
@@ -248,10 +262,11 @@ impl Reader {
             Target::Webhooks => {
                 let webhooks = &self.channels.webhooks;
                 let accepted = webhooks.accept(channel, last, &chunk.events).await;
-                accepted.map_err(Failed::of)?;
-                self.saved = last;
-                self.saved_at = Instant::now();
-                return Ok(());
+                if accepted.map_err(Failed::of)? {
+                    self.saved = last;
+                    self.saved_at = Instant::now();
+                }
+                Ok(())
             }
             Target::Snapshots => {
                 let messages = snapshots(&self.channels.ledger, chunk.wallets).await?;
@@ -261,7 +276,9 @@ impl Reader {
         };
         published.map_err(Failed::of)?;
         self.position = last;
-        self.save().await;
+        if self.saved_at.elapsed() >= SAVE_GIVEN {
+            self.save().await;
+        }
         Ok(())
     }
 }

@@ -250,3 +250,55 @@ pub async fn load(api: &Shared, id: Box<str>, at_first: bool) -> Result<Transfer
     .await?
     .ok_or_else(transfer_not_found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_base::Timestamp;
+    use florin_ledger::{ResultCode, call::ItemResult, model::ITEMS_MAX};
+
+    /// Reading and answering the largest batch must not be what bounds its rate.
+    #[test]
+    #[ignore = "a measurement: run with --release"]
+    fn a_core_reads_and_answers_400_000_transfers_a_second() {
+        let item = |n: usize| {
+            format!(
+                "{{\"id\":\"0190f000-0000-7000-8000-{n:012}\",\"debitAccountId\":\"customer:{n}\",\
+                 \"creditAccountId\":\"florin:wallet:0190f000-0000-7000-8000-{n:012}\",\
+                 \"amountMinor\":\"{}\",\"asset\":\"BRL\",\"code\":\"payment\"}}",
+                n + 1
+            )
+        };
+        let items: Vec<String> = (0..ITEMS_MAX).map(item).collect();
+        let text = format!("{{\"transfers\":[{}]}}", items.join(","));
+        let rounds = 100;
+        let started = std::time::Instant::now();
+        for seq in 0..rounds {
+            let read = body::read(text.as_bytes(), false, || "made".into()).expect("well formed");
+            let result = |item: Item| ItemResult {
+                id: item.id,
+                code: ResultCode::Created,
+                seq: Some(seq),
+                field: None,
+                first_code: None,
+            };
+            let answer = Answer {
+                outcome: Outcome::Items(read.items.into_iter().map(result).collect()),
+                replayed: false,
+                batch: Some(1),
+                recorded_at: Timestamp(0),
+                seq,
+                wallet: None,
+                account: None,
+            };
+            let Outcome::Items(results) = &answer.outcome else {
+                continue;
+            };
+            std::hint::black_box(answer::batch(&answer, results));
+        }
+        let micros = started.elapsed().as_micros();
+        let rate = (u128::from(rounds) * ITEMS_MAX as u128 * 1_000_000) / micros;
+        println!("{rate} transfers/s");
+        assert!(rate >= 400_000, "{rate} transfers/s");
+    }
+}
