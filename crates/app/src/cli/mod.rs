@@ -14,6 +14,7 @@ use std::io::ErrorKind;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::bench;
 use crate::ledger;
 use crate::out::Output;
 
@@ -48,6 +49,7 @@ enum Command {
     Key(key::KeyCommand),
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    Bench(bench::Bench),
     Openapi(openapi::Openapi),
     Gen(r#gen::Gen),
 }
@@ -65,6 +67,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::User(command) => command.run(output),
         Command::Key(command) => command.run(output),
         Command::Ledger(command) => command.run(output),
+        Command::Bench(command) => command.run(output),
         Command::Openapi(command) => command.run(),
         Command::Gen(command) => command.run(output),
     };
