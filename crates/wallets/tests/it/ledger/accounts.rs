@@ -65,7 +65,7 @@ async fn bad_accounts_are_refused_by_member() {
         assert_eq!(reply.code(), (400, "validation_failed"), "{field}");
         assert_eq!(reply.body["errors"][0]["field"], field);
     }
-    let body = json!({"id": "x", "asset": "XXX", "kind": "asset"});
+    let body = json!({"id": "x", "asset": "ZZZ", "kind": "asset"});
     assert_eq!(
         server.post(SERVICE, ACCOUNTS, body).await.code(),
         (404, "asset_not_found")
@@ -226,7 +226,7 @@ async fn assets_are_added_by_admins() {
         .await
         .ok(200);
     assert_eq!(read.body, body());
-    let none = server.get(SERVICE, "/api/v1/ledger/assets/XXX").await;
+    let none = server.get(SERVICE, "/api/v1/ledger/assets/ZZZ").await;
     assert_eq!(none.code(), (404, "asset_not_found"));
     let page = server
         .get(SERVICE, "/api/v1/ledger/assets?limit=2")

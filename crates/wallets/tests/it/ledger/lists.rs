@@ -99,7 +99,7 @@ async fn accounts_are_listed_as_of_the_first_page() {
         ["poor"]
     );
     let none = server
-        .get(SERVICE, "/api/v1/ledger/accounts?asset=XXX")
+        .get(SERVICE, "/api/v1/ledger/accounts?asset=ZZZ")
         .await
         .ok(200);
     assert_eq!(none.body, json!({"items": [], "nextCursor": null}));

@@ -1,10 +1,13 @@
 //! `POST /ledger/transfers`, lookup and reverse.
 
+use florin_base::Timestamp;
+use florin_ledger::Policy;
 use serde_json::json;
 
 use super::{
     ADMIN, SERVICE, TRANSFERS, balance, batch, codes, item, last_seq, open, patch, server, with,
 };
+use crate::support::Server;
 
 #[tokio::test]
 async fn the_single_form_answers_the_transfer() {
@@ -377,6 +380,25 @@ async fn case_56_effective_times() {
         .post("poster:eve", TRANSFERS, at("t3", "2020-01-01T00:00:00Z"))
         .await;
     assert_eq!(reply.code(), (403, "forbidden"));
+}
+
+#[tokio::test]
+async fn case_56_a_closed_period_stays_closed() {
+    let closed_before = Some(Timestamp::parse("2026-01-01T00:00:00Z").expect("a time"));
+    let server = Server::with_policy(Policy {
+        closed_before,
+        ..Policy::default()
+    });
+    for id in ["a", "b"] {
+        open(&server, id, "BRL", true).await;
+    }
+    let at = |id: &str, time: &str| with(item(id, "a", "b", "1"), json!({"effectiveAt": time}));
+    let items = vec![
+        at("t1", "2025-12-31T23:59:59.999999Z"),
+        at("t2", "2026-01-01T00:00:00Z"),
+    ];
+    let expected = ["effective_time_in_closed_period", "created"];
+    assert_eq!(codes(&server, items).await, expected);
 }
 
 #[tokio::test]
