@@ -11,7 +11,7 @@ use super::format::{
 };
 use super::io::{Access, read_exact_at, write_all_at};
 use super::reader::load_frame;
-use super::scan::{Stop, Tail, judge_tail, walk};
+use super::scan::{Stop, Tail, judge_tail, used_bytes, walk};
 use super::segment::{Layout, list, parse_segment_name, segment_name};
 use super::{Damage, Frame, Io, JournalError, JournalOptions, Lsn, Position};
 
@@ -344,7 +344,7 @@ fn judge(
     let mut later = Vec::new();
     for number in segment + 1..segments {
         read_segment(layout, number, &mut later)?;
-        let used = later[SEGMENT_HEADER_BYTES..].iter().any(|&b| b != 0);
+        let used = used_bytes(&later[SEGMENT_HEADER_BYTES..]) > 0;
         if used || number > segment + 1 {
             return Err(refuse(format!(
                 "but {} shows that the log went on",

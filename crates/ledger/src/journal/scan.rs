@@ -153,12 +153,24 @@ pub(super) enum Tail {
     Damaged { proof: usize },
 }
 
+/// Length of `bytes` without the zeros at its end. Segments are mostly zeros, so that blocks are
+/// compared as a whole.
+pub(super) fn used_bytes(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut end = bytes.len();
+    while end >= ZEROS.len() && bytes[end - ZEROS.len()..end] == ZEROS {
+        end -= ZEROS.len();
+    }
+    let last = bytes[..end].iter().rposition(|&b| b != 0);
+    last.map_or(0, |last| last + 1)
+}
+
 /// Judges the bytes of a segment from offset `at`, where no valid frame was found, to its end.
 pub(super) fn judge_tail(image: &[u8], codec: &Codec, base: Lsn, at: usize) -> Tail {
-    let Some(last) = image[at..].iter().rposition(|&b| b != 0) else {
+    let end = at + used_bytes(&image[at..]);
+    if end == at {
         return Tail::Clean;
-    };
-    let end = at + last + 1;
+    }
     let missing = base.plus(at as u64);
     for proof in (at + FRAME_ALIGN..end).step_by(FRAME_ALIGN) {
         if let Ok((header, _)) = codec.decode(&image[proof..], base.plus(proof as u64))
@@ -271,4 +283,19 @@ pub fn parse_frames(image: &[u8]) -> Result<ParsedSegment, String> {
         frames,
         tail,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_byte_that_is_not_zero_is_found_wherever_it_lies() {
+        assert_eq!((used_bytes(&[]), used_bytes(&[0; 9_000])), (0, 0));
+        for at in [0, 1, 4_095, 4_096, 4_900, 8_191, 8_192, 8_999] {
+            let mut bytes = vec![0; 9_000];
+            bytes[at] = 1;
+            assert_eq!(used_bytes(&bytes), at + 1);
+        }
+    }
 }
