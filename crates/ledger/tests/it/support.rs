@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use florin_base::{Decimal, clock::ManualClock};
 use florin_ledger::{
-    Answer, Call, Ledger, OpenOptions, Outcome, Policy, Query, View,
+    Answer, Call, Ledger, OpenError, OpenOptions, Outcome, Policy, Query, ReadView, View,
     call::{
         CreateWallet, Reference, Refusal, RefusalCode, TransfersCall, WalletAmount, WalletMove,
         WalletView,
@@ -29,20 +29,37 @@ impl Bank {
 
     pub fn open_with(dir: &Path, policy: Policy, change: impl FnOnce(&mut OpenOptions)) -> Self {
         let clock = Arc::new(ManualClock::new(START));
+        Self::try_open(dir, policy, clock, change).expect("the ledger opens")
+    }
+
+    /// Opens with a clock that may have run before.
+    pub fn try_open(
+        dir: &Path,
+        policy: Policy,
+        clock: Arc<ManualClock>,
+        change: impl FnOnce(&mut OpenOptions),
+    ) -> Result<Self, OpenError> {
         let mut options = OpenOptions::new(dir);
         options.segment_bytes = 4 << 20;
         options.disk_free_min_per_mille = 0;
         change(&mut options);
-        let ledger = Ledger::open(options, policy, clock.clone()).expect("the ledger opens");
+        let ledger = Ledger::open(options, policy, clock.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .expect("a runtime");
-        Self {
+        Ok(Self {
             ledger,
             clock,
             runtime,
-        }
+        })
+    }
+
+    /// A view of everything durable.
+    pub fn read(&self) -> ReadView {
+        self.runtime
+            .block_on(self.ledger.read_view())
+            .expect("the index catches up")
     }
 
     pub fn submit(&self, call: Call) -> Answer {
@@ -166,4 +183,38 @@ pub fn codes(answer: &Answer) -> Vec<&'static str> {
         Outcome::Items(results) => results.iter().map(|r| r.code.word()).collect(),
         other => panic!("no items: {other:?}"),
     }
+}
+
+/// The generator "splitmix64": the same seed gives the same run.
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.word() % end.max(1) as u64) as usize
+    }
+
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}
+
+/// A number from the environment, to widen or repeat a run.
+pub fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
 }
