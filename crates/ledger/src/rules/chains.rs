@@ -1,5 +1,7 @@
 //! Chains: runs of linked items, all or nothing (contract A3).
 
+use std::collections::HashSet;
+
 use super::{
     Judge,
     book::{Book, Fault, Known, Space},
@@ -23,11 +25,9 @@ impl<B: Book> Judge<'_, B> {
         let from = results.len();
         let mut failed = None;
         self.open_system_accounts(chain);
+        let mut used = HashSet::with_capacity(chain.len());
         for (index, item) in (0u32..).zip(chain) {
-            let used_before = chain[..index as usize]
-                .iter()
-                .any(|other| other.id == item.id);
-            let mut verdict = if used_before {
+            let mut verdict = if !used.insert(&*item.id) {
                 Verdict::refused(ResultCode::FieldInvalid, Some("id"))
             } else {
                 self.judge_item(item, Some((first_id, index)), &Extras::default())?
