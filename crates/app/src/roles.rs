@@ -158,13 +158,7 @@ pub const ROLES: &[Role] = &[
         workers: &[Worker {
             name: "ledger-watch",
             about: "measures the ledger, takes an accepted clock over",
-            start: |wired, shutdown| {
-                Box::pin(watch::ledger(
-                    wired.ledger(),
-                    wired.data_dir.clone(),
-                    shutdown,
-                ))
-            },
+            start: |wired, shutdown| Box::pin(watch::run(wired.watched(), shutdown)),
         }],
     },
     Role {

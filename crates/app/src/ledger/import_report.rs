@@ -162,6 +162,20 @@ fn balances_text(lines: &mut Vec<String>, balances: &BalancesReport, scale: u8, 
         "  {:>6} lines of {} accounts state a balance below zero",
         totals.below_zero_lines, totals.below_zero_accounts
     ));
+    for account in balances
+        .per_account
+        .iter()
+        .filter(|account| account.below_zero_lines > 0)
+    {
+        let lowest = decimal(account.lowest_balance_minor, scale);
+        lines.push(format!(
+            "    {}: {} lines, lowest {lowest}",
+            account.account_id, account.below_zero_lines
+        ));
+    }
+    if !all && totals.inconsistent + totals.undecided > 0 {
+        lines.push("  Not consistent:".to_owned());
+    }
     let mut shown = 0;
     for account in &balances.per_account {
         let tell = matches!(account.verdict, Verdict::Inconsistent | Verdict::Undecided);
@@ -175,21 +189,22 @@ fn balances_text(lines: &mut Vec<String>, balances: &BalancesReport, scale: u8, 
     }
 }
 
+fn decimal(minor: i128, scale: u8) -> String {
+    let signed = Signed {
+        negative: minor < 0,
+        magnitude: minor.unsigned_abs(),
+    };
+    signed.to_decimal(scale)
+}
+
 fn account_text(account: &AccountBalance, scale: u8) -> String {
     let id = &account.account_id;
     let day = account.day.as_deref().unwrap_or("?");
     match account.verdict {
         Verdict::Consistent => format!("{id}: consistent"),
         Verdict::ConsistentWithinRounding => {
-            let difference = account.difference_minor.unwrap_or_default();
-            let signed = Signed {
-                negative: difference < 0,
-                magnitude: difference.unsigned_abs(),
-            };
-            format!(
-                "{id}: consistent within rounding, difference {}",
-                signed.to_decimal(scale)
-            )
+            let difference = decimal(account.difference_minor.unwrap_or_default(), scale);
+            format!("{id}: consistent within rounding, difference {difference}")
         }
         Verdict::Inconsistent => {
             let at: Vec<String> = account.day_lines.iter().map(u64::to_string).collect();

@@ -7,6 +7,8 @@ use florin_ledger::engine::ClockState;
 use florin_platform::http::health::{CheckFuture, FnCheck, Health, ReadyCheck, Verdict};
 use florin_platform::sql::Db;
 
+use super::watch::CheckpointAge;
+
 /// Records between journal and index at which the index counts as behind.
 const INDEX_LAG_MAX: u64 = 1_000_000;
 
@@ -94,4 +96,20 @@ pub fn ledger(health: &Health, ledger: &Ledger, disk_free_min_percent: u32) {
             _ => Verdict::ok(),
         }
     });
+}
+
+/// Records wait this long for a checkpoint before somebody should know, in seconds.
+const CHECKPOINT_AGE_MAX: u64 = 300;
+
+/// Whether new records get their signed checkpoints (`checkpoints`, a helper).
+pub fn checkpoints(health: &Health, age: CheckpointAge) {
+    health.register(FnCheck::new("checkpoints", false, move || {
+        match age.seconds() {
+            seconds if seconds > CHECKPOINT_AGE_MAX => Verdict::degraded(
+                format!("records have waited {seconds} s for a checkpoint"),
+                "see the log; POST /api/v1/ledger/checkpoints tries at once",
+            ),
+            _ => Verdict::ok(),
+        }
+    }));
 }

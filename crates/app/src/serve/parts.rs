@@ -19,6 +19,7 @@ use florin_wallets::api::ApiState;
 use florin_wallets::events::Channels;
 
 use super::files;
+use super::watch::{CheckpointAge, Watched};
 use crate::config::{self, Config, Environment};
 use crate::fail::{OrHint as _, failure};
 use crate::roles::{Part, PartRow};
@@ -51,6 +52,7 @@ pub struct Wired {
     /// `--unsafe-dev`.
     pub unsafe_dev: bool,
     bus: Arc<dyn Bus>,
+    checkpoint_age: CheckpointAge,
     db: Option<Db>,
     audit: Option<AuditLog>,
     identity: Option<Arc<AuthService>>,
@@ -82,6 +84,7 @@ impl Wired {
             shutdown,
             unsafe_dev,
             bus: Arc::new(LocalBus::new()),
+            checkpoint_age: CheckpointAge::default(),
             db: None,
             audit: None,
             identity: None,
@@ -172,6 +175,7 @@ impl Wired {
             &ledger,
             self.config.ledger.disk_free_min_percent,
         );
+        super::checks::checkpoints(&self.health, self.checkpoint_age.clone());
         self.health
             .inform("ledgerId", ledger.ledger_id().to_string());
         self.health
@@ -266,6 +270,16 @@ impl Wired {
             cursors: self.cursors.clone(),
             shutdown: self.shutdown.clone(),
         })
+    }
+
+    /// What is looked at once a second.
+    pub fn watched(&self) -> Watched {
+        Watched {
+            ledger: self.ledger(),
+            db: self.db(),
+            data_dir: self.data_dir.clone(),
+            checkpoint_age: self.checkpoint_age.clone(),
+        }
     }
 
     /// What reads the change feed.

@@ -1,11 +1,14 @@
 //! Looks at the ledger once a second: gauges for `/metrics`, and the file by which an operator
 //! accepts the clock.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use florin_ledger::Ledger;
 use florin_platform::http::shutdown::Shutdown;
+use florin_platform::sql::Db;
 use metrics::gauge;
 
 use super::parts::ACCEPT_CLOCK_FILE;
@@ -13,9 +16,34 @@ use super::parts::ACCEPT_CLOCK_FILE;
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Seconds for which records have waited for a checkpoint; 0 when none wait.
+#[derive(Debug, Clone, Default)]
+pub struct CheckpointAge(Arc<AtomicU64>);
+
+impl CheckpointAge {
+    /// The seconds.
+    pub fn seconds(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What is looked at.
+pub struct Watched {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The service tables.
+    pub db: Db,
+    /// Where an operator leaves his word.
+    pub data_dir: PathBuf,
+    /// What `/ready` reads.
+    pub checkpoint_age: CheckpointAge,
+}
+
 /// Runs until draining begins.
-pub async fn ledger(ledger: Ledger, data_dir: PathBuf, shutdown: Shutdown) {
-    let accept = data_dir.join(ACCEPT_CLOCK_FILE);
+pub async fn run(watched: Watched, shutdown: Shutdown) {
+    let accept = watched.data_dir.join(ACCEPT_CLOCK_FILE);
+    let ledger = &watched.ledger;
+    let mut waiting = None;
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -23,9 +51,13 @@ pub async fn ledger(ledger: Ledger, data_dir: PathBuf, shutdown: Shutdown) {
             _ = ticks.tick() => {}
             () = shutdown.drain() => return,
         }
-        measure(&ledger);
+        measure(ledger);
+        measure_tables(&watched.db);
+        let age = checkpoint_age(ledger, &mut waiting).await;
+        watched.checkpoint_age.0.store(age, Ordering::Relaxed);
+        gauge!("ledger_checkpoint_age_seconds").set(age as f64);
         if accept.exists() {
-            take_clock(&ledger, &accept).await;
+            take_clock(ledger, &accept).await;
         }
     }
 }
@@ -40,7 +72,39 @@ fn measure(ledger: &Ledger) {
     }
 }
 
-async fn take_clock(ledger: &Ledger, file: &std::path::Path) {
+fn measure_tables(db: &Db) {
+    let stats = db.pool_stats();
+    for (state, count) in [
+        ("active", stats.active),
+        ("idle", stats.idle),
+        ("max", stats.max),
+    ] {
+        gauge!("db_pool_connections", "state" => state).set(f64::from(count));
+    }
+}
+
+/// For how long some record has had no checkpoint, in seconds. `waiting` is such a record and
+/// when it was first seen without one; under load there always is a newest one without.
+async fn checkpoint_age(ledger: &Ledger, waiting: &mut Option<(u64, Instant)>) -> u64 {
+    let asked = ledger.clone();
+    let newest = tokio::task::spawn_blocking(move || asked.checkpoints().newest()).await;
+    let covered = match newest {
+        Ok(Ok(newest)) => newest.map_or(0, |checkpoint| checkpoint.tree_size),
+        // Files that cannot be read vouch for nothing.
+        _ => 0,
+    };
+    let head = ledger.status().head.seq;
+    if waiting.is_some_and(|(seq, _)| covered >= seq) {
+        *waiting = None;
+    }
+    if covered >= head {
+        return 0;
+    }
+    let (_, since) = waiting.get_or_insert_with(|| (head, Instant::now()));
+    since.elapsed().as_secs()
+}
+
+async fn take_clock(ledger: &Ledger, file: &Path) {
     match ledger.accept_clock().await {
         Ok(()) => tracing::warn!("an operator accepted the wall clock as it is"),
         Err(error) => {
