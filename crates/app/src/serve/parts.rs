@@ -204,7 +204,7 @@ impl Wired {
         };
         let ledger = self.ledger();
         let head: webhooks::Head = Arc::new(move || {
-            let seq = *ledger.watch().borrow();
+            let seq = ledger.durable_seq();
             Box::pin(std::future::ready(Ok(seq)))
         });
         let settings = webhooks::Settings::new(targets, florin_wallets::events::NAMES.to_vec());

@@ -231,6 +231,11 @@ impl Ledger {
         self.inner.progress.watch()
     }
 
+    /// Last `seq` that is durable; at least that of every acknowledged call.
+    pub fn durable_seq(&self) -> u64 {
+        self.inner.progress.durable().seq
+    }
+
     /// A fresh UUIDv7 from the ledger's clock.
     pub fn new_id(&self) -> Uuid {
         self.inner
