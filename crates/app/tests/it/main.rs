@@ -12,6 +12,8 @@ mod edge_reads;
 mod edge_reversals;
 mod edge_time;
 mod edge_wallets;
+mod identity;
+mod permissions;
 mod script;
 mod server;
 mod tidy;
