@@ -18,10 +18,10 @@ mod config;
 mod demo;
 mod doctor;
 mod fail;
-mod r#gen;
 mod inproc;
 mod ledger;
 mod out;
+mod reference;
 mod roles;
 mod serve;
 

@@ -3,7 +3,7 @@
 mod config;
 mod demo;
 mod doctor;
-mod r#gen;
+mod generate;
 mod key;
 mod openapi;
 mod roles;
@@ -51,7 +51,7 @@ enum Command {
     Ledger(ledger::LedgerCommand),
     Bench(bench::Bench),
     Openapi(openapi::Openapi),
-    Gen(r#gen::Gen),
+    Gen(generate::Gen),
 }
 
 /// Runs the command of this process and answers its exit code.

@@ -13,7 +13,7 @@ impl Openapi {
     pub fn run(self) -> anyhow::Result<u8> {
         std::io::stdout()
             .lock()
-            .write_all(crate::r#gen::openapi().as_bytes())?;
+            .write_all(crate::reference::openapi().as_bytes())?;
         Ok(0)
     }
 }

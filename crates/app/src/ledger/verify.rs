@@ -21,6 +21,9 @@ const VIOLATION: u8 = 1;
 /// Exit code when it could not be found out.
 const COULD_NOT_RUN: u8 = 2;
 
+/// What to do about a ledger that is in use.
+const RUNNING: &str = "florin ledger export --server URL --api-key KEY --to-file FILE, then florin ledger verify --export FILE";
+
 /// Recompute everything: lines, gaps, hashes, signatures, rules, balances
 ///
 /// Works on the files of a stopped server, or on an export, anywhere. Exit code 0: good; 1: a
@@ -53,7 +56,10 @@ impl Verify {
                 Ok(VIOLATION)
             }
             Err(VerifyError::CouldNotRun(why)) => {
-                let hint = "a running server: florin ledger export --server URL --api-key KEY --to-file FILE, then verify --export FILE";
+                let hint = match why.contains("is running") {
+                    true => RUNNING,
+                    false => "give the folder with --data-dir, or an export with --export",
+                };
                 Err(with_code(why, Some(hint.to_owned()), COULD_NOT_RUN))
             }
         }
@@ -184,7 +190,7 @@ fn good_text(report: &Report) -> String {
             report.floor_skipped.len(),
             report.below_floor.len()
         ));
-        lines.extend(report.floor_skipped.iter().map(|id| format!("    {id}")));
+        lines.extend(report.below_floor.iter().map(|id| format!("    {id}")));
     }
     lines.join("\n")
 }

@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::fail::failure;
-use crate::r#gen;
 use crate::out::Output;
+use crate::reference;
 
 /// Write the generated reference files, or compare them
 #[derive(Debug, Args)]
@@ -24,8 +24,8 @@ impl Gen {
     /// Runs the command.
     pub fn run(self, output: Output) -> anyhow::Result<u8> {
         let changed = match self.check {
-            true => r#gen::differing(&self.dir)?,
-            false => r#gen::write(&self.dir)?,
+            true => reference::differing(&self.dir)?,
+            false => reference::write(&self.dir)?,
         };
         if self.check && !changed.is_empty() {
             let message = format!(
