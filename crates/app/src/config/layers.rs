@@ -193,7 +193,7 @@ fn fits(kind: Kind, value: &Value) -> bool {
 }
 
 fn unknown(name: &str, origin: &Origin) -> anyhow::Error {
-    let hint = match keys::closest(name) {
+    let hint = match super::closest::closest(name) {
         Some(known) => format!("did you mean `{known}`? all settings: florin config default"),
         None => "all settings: florin config default".to_owned(),
     };

@@ -1,5 +1,6 @@
 //! The house rules, and the binary as a stranger meets it.
 
+mod cli;
 mod crash;
 mod direction;
 mod edge_amounts;
