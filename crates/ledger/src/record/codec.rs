@@ -89,14 +89,20 @@ pub fn decode_header(bytes: &[u8]) -> Read<Header> {
     if take.byte()? != VERSION {
         return Err(Malformed("unknown version of a commit"));
     }
-    Ok(Header {
+    let header = Header {
         batch: take.u64()?,
         first_seq: take.u64()?,
         recorded_at: Timestamp(take.micros()?),
         records: take.u32()?,
         first_note: take.u64()?,
         notes: take.u32()?,
-    })
+    };
+    let last_seq = header.first_seq.checked_add(header.records.into());
+    let last_note = header.first_note.checked_add(header.notes.into());
+    if last_seq.is_none() || last_note.is_none() {
+        return Err(Malformed("numbers beyond the largest"));
+    }
+    Ok(header)
 }
 
 /// Length of an entry's body and distance of the entry from its payload's start.

@@ -1,13 +1,19 @@
 //! Black-box tests of the ledger through its public handle.
 
+mod concurrency;
 mod damage;
 mod engine;
 mod faults;
+mod fuzzed;
 mod generate;
+mod generate_calls;
 mod model;
+mod model_calls;
 mod model_grammar;
+mod model_items;
 mod model_wallets;
 mod property;
+mod property_calls;
 mod property_history;
 mod support;
 mod verify;

@@ -9,7 +9,8 @@ use florin_ledger::{
 
 use super::{
     model::{Mode, Move, Totals, apply},
-    property::{World, floor, status},
+    property::World,
+    property_calls::{floor, status},
 };
 
 pub fn totals(t: &own::Totals) -> Totals {
