@@ -14,6 +14,7 @@ mod intent;
 mod load;
 mod world;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::server::launch::florin;
@@ -29,6 +30,13 @@ const START_KILLS: u64 = 8;
 /// Latest kill of a process that is starting.
 const START_KILL_MAX: Duration = Duration::from_millis(400);
 
+/// Snapshots and checkpoints are frequent, so that kills meet them.
+const CONFIG: &str = "[ledger]\nsnapshot_mib = 1\ncheckpoint_interval = \"1s\"\n";
+
+fn launch(dir: &Path) -> Launch {
+    Launch::new().config(CONFIG).dir(dir)
+}
+
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable)
         .ok()
@@ -43,7 +51,7 @@ fn kill_at_random_moments_loses_nothing_and_repeats_nothing() {
     );
     println!("rounds {rounds}, seed {seed}");
     let home = tempfile::tempdir().expect("temporary folder");
-    let launch = || Launch::new().dir(home.path());
+    let launch = || launch(home.path());
     let mut server = launch().start();
     let mut world = World::new(&server);
     let mut rng = Rng::new(seed);
@@ -84,8 +92,8 @@ fn verified(server: Server, launch: Launch, what: &str) -> Server {
 }
 
 /// Starts a process and kills it before or after it is ready, whatever it is doing then.
-fn kill_while_starting(dir: &std::path::Path, rng: &mut Rng) {
-    let mut child = Launch::new().spawn(dir);
+fn kill_while_starting(dir: &Path, rng: &mut Rng) {
+    let mut child = launch(dir).spawn(dir);
     let micros = rng.below(u64::try_from(START_KILL_MAX.as_micros()).expect("small"));
     let until = Instant::now() + Duration::from_micros(micros);
     // The moment is meant to be random: there is no event to wait for.

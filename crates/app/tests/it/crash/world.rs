@@ -74,10 +74,10 @@ impl World {
         let mut places = vec![place(server.source("BRL"))];
         places.extend((1..ACCOUNTS).map(|_| place(server.account("BRL", json!({})))));
         for _ in 0..WALLETS {
-            let wallet = server.funded("BRL", "1000.00");
+            let wallet = server.funded("BRL", "100.00");
             places.push(Place {
                 name: wallet,
-                balance: 100_000,
+                balance: 10_000,
                 held: 0,
             });
         }
@@ -212,11 +212,10 @@ fn same_again(intent: &Intent, first: &Ack, again: &Ack, what: &str) {
     );
     match intent.kind {
         Kind::Wallet => {
-            assert_eq!(
-                (&again.text, again.status),
-                (&first.text, first.status),
-                "{what}"
-            );
+            assert_eq!(again.status, first.status, "{what}: {}", again.text);
+            // A problem tells the trace id of its own request.
+            let told = |ack: &Ack| (ack.status < 300).then(|| ack.text.clone());
+            assert_eq!(told(again), told(first), "{what}");
             assert!(again.replayed, "{what}: {}", again.text);
         }
         Kind::Single if first.status < 300 => assert!(again.replayed, "{what}: {}", again.text),
