@@ -194,11 +194,8 @@ fn logging_out_ends_the_log_in(server: &Server) {
         .post(Who::Nobody, "/api/v1/auth/logout", body)
         .ok(204);
     with_token(server, two.text_of("accessToken")).refused(401, "unauthenticated");
-    server
-        .post(Who::Nobody, "/api/v1/auth/logout", json!({}))
-        .status
-        .checked_sub(400)
-        .expect("refused");
+    let bare = server.post(Who::Nobody, "/api/v1/auth/logout", json!({}));
+    assert!(matches!(bare.status, 400 | 401), "{}", bare.text);
 }
 
 fn a_disabled_user_is_cut_off_at_once(server: &Server) {

@@ -1,6 +1,7 @@
 //! The house rules, and the binary as a stranger meets it.
 
 mod cli;
+mod conventions;
 mod crash;
 mod direction;
 mod edge_amounts;
@@ -15,6 +16,8 @@ mod edge_time;
 mod edge_wallets;
 mod identity;
 mod permissions;
+mod readme;
 mod script;
 mod server;
 mod tidy;
+mod webhooks;
