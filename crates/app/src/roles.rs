@@ -157,7 +157,7 @@ pub const ROLES: &[Role] = &[
         mount: |wired| vec![api::routes().bind(wired.api_state())],
         workers: &[Worker {
             name: "ledger-watch",
-            about: "measures the ledger, takes an accepted clock over",
+            about: "measures the ledger, sums it, takes an accepted clock over",
             start: |wired, shutdown| Box::pin(watch::run(wired.watched(), shutdown)),
         }],
     },

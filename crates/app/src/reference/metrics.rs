@@ -59,12 +59,24 @@ const METRICS: &[Row] = &[
         "",
         "records that the index is behind the journal",
     ),
+    (
+        "ledger_invariant_violations_total",
+        "counter",
+        "",
+        "assets whose debits did not equal their credits when all accounts were summed",
+    ),
     ("ledger_last_seq", "gauge", "", "the last record"),
     (
         "ledger_queue_depth",
         "gauge",
         "",
         "calls that wait for the writer",
+    ),
+    (
+        "ledger_results_total",
+        "counter",
+        "code",
+        "results of transfers sent to the ledger, by result code",
     ),
     (
         "log_lines_dropped_total",

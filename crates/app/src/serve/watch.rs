@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use florin_ledger::Ledger;
+use florin_ledger::{Ledger, Query, View};
 use florin_platform::http::shutdown::Shutdown;
 use florin_platform::sql::Db;
-use metrics::gauge;
+use metrics::{counter, gauge};
 
 use super::parts::ACCEPT_CLOCK_FILE;
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
+/// Time between two sums over all accounts: the writer makes them, some milliseconds for a
+/// million accounts.
+const SUMS: Duration = Duration::from_secs(300);
 
 /// Seconds for which records have waited for a checkpoint; 0 when none wait.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +47,8 @@ pub async fn run(watched: Watched, shutdown: Shutdown) {
     let accept = watched.data_dir.join(ACCEPT_CLOCK_FILE);
     let ledger = &watched.ledger;
     let mut waiting = None;
+    let mut summed = Instant::now();
+    counter!("ledger_invariant_violations_total").increment(0);
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -56,6 +61,10 @@ pub async fn run(watched: Watched, shutdown: Shutdown) {
         let age = checkpoint_age(ledger, &mut waiting).await;
         watched.checkpoint_age.0.store(age, Ordering::Relaxed);
         gauge!("ledger_checkpoint_age_seconds").set(age as f64);
+        if summed.elapsed() >= SUMS {
+            check_sums(ledger).await;
+            summed = Instant::now();
+        }
         if accept.exists() {
             take_clock(ledger, &accept).await;
         }
@@ -80,6 +89,22 @@ fn measure_tables(db: &Db) {
         ("max", stats.max),
     ] {
         gauge!("db_pool_connections", "state" => state).set(f64::from(count));
+    }
+}
+
+/// INV-L1 and INV-L2: over all accounts of an asset debits equal credits, posted and pending.
+async fn check_sums(ledger: &Ledger) {
+    let Ok(View::TrialBalance(assets, head)) = ledger.query(Query::TrialBalance).await else {
+        return;
+    };
+    for sums in &assets {
+        let totals = &sums.totals;
+        if totals.debits_posted != totals.credits_posted
+            || totals.debits_pending != totals.credits_pending
+        {
+            counter!("ledger_invariant_violations_total").increment(1);
+            tracing::error!(asset = %sums.asset, seq = head.seq, "debits do not equal credits");
+        }
     }
 }
 
