@@ -142,7 +142,7 @@ impl Generator {
     }
 
     fn items(&mut self, model: &Model) -> Vec<Item> {
-        let most = *self.random.pick(&[1, 1, 3, 10, 40, 80]);
+        let most = *self.random.pick(&[1, 1, 3, 10, 40, 80, 200]);
         let count = 1 + self.random.below(most);
         let mut items: Vec<Item> = Vec::with_capacity(count);
         let mut in_chain = false;

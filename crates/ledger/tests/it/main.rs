@@ -12,6 +12,7 @@ mod model_calls;
 mod model_grammar;
 mod model_items;
 mod model_wallets;
+mod order;
 mod property;
 mod property_calls;
 mod property_history;

@@ -5,19 +5,19 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use florin_base::{Timestamp, clock::ManualClock};
+use florin_base::clock::ManualClock;
 use florin_ledger::{
-    Answer, Outcome, Policy, Query, View,
+    Answer, Outcome, Query, View,
     call::ItemResult,
     journal::fault::FaultIo,
-    model::{self as own, Asset, Body, Record},
+    model::{self as own, Body, Record},
 };
 
 use super::{
     generate::{Generator, Step},
     model::{Item, Model, Verdict},
     model_wallets as wallets,
-    property_calls::call,
+    property_calls::{assets, call, policy},
     property_history,
     support::{Bank, Random, START, setting},
 };
@@ -46,37 +46,6 @@ pub struct World {
     pub sampled: Vec<(usize, i64, i64, super::model::Totals)>,
 }
 
-fn policy() -> Policy {
-    let mut policy = Policy::default();
-    let limits = |out: [u128; 3], inward: [u128; 3]| {
-        let of = |[a, b, c]: [u128; 3]| own::DirectionLimits {
-            per_transaction: Some(a),
-            daily: Some(b),
-            monthly: Some(c),
-        };
-        own::Limits {
-            out: of(out),
-            r#in: of(inward),
-        }
-    };
-    let small = limits([30_000, 100_000, 250_000], [35_000, 200_000, 500_000]);
-    policy
-        .tiers
-        .insert("small".into(), BTreeMap::from([("BRL".into(), small)]));
-    policy.closed_before = Some(Timestamp(START - 3_600_000_000));
-    policy
-}
-
-fn assets() -> Vec<Asset> {
-    let mut assets = Asset::standard();
-    let points = assets[6].clone();
-    assets.extend((0..24).map(|n| Asset {
-        code: format!("A{n:02}").into(),
-        ..points.clone()
-    }));
-    assets
-}
-
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut model = Model {
@@ -85,7 +54,7 @@ impl World {
             ..Model::default()
         };
         for asset in assets() {
-            let code: &'static str = Box::leak(asset.code.into());
+            let code: &'static str = Box::leak(asset.code);
             model.assets.push((code, asset.scale));
             model.record("asset.created", code, &[]);
         }

@@ -1,15 +1,15 @@
 //! The steps of a run as calls of the engine.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use florin_base::{Decimal, Timestamp};
 use florin_ledger::{
-    Call,
+    Call, Policy,
     call::{
         CallKey, CreateAccount, CreateWallet, LimitMember, LimitsUpdate, PatchAccount, Rate,
         Reference, ResolveHold, ReverseCall, TransfersCall, UpdateWallet, WalletAmount, WalletMove,
     },
-    model::{self as own, AccountChange, AccountId, AccountKind},
+    model::{self as own, AccountChange, AccountId, AccountKind, Asset},
     rules::prepare::{RawItem, RawPairs, Text, prepare},
 };
 
@@ -17,7 +17,40 @@ use super::{
     generate::Step,
     model::{Floor, Item, Mode, Status},
     model_wallets::Limits,
+    support::START,
 };
+
+/// What decisions of a run depend on; the model is told the same.
+pub fn policy() -> Policy {
+    let mut policy = Policy::default();
+    let limits = |out: [u128; 3], inward: [u128; 3]| {
+        let of = |[a, b, c]: [u128; 3]| own::DirectionLimits {
+            per_transaction: Some(a),
+            daily: Some(b),
+            monthly: Some(c),
+        };
+        own::Limits {
+            out: of(out),
+            r#in: of(inward),
+        }
+    };
+    let small = limits([30_000, 100_000, 250_000], [35_000, 200_000, 500_000]);
+    policy
+        .tiers
+        .insert("small".into(), BTreeMap::from([("BRL".into(), small)]));
+    policy.closed_before = Some(Timestamp(START - 3_600_000_000));
+    policy
+}
+
+pub fn assets() -> Vec<Asset> {
+    let mut assets = Asset::standard();
+    let points = assets[6].clone();
+    assets.extend((0..24).map(|n| Asset {
+        code: format!("A{n:02}").into(),
+        ..points.clone()
+    }));
+    assets
+}
 
 pub fn floor(floor: Floor) -> own::Floor {
     match floor {
