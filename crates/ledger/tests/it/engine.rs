@@ -323,3 +323,35 @@ fn inv_l23_a_proof_verifies_against_its_signed_checkpoint() {
     )
     .expect("consistent");
 }
+
+#[test]
+fn inv_l9_a_chain_that_first_uses_system_accounts_stands_side_by_side_and_can_be_reversed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bank = Bank::open(dir.path());
+    let item = |id: &str, asset: &str, linked: bool| {
+        format!(
+            r#"{{"id":"{id}","debitAccountId":"florin:external:{asset}","creditAccountId":"florin:suspense:{asset}","amountMinor":"5","asset":"{asset}","code":"t","linked":{linked}}}"#
+        )
+    };
+    let items = [
+        item("1", "BRL", true),
+        item("2", "USD", true),
+        item("3", "EUR", false),
+    ];
+    let answer = bank.transfers(&format!("[{}]", items.join(",")));
+    assert_eq!(codes(&answer), ["created"; 3]);
+    let Outcome::Items(results) = &answer.outcome else {
+        panic!("no items: {answer:?}");
+    };
+    let seqs: Vec<u64> = results.iter().filter_map(|r| r.seq).collect();
+    assert_eq!(seqs, [seqs[0], seqs[0] + 1, seqs[0] + 2]);
+    let reversed = bank.submit(Call::Reverse(ReverseCall {
+        actor: None,
+        id: "2".into(),
+        reason: "mistake".into(),
+        effective_at: None,
+        metadata: Default::default(),
+        as_wallet: false,
+    }));
+    assert_eq!(records(&reversed).len(), 3, "case 45");
+}

@@ -16,5 +16,6 @@ mod order;
 mod property;
 mod property_calls;
 mod property_history;
+mod snapshots;
 mod support;
 mod verify;

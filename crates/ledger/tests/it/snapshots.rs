@@ -1,0 +1,59 @@
+//! Snapshots are written while postings go on: a start from one of them knows the same.
+
+use std::{path::Path, sync::Arc};
+
+use florin_base::clock::ManualClock;
+use florin_ledger::{Policy, Query, View, journal::fault::FaultIo, model::WalletType};
+
+use super::support::{Bank, START};
+
+/// Wallets of more than two chunks, so that a snapshot takes several commits.
+const WALLETS: usize = 8_300;
+
+fn open(dir: &Path, clock: &Arc<ManualClock>) -> Bank {
+    Bank::try_open(dir, Policy::default(), clock.clone(), |o| {
+        o.snapshot_bytes = 16 << 10;
+        o.io = Arc::new(FaultIo::new(1));
+    })
+    .expect("the ledger opens")
+}
+
+fn used_in(bank: &Bank, wallet: u128) -> u128 {
+    let query = Query::Limits {
+        id: wallet,
+        owner: None,
+    };
+    match bank.runtime.block_on(bank.ledger.query(query)) {
+        Ok(View::Limits(Some(view))) => view.used.in_day,
+        other => panic!("no limits: {other:?}"),
+    }
+}
+
+#[test]
+fn inv_l19_wallets_made_while_a_snapshot_is_written_keep_their_use_of_limits() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ManualClock::new(START));
+    let bank = open(dir.path(), &clock);
+    for n in 0..WALLETS {
+        bank.wallet(&format!("user-{}", n / 50), "BRL");
+    }
+    let late: Vec<u128> = (0..120)
+        .map(|n| {
+            let wallet = bank.wallet(&format!("late-{}", n / 50), "BRL");
+            bank.run(bank.movement(WalletType::Deposit, wallet, "1.00", "d"));
+            wallet
+        })
+        .collect();
+    drop(bank);
+    let entries = std::fs::read_dir(dir.path().join("snapshots")).expect("snapshots");
+    let mut snapshots: Vec<_> = entries.map(|e| e.expect("an entry").path()).collect();
+    snapshots.sort();
+    assert!(snapshots.len() >= 2, "{snapshots:?}");
+    // The newest is that of the clean stop; the one before was written under way.
+    std::fs::remove_file(snapshots.pop().expect("two")).expect("a file");
+    let bank = open(dir.path(), &clock);
+    for (n, wallet) in late.iter().enumerate() {
+        assert_eq!(used_in(&bank, *wallet), 100, "late wallet {n}");
+        assert_eq!(bank.balance(*wallet), (100, 100), "INV-L3");
+    }
+}
