@@ -269,6 +269,49 @@ fn a_transfer_with_a_rate_needs_its_own_permission(server: &Server) {
 /// An amount that stands nowhere else.
 const SECRET: &str = "7353.31";
 
+/// What Ana is told on every wallet route with an id of Bob's in it.
+fn every_wallet_route_asked_by_ana(
+    server: &Server,
+    [mine, his, hold, deposit]: [&String; 4],
+) -> Vec<Reply> {
+    let mut answers = Vec::new();
+    for (method, route, permission) in ROUTES {
+        if !permission.starts_with("wallets:") || !route.contains("{id}") {
+            continue;
+        }
+        let id = match *route {
+            r if r.starts_with("/holds") => hold,
+            r if r.starts_with("/transactions") => deposit,
+            _ => his,
+        };
+        let body =
+            json!({"amount": "1.00", "toWalletId": mine, "reason": "x", "referenceId": fresh("r")});
+        let path = full(route).replace("{id}", id)
+            + "?from=2020-01-01T00:00:00Z&to=2999-01-01T00:00:00Z&timestamp=2999-01-01T00:00";
+        let call = server.call(
+            Who::Ana,
+            method,
+            path.split('?')
+                .next()
+                .filter(|_| *method != "GET")
+                .unwrap_or(&path),
+        );
+        let reply = if *method == "GET" {
+            call.send()
+        } else {
+            call.json(&body).send()
+        };
+        assert!(
+            matches!(reply.status, 400 | 403 | 404),
+            "{method} {route}: {} {}",
+            reply.status,
+            reply.text
+        );
+        answers.push(reply);
+    }
+    answers
+}
+
 fn inv_l25_users_see_nothing_of_each_other(server: &Server) {
     let (ana, bob) = (server.demo("userName"), server.demo("secondUserName"));
     let mine = server.wallet(ana, "BRL");
@@ -306,40 +349,10 @@ fn inv_l25_users_see_nothing_of_each_other(server: &Server) {
     );
     assert!(!seen.text.contains("99.00"), "{}", seen.text);
     let mut answers = vec![to_him];
-    for (method, route, permission) in ROUTES {
-        if !permission.starts_with("wallets:") || !route.contains("{id}") {
-            continue;
-        }
-        let id = match *route {
-            r if r.starts_with("/holds") => &hold,
-            r if r.starts_with("/transactions") => &deposit,
-            _ => &his,
-        };
-        let body =
-            json!({"amount": "1.00", "toWalletId": mine, "reason": "x", "referenceId": fresh("r")});
-        let path = full(route).replace("{id}", id)
-            + "?from=2020-01-01T00:00:00Z&to=2999-01-01T00:00:00Z&timestamp=2999-01-01T00:00";
-        let call = server.call(
-            Who::Ana,
-            method,
-            path.split('?')
-                .next()
-                .filter(|_| *method != "GET")
-                .unwrap_or(&path),
-        );
-        let reply = if *method == "GET" {
-            call.send()
-        } else {
-            call.json(&body).send()
-        };
-        assert!(
-            matches!(reply.status, 400 | 403 | 404),
-            "{method} {route}: {} {}",
-            reply.status,
-            reply.text
-        );
-        answers.push(reply);
-    }
+    answers.extend(every_wallet_route_asked_by_ana(
+        server,
+        [&mine, &his, &hold, &deposit],
+    ));
     answers.push(
         server
             .get(Who::Ana, &format!("/api/v1/wallets?userId={bob}"))

@@ -294,7 +294,10 @@ async fn a_receiver_that_is_gone_is_disabled_until_replayed() {
     assert_eq!(rig.deliver().await, 1);
     let now = rig.hooks.endpoint(&endpoint.id).expect("still there");
     assert!(now.disabled.is_some() && rig.hooks.is_idle());
-    assert!(!rig.give(&[event("e3", "w1", 103)]).await, "nobody wants it");
+    assert!(
+        !rig.give(&[event("e3", "w1", 103)]).await,
+        "nobody wants it"
+    );
     let states = rig.states(&endpoint).await;
     assert_eq!(
         states.iter().map(|s| s.1).collect::<Vec<_>>(),

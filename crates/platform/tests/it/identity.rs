@@ -152,12 +152,20 @@ impl House {
 async fn from_the_first_user_to_the_last_refusal() {
     let house = House::open(Limits::unlimited()).await;
     let root = house.access("root").await;
+    let id = ana_is_made_once(&house, &root).await;
+    ana_logs_in_and_out(&house, &id).await;
+    ana_changes_her_password(&house).await;
+    ana_is_disabled(&house, &root, &id).await;
+}
+
+/// The id of the new user.
+async fn ana_is_made_once(house: &House, root: &str) -> String {
     let new = json!({ "userName": "Ana", "password": PASSWORD, "displayName": "Ana A." });
     let made = house
         .call_with(
             "POST",
             "/api/v1/users",
-            &root,
+            root,
             new.clone(),
             &[("idempotency-key", "k1")],
         )
@@ -172,14 +180,17 @@ async fn from_the_first_user_to_the_last_refusal() {
         .call_with(
             "POST",
             "/api/v1/users",
-            &root,
+            root,
             new,
             &[("idempotency-key", "k1")],
         )
         .await;
     assert_eq!((again.status, &again.body), (201, &made.body));
     assert_eq!(again.headers["idempotency-replayed"], "true");
+    id
+}
 
+async fn ana_logs_in_and_out(house: &House, id: &str) {
     let answer = house.log_in("ANA").await;
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(
@@ -223,7 +234,9 @@ async fn from_the_first_user_to_the_last_refusal() {
         .call("POST", "/api/v1/auth/logout", "", Value::Null)
         .await;
     assert_eq!(neither.status, 401);
+}
 
+async fn ana_changes_her_password(house: &House) {
     let ana = house.access("ana").await;
     let change = |current: &str| json!({ "currentPassword": current, "password": PASSWORD });
     let own = "/api/v1/auth/password";
@@ -242,13 +255,16 @@ async fn from_the_first_user_to_the_last_refusal() {
             .status,
         401
     );
+}
 
+async fn ana_is_disabled(house: &House, root: &str, id: &str) {
+    let path = format!("/api/v1/users/{id}");
     let ana = house.access("ana").await;
     let off = house
         .call(
             "PATCH",
             &path,
-            &root,
+            root,
             json!({ "disabled": true, "displayName": null }),
         )
         .await;
@@ -265,7 +281,7 @@ async fn from_the_first_user_to_the_last_refusal() {
     );
     assert_eq!(house.log_in("ana").await.status, 401);
     let unknown = house
-        .call("PATCH", &path, &root, json!({ "admin": true }))
+        .call("PATCH", &path, root, json!({ "admin": true }))
         .await;
     assert_eq!(
         (unknown.status, &unknown.body["code"]),

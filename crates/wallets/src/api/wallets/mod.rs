@@ -82,9 +82,14 @@ struct Document;
 /// All routes of this part, each with its permission (contract C). Their problems carry
 /// `error`, the code in upper case.
 pub fn routes() -> Routes<Shared> {
+    let routes = Routes::new().document(Document::openapi());
+    movements(wallets(routes)).with_error_member()
+}
+
+/// The wallets themselves: what they are, hold and may do.
+fn wallets(routes: Routes<Shared>) -> Routes<Shared> {
     use permission as may;
-    Routes::new()
-        .document(Document::openapi())
+    routes
         .route(
             RouteSpec::post("/api/v1/wallets", may::WALLETS_WRITE),
             create::create,
@@ -125,6 +130,24 @@ pub fn routes() -> Routes<Shared> {
             RouteSpec::post("/api/v1/wallets/{id}/close", may::WALLETS_STATUS),
             status::close,
         )
+        .route(
+            RouteSpec::get("/api/v1/wallets/{id}/statement", may::WALLETS_READ),
+            statement::statement,
+        )
+        .route(
+            RouteSpec::get("/api/v1/wallets/{id}/limits", may::WALLETS_READ),
+            limits::get,
+        )
+        .route(
+            RouteSpec::put("/api/v1/wallets/{id}/limits", may::WALLETS_LIMITS),
+            limits::put,
+        )
+}
+
+/// What moves money, and what was moved.
+fn movements(routes: Routes<Shared>) -> Routes<Shared> {
+    use permission as may;
+    routes
         .route(
             RouteSpec::post("/api/v1/wallets/{id}/deposit", may::WALLETS_DEPOSIT),
             deposit::deposit,
@@ -169,17 +192,4 @@ pub fn routes() -> Routes<Shared> {
             RouteSpec::post("/api/v1/transactions/{id}/reverse", may::WALLETS_REVERSE),
             reverse::reverse,
         )
-        .route(
-            RouteSpec::get("/api/v1/wallets/{id}/statement", may::WALLETS_READ),
-            statement::statement,
-        )
-        .route(
-            RouteSpec::get("/api/v1/wallets/{id}/limits", may::WALLETS_READ),
-            limits::get,
-        )
-        .route(
-            RouteSpec::put("/api/v1/wallets/{id}/limits", may::WALLETS_LIMITS),
-            limits::put,
-        )
-        .with_error_member()
 }
