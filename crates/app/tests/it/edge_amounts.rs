@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::server::moves::{codes, fresh, item};
-use crate::server::{Launch, Reply, Server, Who, cases, path};
+use crate::server::{Launch, Reply, Rng, Server, Who, cases, path};
 
 #[test]
 fn edge_cases_of_amounts() {
@@ -19,6 +19,7 @@ fn edge_cases_of_amounts() {
         case_27_currencies_meet_by_a_rate_only,
         case_28_a_conversion_to_nothing,
         case_29_conversions_round_down,
+        inv_l17_conversions_gain_nothing,
     );
 }
 
@@ -164,7 +165,7 @@ fn case_25_a_wallet_of_an_unknown_currency(server: &Server) {
         let body = json!({"userId": fresh("user"), "currency": currency});
         server.post(Who::Service, "/api/v1/wallets", body)
     };
-    create(json!("XXX")).refused(400, "currency_unknown");
+    create(json!("ZZZ")).refused(400, "currency_unknown");
     let made = server
         .post(
             Who::Service,
@@ -274,4 +275,46 @@ fn case_29_conversions_round_down(server: &Server) {
     let second = convert(server, Who::Service, &yen, &dollars, "100", Some("0.0065")).ok(200);
     assert_eq!(second.text_of("destinationAmount"), "0.65");
     assert_eq!(server.balance(&dollars), "2.64");
+}
+
+/// Random rates and scales against exact integers: the target is the exact product, rounded
+/// down; a target of nothing is refused. The trial balance at the end covers the sums.
+fn inv_l17_conversions_gain_nothing(server: &Server) {
+    let mut rng = Rng::new(17);
+    let source = server.funded("BRL", "1000000.00");
+    let targets =
+        [("USD", 2), ("JPY", 0), ("BTC", 8)].map(|(code, scale)| (server.empty(code), scale));
+    for round in 0..40 {
+        let (target, scale) = rng.pick(&targets).clone();
+        let cents = u128::from(1 + rng.below(10_000));
+        let digits = u128::from(1 + rng.below(1_000_000));
+        let decimals = usize::try_from(rng.below(8)).expect("small");
+        let text = format!("{digits:0>width$}", width = decimals + 1);
+        let (whole, fraction) = text.split_at(text.len() - decimals);
+        let rate = if fraction.is_empty() {
+            whole.to_owned()
+        } else {
+            format!("{whole}.{fraction}")
+        };
+        let amount = format!("{}.{:02}", cents / 100, cents % 100);
+        let exact = cents * digits * 10_u128.pow(scale)
+            / 10_u128.pow(u32::try_from(decimals).expect("small") + 2);
+        let reply = convert(server, Who::Service, &source, &target, &amount, Some(&rate));
+        let what = format!(
+            "round {round}: {amount} at {rate}, scale {scale}: {}",
+            reply.text
+        );
+        match exact {
+            0 => assert_eq!(reply.code(), (400, "amount_too_small"), "{what}"),
+            _ => {
+                let got: u128 = reply
+                    .ok(200)
+                    .text_of("destinationAmount")
+                    .replace('.', "")
+                    .parse()
+                    .expect("digits");
+                assert_eq!(got, exact, "{what}");
+            }
+        }
+    }
 }

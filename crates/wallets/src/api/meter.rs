@@ -7,7 +7,7 @@
 use std::{sync::OnceLock, time::Instant};
 
 use axum::response::Response;
-use florin_ledger::{Ledger, model::Record};
+use florin_ledger::{Ledger, ResultCode, call::ItemResult, model::Record};
 use florin_platform::http::{idempotency::IDEMPOTENCY_REPLAYED, problem::Problem};
 use metrics::{Counter, Histogram, counter, histogram};
 
@@ -66,6 +66,20 @@ fn handles() -> &'static All {
         failed: counter!("wallet_operations_failed_total"),
         transactions: counter!("wallet_transactions_total"),
     })
+}
+
+/// Counts the results of a ledger call by their codes, of which a call has few.
+pub fn count_results(results: &[ItemResult]) {
+    let mut counts: Vec<(ResultCode, u64)> = Vec::new();
+    for result in results {
+        match counts.iter_mut().find(|(code, _)| *code == result.code) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((result.code, 1)),
+        }
+    }
+    for (code, count) in counts {
+        counter!("ledger_results_total", "code" => code.word()).increment(count);
+    }
 }
 
 /// Measures one operation; dropped without [`Timer::done`] it counts as failed.

@@ -29,7 +29,7 @@ use super::{
         unavailable, with_seq,
     },
 };
-use crate::api::{Shared, answer::MinSeq, permission};
+use crate::api::{Shared, answer::MinSeq, meter, permission};
 pub use body::TransferRequest;
 use body::{Prepared, TransfersRequest};
 
@@ -90,6 +90,9 @@ pub async fn post(
         items: prepared.items,
     });
     let answer = api.ledger.submit(call).await.map_err(unavailable)?;
+    if let (Outcome::Items(results), false) = (&answer.outcome, answer.replayed) {
+        meter::count_results(results);
+    }
     match kept {
         Some(item) => single_answer(&api, item, actor, answer).await,
         None => batch_answer(&answer),
