@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
     sync::Arc,
 };
 
@@ -32,9 +33,29 @@ pub(super) struct Committed {
     pub offsets: Vec<u32>,
 }
 
+/// Takes an identity's key as it is: it is a keyed hash already.
+#[derive(Default)]
+struct KeyAsHash(u64);
+
+impl Hasher for KeyAsHash {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Default)]
 struct Generation {
-    known: HashMap<u128, Known>,
+    known: HashMap<u128, Known, BuildHasherDefault<KeyAsHash>>,
     /// Last frame with an identity in it.
     last_frame: u64,
 }

@@ -20,8 +20,8 @@ use crate::{
     proof::{Frontier, Hash, hash},
     record::{codec::put_totals, line::write_line},
     rules::{
-        book::{Known, Note, Space},
-        identities,
+        book::{Known, Note},
+        identities, note_identity,
     },
 };
 
@@ -257,24 +257,10 @@ fn put_record(batch: &mut Batch, record: &Record, hash_key: &[u8; 16], value: &m
 }
 
 fn put_note(batch: &mut Batch, number: u64, note: &Note, hash_key: &[u8; 16], value: &mut Vec<u8>) {
-    let (key, known) = match note {
-        Note::IdRefused { id, code } => (
-            identity_key(hash_key, Space::Transfer, &[], id),
-            Known::Refused(*code),
-        ),
-        Note::Answered { scope, key, .. } => (
-            identity_key(hash_key, Space::Key, scope.as_bytes(), key),
-            Known::Note(number),
-        ),
-        Note::WalletRefused { asked, .. } => {
-            let scope = asked.wallet.to_be_bytes();
-            (
-                identity_key(hash_key, Space::Wallet, &scope, &asked.reference),
-                Known::Note(number),
-            )
-        }
-    };
-    value.clear();
-    put_known(known, value);
-    batch.put(IDS, &key.to_be_bytes(), value);
+    note_identity(note, number, |space, scope, id, known| {
+        let key = identity_key(hash_key, space, scope, id);
+        value.clear();
+        put_known(known, value);
+        batch.put(IDS, &key.to_be_bytes(), value);
+    });
 }

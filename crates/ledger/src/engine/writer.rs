@@ -256,7 +256,8 @@ impl Writer {
             (status.head, status.failed.is_some())
         };
         let policy = self.policy.clone();
-        let mut judge = Judge::new(&mut self.state, &policy, start);
+        let count = messages.iter().map(message_items).sum();
+        let mut judge = Judge::new(&mut self.state, &policy, start, count);
         let mut replies = Vec::with_capacity(messages.len());
         let mut later = Vec::new();
         let settled = refusal.is_some() || judge.expire_due(EXPIRIES);
@@ -381,6 +382,13 @@ impl Writer {
 fn message_weight(message: &Message) -> usize {
     match message {
         Message::Call(call, _) => weight(call),
+        _ => 0,
+    }
+}
+
+fn message_items(message: &Message) -> usize {
+    match message {
+        Message::Call(call, _) => items(call),
         _ => 0,
     }
 }

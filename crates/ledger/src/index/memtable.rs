@@ -255,13 +255,21 @@ impl Memtable {
         };
         match &rows.order {
             Order::Point(table) => {
-                let prefix = |place: u32| be64(key_at(&rows.arena, place, 8));
-                let mut sorted: Vec<(u64, u32)> = table.iter().map(|p| (prefix(*p), *p)).collect();
+                // Along the arena, not along the hash table, which would be a cache miss each.
+                let mut sorted = rows.prefixes(self.key_len, table.len());
+                let key = |place| key_at(&rows.arena, place, self.key_len);
                 sorted.sort_unstable_by(|a, b| {
-                    let key = |place| key_at(&rows.arena, place, self.key_len);
-                    a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1)))
+                    let by_key = || key(a.1).cmp(key(b.1)).then(a.1.cmp(&b.1));
+                    a.0.cmp(&b.0).then_with(by_key)
                 });
-                sorted.into_iter().try_for_each(|(_, place)| visit(place))
+                // Of records with equal keys the last one counts.
+                let replaced = |at: usize| {
+                    let next = sorted.get(at + 1);
+                    next.is_some_and(|n| n.0 == sorted[at].0 && key(n.1) == key(sorted[at].1))
+                };
+                (0..sorted.len())
+                    .filter(|at| !replaced(*at))
+                    .try_for_each(|at| visit(sorted[at].1))
             }
             Order::Groups(groups) => {
                 let mut sorted: Vec<(u64, &Group)> = groups.iter().map(|(k, g)| (*k, g)).collect();
@@ -281,6 +289,17 @@ impl Memtable {
 }
 
 impl Rows {
+    /// First 8 bytes of the key, and place, of every record ever inserted.
+    fn prefixes(&self, key_len: usize, at_least: usize) -> Vec<(u64, u32)> {
+        let mut prefixes = Vec::with_capacity(at_least);
+        let mut at = 0;
+        while at < self.arena.len() {
+            prefixes.push((be64(&self.arena[at..at + 8]), at as u32));
+            at += key_len + 1 + usize::from(self.arena[at + key_len]);
+        }
+        prefixes
+    }
+
     fn insert(&mut self, record: &[u8], key_len: usize, group_len: usize) {
         let place = u32::try_from(self.arena.len()).expect("flush limits keep the arena < 4 GiB");
         self.arena.extend_from_slice(record);

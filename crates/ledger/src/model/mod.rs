@@ -1,5 +1,6 @@
 //! What the ledger records: assets, accounts, transfers, wallets (contract A1, A2).
 
+mod name;
 mod record;
 
 use std::fmt;
@@ -51,6 +52,7 @@ macro_rules! words {
 }
 pub(crate) use words;
 
+pub use name::Name;
 pub use record::{
     AccountChange, Body, NewAccount, NewWallet, Origin, Record, Touch, Touches, Transfer,
     TransferId, WalletChange, WalletType,
@@ -214,7 +216,7 @@ pub enum AccountId {
     /// `florin:wallet:{uuid}`.
     Wallet(u128),
     /// Any other id.
-    Named(Box<str>),
+    Named(Name),
 }
 
 /// Prefix of the accounts that belong to Florin itself (contract A1).
@@ -240,7 +242,10 @@ impl AccountId {
 
     /// `florin:{kind}:{asset}`, one of the system accounts.
     pub fn system(kind: SystemAccount, asset: &str) -> Self {
-        Self::Named(format!("{RESERVED_PREFIX}{}:{asset}", kind.word()).into())
+        Self::Named(Name::from(&*format!(
+            "{RESERVED_PREFIX}{}:{asset}",
+            kind.word()
+        )))
     }
 
     /// Starts with `florin:`.

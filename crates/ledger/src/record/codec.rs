@@ -449,7 +449,7 @@ pub fn put_account_id(id: &AccountId, out: &mut Vec<u8>) {
 /// [`Malformed`] when it is not one.
 pub fn take_account_id(take: &mut Take<'_>) -> Read<AccountId> {
     match take.byte()? {
-        0 => take.text().map(AccountId::Named),
+        0 => take.text().map(|text| AccountId::Named((&*text).into())),
         1 => take.u128_be().map(AccountId::Wallet),
         _ => Err(Malformed("unknown account id")),
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Judge, Judged,
-    book::{Book, Fault, Known, Note, Space},
+    book::{Book, Fault, Note},
     wallets::is_empty,
 };
 use crate::{
@@ -81,20 +81,14 @@ impl<B: Book> Judge<'_, B> {
                 field: None,
                 first_code: None,
             };
-            let number = self.push_note(Note::Answered {
-                scope: key.scope.clone(),
-                key: key.key.clone(),
+            self.push_note(Note::Answered {
+                scope: key.scope,
+                key: key.key,
                 digests: key.digests,
                 results: vec![result],
                 batch: self.start.batch,
                 recorded_at: self.start.now,
             });
-            self.remember(
-                Space::Key,
-                key.scope.as_bytes().into(),
-                key.key,
-                Known::Note(number),
-            );
         }
         Ok(Judged::new(Outcome::Done(vec![record])))
     }

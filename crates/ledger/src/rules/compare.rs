@@ -1,6 +1,6 @@
 //! Which identities a record settles, and how a repeated item differs from what is recorded.
 
-use super::book::Space;
+use super::book::{Known, Note, Space};
 use crate::{
     call::Item,
     codes::ResultCode,
@@ -43,6 +43,22 @@ pub fn identities(record: &Record, mut known: impl FnMut(Space, &[u8], &str)) {
         | Body::AccountCreated(_)
         | Body::AccountUpdated { .. }
         | Body::WalletUpdated { .. } => {}
+    }
+}
+
+/// Calls `known` with the identity that a note settles, and what it then stands for.
+pub fn note_identity(note: &Note, number: u64, known: impl FnOnce(Space, &[u8], &str, Known)) {
+    match note {
+        Note::IdRefused { id, code } => known(Space::Transfer, &[], id, Known::Refused(*code)),
+        Note::Answered { scope, key, .. } => {
+            known(Space::Key, scope.as_bytes(), key, Known::Note(number))
+        }
+        Note::WalletRefused { asked, .. } => known(
+            Space::Wallet,
+            &asked.wallet.to_be_bytes(),
+            &asked.reference,
+            Known::Note(number),
+        ),
     }
 }
 

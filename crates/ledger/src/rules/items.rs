@@ -84,6 +84,7 @@ impl<B: Book> Judge<'_, B> {
         }
         let items = call.items;
         let mut results = Vec::with_capacity(items.len());
+        self.undo.reserve(2 * items.len());
         let mut start = 0;
         while start < items.len() {
             let length = items[start..].iter().take_while(|item| item.linked).count();
@@ -104,20 +105,14 @@ impl<B: Book> Judge<'_, B> {
         }
         if let Some(key) = call.key {
             let note = Note::Answered {
-                scope: key.scope.clone(),
-                key: key.key.clone(),
+                scope: key.scope,
+                key: key.key,
                 digests: key.digests,
                 results: results.clone(),
                 batch: self.start.batch,
                 recorded_at: self.start.now,
             };
-            let number = self.push_note(note);
-            self.remember(
-                Space::Key,
-                key.scope.as_bytes().into(),
-                key.key,
-                Known::Note(number),
-            );
+            self.push_note(note);
         }
         Ok(Judged::new(Outcome::Items(results)))
     }
@@ -184,12 +179,6 @@ impl<B: Book> Judge<'_, B> {
                 id: item.id.clone(),
                 code: verdict.code,
             });
-            self.remember(
-                Space::Transfer,
-                Box::default(),
-                item.id.clone(),
-                Known::Refused(verdict.code),
-            );
         }
     }
 

@@ -21,14 +21,14 @@ mod wallets;
 
 use florin_base::Timestamp;
 
-use self::book::{Book, Fault, Hot, Known, Note, OpenPending, Space, Windows};
+use self::book::{Book, Fault, Hot, Known, Note, OpenPending, Windows};
 use crate::{
     call::{Call, Outcome},
     model::{Body, Record, Slot, Touches, TransferId},
     policy::Policy,
 };
 
-pub use compare::identities;
+pub use compare::{identities, note_identity};
 pub use limits::{counts, limits_in_force, replay_limits};
 pub use reverse::REVERSAL_BYTES_MAX;
 
@@ -81,7 +81,6 @@ enum Undo {
     PendingAdded(TransferId),
     PendingRemoved(TransferId, Box<OpenPending>),
     Windows(Slot, Windows),
-    Remembered(Space, Box<[u8]>, Box<str>),
 }
 
 /// A point to roll back to.
@@ -104,13 +103,13 @@ pub struct Judge<'a, B: Book> {
 }
 
 impl<'a, B: Book> Judge<'a, B> {
-    /// Begins a batch.
-    pub fn new(book: &'a mut B, policy: &'a Policy, start: Start) -> Self {
+    /// Begins a batch of about so many items.
+    pub fn new(book: &'a mut B, policy: &'a Policy, start: Start, items: usize) -> Self {
         Self {
             book,
             policy,
             start,
-            records: Vec::new(),
+            records: Vec::with_capacity(items),
             notes: Vec::new(),
             undo: Vec::new(),
             actor: None,
@@ -187,11 +186,22 @@ impl<'a, B: Book> Judge<'a, B> {
                 Undo::PendingAdded(id) => drop(self.book.remove_pending(&id)),
                 Undo::PendingRemoved(id, pending) => self.book.add_pending(&id, *pending),
                 Undo::Windows(slot, windows) => self.book.set_windows(slot, windows),
-                Undo::Remembered(space, scope, id) => self.book.forget(space, &scope, &id),
             }
         }
-        self.records.truncate(mark.records);
-        self.notes.truncate(mark.notes);
+        let Self {
+            book,
+            records,
+            notes,
+            ..
+        } = self;
+        for record in records.drain(mark.records..) {
+            identities(&record, |space, scope, id| book.forget(space, scope, id));
+        }
+        for note in notes.drain(mark.notes..) {
+            note_identity(&note, 0, |space, scope, id, _| {
+                book.forget(space, scope, id)
+            });
+        }
     }
 
     fn next_seq(&self) -> u64 {
@@ -209,26 +219,20 @@ impl<'a, B: Book> Judge<'a, B> {
             touches,
         };
         let seq = record.seq;
-        let mut known = Vec::new();
         identities(&record, |space, scope, id| {
-            known.push((space, Box::from(scope), Box::from(id)))
+            self.book.remember(space, scope, id, Known::Record(seq))
         });
-        for (space, scope, id) in known {
-            self.remember(space, scope, id, Known::Record(seq));
-        }
         self.records.push(record);
         seq
     }
 
-    /// Adds a note; returns its number.
-    fn push_note(&mut self, note: Note) -> u64 {
+    /// Adds a note and the identity that follows from it.
+    fn push_note(&mut self, note: Note) {
+        let number = self.start.last_note + self.notes.len() as u64 + 1;
+        note_identity(&note, number, |space, scope, id, known| {
+            self.book.remember(space, scope, id, known)
+        });
         self.notes.push(note);
-        self.start.last_note + self.notes.len() as u64
-    }
-
-    fn remember(&mut self, space: Space, scope: Box<[u8]>, id: Box<str>, known: Known) {
-        self.book.remember(space, &scope, &id, known);
-        self.undo.push(Undo::Remembered(space, scope, id));
     }
 
     fn load(&mut self, seq: u64) -> Result<Record, Fault> {

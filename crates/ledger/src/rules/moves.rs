@@ -5,7 +5,7 @@ use florin_base::{AmountError, Timestamp};
 
 use super::{
     Judge, Judged,
-    book::{Book, Fault, Known, Note, Space, WalletAsk},
+    book::{Book, Fault, Note, WalletAsk},
     convert::convert,
     limits::Direction,
     posting::{EventsFor, Legs},
@@ -376,14 +376,7 @@ impl<B: Book> Judge<'_, B> {
             refusal: refusal.clone(),
             recorded_at: self.start.now,
         };
-        let number = self.push_note(note);
-        let scope = call.wallet.to_be_bytes();
-        self.remember(
-            Space::Wallet,
-            scope.into(),
-            call.reference.id.clone(),
-            Known::Note(number),
-        );
+        self.push_note(note);
     }
 }
 
