@@ -34,9 +34,9 @@ use crate::config::production::{DevSwitches, refusals};
 use crate::config::{self, Config, Loaded, LogForm};
 use crate::demo::{self, Credentials};
 use crate::fail::{failure, with_code};
-use crate::reference::api_info;
 use crate::inproc::InProcess;
 use crate::out::Output;
+use crate::reference::api_info;
 use crate::roles::{self, PartRow, Role};
 use parts::Wired;
 
