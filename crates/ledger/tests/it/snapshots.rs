@@ -3,17 +3,21 @@
 use std::{path::Path, sync::Arc};
 
 use florin_base::clock::ManualClock;
-use florin_ledger::{Policy, Query, View, journal::fault::FaultIo, model::WalletType};
+use florin_ledger::{
+    Call, Policy, Query, View,
+    journal::fault::{FaultIo, Faults},
+    model::WalletType,
+};
 
-use super::support::{Bank, START};
+use super::support::{Bank, Random, START};
 
 /// Wallets of more than two chunks, so that a snapshot takes several commits.
 const WALLETS: usize = 8_300;
 
-fn open(dir: &Path, clock: &Arc<ManualClock>) -> Bank {
+fn open(dir: &Path, clock: &Arc<ManualClock>, io: &FaultIo) -> Bank {
     Bank::try_open(dir, Policy::default(), clock.clone(), |o| {
         o.snapshot_bytes = 16 << 10;
-        o.io = Arc::new(FaultIo::new(1));
+        o.io = Arc::new(io.clone());
     })
     .expect("the ledger opens")
 }
@@ -33,7 +37,8 @@ fn used_in(bank: &Bank, wallet: u128) -> u128 {
 fn inv_l19_wallets_made_while_a_snapshot_is_written_keep_their_use_of_limits() {
     let dir = tempfile::tempdir().expect("a directory");
     let clock = Arc::new(ManualClock::new(START));
-    let bank = open(dir.path(), &clock);
+    let io = FaultIo::new(1);
+    let bank = open(dir.path(), &clock, &io);
     for n in 0..WALLETS {
         bank.wallet(&format!("user-{}", n / 50), "BRL");
     }
@@ -51,9 +56,57 @@ fn inv_l19_wallets_made_while_a_snapshot_is_written_keep_their_use_of_limits() {
     assert!(snapshots.len() >= 2, "{snapshots:?}");
     // The newest is that of the clean stop; the one before was written under way.
     std::fs::remove_file(snapshots.pop().expect("two")).expect("a file");
-    let bank = open(dir.path(), &clock);
+    let bank = open(dir.path(), &clock, &io);
     for (n, wallet) in late.iter().enumerate() {
         assert_eq!(used_in(&bank, *wallet), 100, "late wallet {n}");
         assert_eq!(bank.balance(*wallet), (100, 100), "INV-L3");
+    }
+}
+
+#[test]
+fn inv_l3_a_snapshot_never_holds_what_a_failed_commit_left_in_memory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ManualClock::new(START));
+    let io = FaultIo::new(3);
+    let mut bank = open(dir.path(), &clock, &io);
+    let wallets: Vec<u128> = (0..WALLETS)
+        .map(|n| bank.wallet(&format!("user-{}", n / 50), "BRL"))
+        .collect();
+    let mut random = Random(3);
+    for round in 0..40 {
+        io.set_faults(Faults {
+            syncs_until_error: Some(random.below(40) as u64),
+            ..Faults::default()
+        });
+        for n in 0.. {
+            bank.clock.advance(1_000);
+            let wallet = *random.pick(&wallets);
+            let movement =
+                bank.movement(WalletType::Deposit, wallet, "1.00", &format!("{round}-{n}"));
+            let call = Call::WalletMove(Box::new(movement));
+            if bank.runtime.block_on(bank.ledger.submit(call)).is_err() {
+                break;
+            }
+        }
+        // Whatever the writer still does with its memory, it does before it ends.
+        bank.ledger.close();
+        io.crash().expect("a crash");
+        drop(bank);
+        io.set_faults(Faults::default());
+        bank = open(dir.path(), &clock, &io);
+        let sums = bank.read().trial_balance(None, None).expect("readable");
+        let query = bank
+            .runtime
+            .block_on(bank.ledger.query(Query::TrialBalance));
+        let Ok(View::TrialBalance(memory, _)) = query else {
+            panic!("no trial balance");
+        };
+        let credits = |s: &[florin_ledger::call::AssetSums]| s[0].totals.credits_posted;
+        assert_eq!(
+            credits(&memory),
+            credits(&sums),
+            "round {round}: memory is the fold"
+        );
+        assert_eq!(memory[0].totals.debits_posted, credits(&memory), "INV-L1");
     }
 }
