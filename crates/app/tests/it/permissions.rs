@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::server::moves::fresh;
 use crate::server::{Launch, Reply, Server, Who, cases, path};
+use crate::tidy::root;
 
 /// Needs no credential.
 const PUBLIC: &str = "public";
@@ -153,6 +154,7 @@ fn who_may_do_what() {
     let server = Launch::new().start();
     cases!(server;
         every_described_route_stands_in_the_table,
+        the_golden_file_agrees_with_the_table,
         every_route_allows_whom_the_table_says,
         a_transfer_with_a_rate_needs_its_own_permission,
         inv_l25_users_see_nothing_of_each_other,
@@ -177,6 +179,24 @@ fn every_described_route_stands_in_the_table(server: &Server) {
     let rooms = |(_, path): &&(String, String)| path.starts_with("/api/v1");
     let missing: Vec<_> = table.difference(&found).filter(rooms).collect();
     assert!(missing.is_empty(), "not described: {missing:?}");
+}
+
+/// The generated list of the code against this table, which was written from the contract.
+fn the_golden_file_agrees_with_the_table(_: &Server) {
+    let file = root().join("docs/reference/permissions.txt");
+    let text = std::fs::read_to_string(file).expect("the golden file");
+    let golden: BTreeSet<String> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let rooms = |path: &str| path.starts_with("/api/v1") || path.starts_with("/.well-known");
+    let table: BTreeSet<String> = ROUTES
+        .iter()
+        .filter(|(_, path, _)| rooms(&full(path)))
+        .map(|(method, path, permission)| format!("{method} {} {permission}", full(path)))
+        .collect();
+    let differing: Vec<_> = golden.symmetric_difference(&table).collect();
+    assert!(differing.is_empty(), "{differing:#?}");
 }
 
 /// The path with ids that do not exist, but the caller's own user id.

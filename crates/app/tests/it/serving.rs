@@ -3,10 +3,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::server::launch::florin;
+use crate::server::moves::{fresh, item};
 use crate::server::{Launch, Who};
 
 #[test]
@@ -112,4 +115,48 @@ fn the_dev_clock_exists_in_development_only() {
     let (code, _, err) = florin(&["serve", "--port", &port, "--data-dir", &data]);
     assert_eq!(code, Some(1));
     assert!(err.contains("hint: ") && err.contains(&port), "{err}");
+}
+
+/// The first signal: what was accepted is finished and answered, streams end, the next start
+/// finds everything.
+#[test]
+fn stopping_finishes_what_was_accepted() {
+    let server = Launch::new().start();
+    let (source, account) = (server.source("BRL"), server.account("BRL", json!({})));
+    let answered = AtomicU64::new(0);
+    let after = server.last_seq();
+    let path = format!("/api/v1/ledger/changes?after={after}&follow=true");
+    let mut feed = server
+        .call(Who::Service, "GET", &path)
+        .lines()
+        .expect("a stream");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let item = item(&fresh("t"), &source, &account, "1", "BRL");
+                    let call = server.call(Who::Service, "POST", "/api/v1/ledger/transfers");
+                    let Ok(reply) = call.json(&item).try_send() else {
+                        return;
+                    };
+                    assert_eq!(reply.status, 201, "{}", reply.text);
+                    if answered.fetch_add(1, Ordering::SeqCst) == 100 {
+                        server.signal(Signal::TERM);
+                    }
+                }
+            });
+        }
+    });
+    let mut lines = 0_u64;
+    while let Ok(Some(line)) = feed.next() {
+        lines += u64::from(!line.contains("heartbeat"));
+    }
+    let (status, home) = server.wait();
+    assert!(status.success(), "{status}");
+    let answered = answered.into_inner();
+    assert!(lines <= answered, "{lines} lines, {answered} answers");
+    let home = home.expect("its own folder");
+    let server = Launch::new().dir(home.path()).start();
+    assert_eq!(server.minor(&account).0, answered.to_string());
+    server.books_are_balanced();
 }

@@ -246,8 +246,13 @@ impl Server {
     }
 
     /// SIGTERM, and waits for the end.
-    pub fn stop(mut self) -> (ExitStatus, Option<TempDir>) {
+    pub fn stop(self) -> (ExitStatus, Option<TempDir>) {
         self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> (ExitStatus, Option<TempDir>) {
         let status = self.child.wait().expect("ends");
         (status, self._home.take())
     }
