@@ -59,7 +59,7 @@ fn real_bank_data_is_classified() {
     );
     let Ok(bytes) = std::fs::read(folder.join("bank-transactions.csv")) else {
         println!(
-            "SKIPPED: real_bank_data_is_classified: no bank-transactions.csv (FLORIN_SHARED_DATA)"
+            "SKIPPED csv::real_bank_data_is_classified: no bank-transactions.csv (FLORIN_SHARED_DATA)"
         );
         return;
     };
