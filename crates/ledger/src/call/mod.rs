@@ -4,6 +4,7 @@ mod import;
 mod outcome;
 mod query;
 mod wallets;
+mod weight;
 
 use florin_base::Timestamp;
 

@@ -59,6 +59,7 @@ crate::model::words! {
         Overflow = "overflow", AccountClosed = "account_closed", AccountNotEmpty = "account_not_empty",
         VersionMismatch = "version_mismatch", DebitAccountClosed = "debit_account_closed",
         CreditAccountClosed = "credit_account_closed", CounterAccountInvalid = "counter_account_invalid",
+        TooManyAssets = "too_many_assets",
     }
 }
 

@@ -173,8 +173,8 @@ impl Ledger {
         self.inner
             .queue
             .push(Message::Call(Box::new(call), sender))?;
-        // A dropped sender means the writer ended before it took the call.
-        receiver.await.unwrap_or(Err(Unavailable::StoreUnavailable))
+        // A dropped sender means that the writer ended unexpectedly, perhaps after its sync.
+        receiver.await.unwrap_or(Err(Unavailable::CommitUnknown))
     }
 
     /// Answers from memory; shows every write acknowledged before.

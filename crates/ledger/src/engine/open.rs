@@ -338,12 +338,55 @@ impl Recovered {
             run: Run::default(),
         };
         let indexer = self.indexer;
+        let writer_guard = Guard::new("the ledger's writer", ledger);
+        let index_guard = Guard::new("the ledger's indexer", ledger);
         let mut threads = ledger.inner.threads.lock();
-        threads.push(spawn("florin-ledger", move || writer.run())?);
+        threads.push(spawn("florin-ledger", move || {
+            let _guard = writer_guard;
+            writer.run();
+        })?);
         threads.push(spawn("florin-index", move || {
-            run_indexer(indexer, &receiver)
+            let _guard = index_guard;
+            run_indexer(indexer, &receiver);
         })?);
         Ok(())
+    }
+}
+
+/// A thread that panics must not leave callers waiting: no postings from then on, and everybody
+/// who waits is answered.
+struct Guard {
+    name: &'static str,
+    queue: Arc<Queue>,
+    status: Arc<Mutex<Status>>,
+    progress: Arc<Progress>,
+}
+
+impl Guard {
+    fn new(name: &'static str, ledger: &Ledger) -> Self {
+        let Inner {
+            queue,
+            status,
+            progress,
+            ..
+        } = &*ledger.inner;
+        Self {
+            name,
+            queue: queue.clone(),
+            status: status.clone(),
+            progress: progress.clone(),
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("{} panicked; no postings until a restart", self.name);
+            self.status.lock().failed = Some(format!("{} panicked", self.name));
+            self.progress.stop();
+            drop(self.queue.close());
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use crate::call::{Answer, Call, ImportLine, Query, Unavailable, View};
+use crate::call::{Answer, Call, Query, Unavailable, View};
 
 /// Something for the writer.
 pub(super) enum Message {
@@ -73,47 +73,5 @@ impl Queue {
 
     pub(super) fn depth(&self) -> usize {
         self.inner.lock().waiting.len()
-    }
-}
-
-/// An upper bound of the bytes a call adds to a journal frame.
-pub(super) fn weight(call: &Call) -> usize {
-    const ITEM: usize = 700;
-    let text = |d: &Option<Box<str>>| d.as_ref().map_or(0, |d| d.len());
-    let pairs = |m: &crate::model::Metadata| {
-        m.pairs()
-            .iter()
-            .map(|(k, v)| k.len() + v.len() + 12)
-            .sum::<usize>()
-    };
-    let item = |i: &crate::call::Item| ITEM + text(&i.description) + pairs(&i.metadata);
-    match call {
-        Call::Transfers(c) => c.items.iter().map(item).sum(),
-        Call::Import(c) => c
-            .lines
-            .iter()
-            .map(|line| match line {
-                ImportLine::Transfer(t) => item(&t.item) + ITEM,
-                ImportLine::Account(a) => ITEM + pairs(&a.metadata),
-                ImportLine::Wallet { wallet } => ITEM + pairs(&wallet.metadata),
-                _ => 12 * ITEM,
-            })
-            .sum(),
-        Call::WalletMove(c) => 3 * ITEM + text(&c.description) + pairs(&c.metadata),
-        Call::ResolveHold(_) => 48 << 10, // repeats description and pairs of the hold
-        Call::CreateWallet(c) => 3 * ITEM + pairs(&c.metadata),
-        Call::CreateAccount(c) => 2 * ITEM + pairs(&c.metadata),
-        // A chain to reverse may be as long as a call.
-        Call::Reverse(_) => crate::rules::REVERSAL_BYTES_MAX,
-        Call::CreateAsset { .. } | Call::PatchAccount(_) | Call::UpdateWallet(_) => 48 << 10,
-    }
-}
-
-/// How many items a call has.
-pub(super) fn items(call: &Call) -> usize {
-    match call {
-        Call::Transfers(c) => c.items.len(),
-        Call::Import(c) => c.lines.len(),
-        _ => 1,
     }
 }

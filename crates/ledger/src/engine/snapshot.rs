@@ -108,6 +108,8 @@ impl Head {
 pub(super) struct Job {
     next: usize,
     end: usize,
+    /// The last section was handed over.
+    ended: bool,
     sections: SyncSender<(u8, Vec<u8>)>,
     thread: JoinHandle<io::Result<()>>,
 }
@@ -123,6 +125,7 @@ impl Job {
             .spawn(move || write_file(&dir, frame, &receiver))?;
         let job = Self {
             next: 0,
+            ended: false,
             end: state.accounts.len(),
             sections,
             thread,
@@ -163,21 +166,36 @@ impl Job {
             self.send(ACCOUNTS, bytes);
             self.next = last;
         }
+        if self.next >= self.end && !self.ended {
+            self.ended = true;
+            self.send(END, Vec::new());
+        }
         self.next < self.end
     }
 
-    /// Ends the snapshot and waits until it is on disk.
+    /// Everything handed over is on disk, or the thread failed: [`Job::finish`] does not wait.
+    pub(super) fn is_written(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits until the snapshot is on disk.
     pub(super) fn finish(self) -> io::Result<()> {
-        self.send(END, Vec::new());
         drop(self.sections);
         self.thread
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the snapshot thread panicked")))
     }
 
-    /// All chunks were taken.
+    /// Gives up and waits until the thread is gone: the next snapshot uses the same file name.
+    pub(super) fn abandon(self) {
+        drop(self.sections);
+        // What it leaves is derived; a failure to tidy up is seen by the next snapshot.
+        drop(self.thread.join());
+    }
+
+    /// All chunks were handed over.
     pub(super) const fn is_complete(&self) -> bool {
-        self.next >= self.end
+        self.ended
     }
 }
 
@@ -195,7 +213,10 @@ fn write_file(dir: &Path, frame: u64, sections: &Receiver<(u8, Vec<u8>)>) -> io:
         out.write_all(&(bytes.len() as u64).to_le_bytes())?;
         out.write_all(&crc32fast::hash(&bytes).to_le_bytes())?;
         out.write_all(&bytes)?;
-        complete |= kind == END;
+        if kind == END {
+            complete = true;
+            break;
+        }
     }
     if !complete {
         return fs::remove_file(&temporary);

@@ -21,7 +21,7 @@ impl Writer {
     pub(super) fn snapshot_step(&mut self) {
         if self.status.lock().failed.is_some() {
             // Memory holds effects that may not be in the journal.
-            self.run.job = None;
+            self.abandon_job();
             return;
         }
         let frame = self.journal.durable().batch - 1;
@@ -29,7 +29,8 @@ impl Writer {
             Some(job) if !job.is_complete() => {
                 job.step(&self.state, frame);
             }
-            Some(_) => self.finish_job(),
+            Some(job) if job.is_written() => self.finish_job(),
+            Some(_) => {}
             None => {
                 let grown = self
                     .journal
@@ -63,8 +64,14 @@ impl Writer {
         }
     }
 
+    fn abandon_job(&mut self) {
+        if let Some(job) = self.run.job.take() {
+            job.abandon();
+        }
+    }
+
     pub(super) fn last_snapshot(&mut self) {
-        self.run.job = None;
+        self.abandon_job();
         if self.status.lock().failed.is_some() || self.journal.durable().lsn == self.snapshot_at.lsn
         {
             return;

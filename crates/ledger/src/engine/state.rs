@@ -227,6 +227,10 @@ impl Book for State {
         self.directory.asset(no)
     }
 
+    fn asset_count(&self) -> usize {
+        self.directory.assets().len()
+    }
+
     fn add_asset(&mut self, asset: Asset) -> AssetNo {
         self.directory.add_asset(asset)
     }

@@ -16,14 +16,14 @@ use super::{
     history::Committed,
     progress::{Mark, Progress},
     queries,
-    queue::{Message, Queue, items, weight},
+    queue::{Message, Queue},
     snapshot::Job,
     state::State,
     time::{ClockState, LedgerTime},
 };
 use crate::{
     call::{Answer, Call, Outcome, Unavailable, View},
-    journal::{Journal, Position},
+    journal::{Journal, MAX_PAYLOAD_BYTES, Position},
     policy::Policy,
     record::codec::{self, Header},
     rules::{Judge, Judged, Start},
@@ -33,6 +33,8 @@ use crate::{
 const BATCH_BYTES: usize = 8 << 20;
 /// Most items gathered into one frame, unless a single call has more.
 const BATCH_ITEMS: usize = 16_384;
+/// Bytes of a frame kept for its header, expiries and notes.
+const FRAME_ROOM: usize = 1 << 20;
 /// Most expiries in one frame.
 const EXPIRIES: usize = 4_096;
 /// How far the index may lag before postings wait for it, in records.
@@ -120,6 +122,9 @@ impl Writer {
     }
 
     fn patience(&self) -> Duration {
+        if self.refusal().is_some() && self.run.waiting.is_empty() {
+            return IDLE;
+        }
         if !self.run.waiting.is_empty()
             || self.run.job.as_ref().is_some_and(|job| !job.is_complete())
         {
@@ -165,9 +170,17 @@ impl Writer {
         while let Some(message) = self.run.waiting.pop_front() {
             match &message {
                 Message::Stop => return (batch, true),
+                Message::Call(call, _) if Self::is_oversize(call) => {
+                    tracing::error!("a call is larger than a frame of the journal");
+                    if let Message::Call(_, reply) = message {
+                        // A caller that went away needs no answer.
+                        drop(reply.send(Err(Unavailable::StoreUnavailable)));
+                    }
+                    continue;
+                }
                 Message::Call(call, _) => {
-                    bytes += weight(call);
-                    count += items(call);
+                    bytes += call.weight();
+                    count += call.items();
                     if !batch.is_empty() && (bytes > BATCH_BYTES || count > BATCH_ITEMS) {
                         self.run.waiting.push_front(message);
                         break;
@@ -178,6 +191,13 @@ impl Writer {
             batch.push(message);
         }
         (batch, false)
+    }
+
+    /// Callers bound their lists well below a frame; one that did not is refused before anything
+    /// is judged.
+    fn is_oversize(call: &Call) -> bool {
+        let is_list = matches!(call, Call::Transfers(_) | Call::Import(_));
+        is_list && call.weight() + FRAME_ROOM > MAX_PAYLOAD_BYTES
     }
 
     /// Why no postings are taken now.
@@ -243,7 +263,7 @@ impl Writer {
     }
 
     /// Judges a batch, makes it durable, answers.
-    fn decide(&mut self, messages: Vec<Message>, refusal: Option<Unavailable>) {
+    fn decide(&mut self, messages: Vec<Message>, mut refusal: Option<Unavailable>) {
         let begun = now();
         let start = Start {
             batch: self.batch + 1,
@@ -268,10 +288,18 @@ impl Writer {
             }
             match message {
                 Message::Call(call, reply) => {
+                    let is_import = matches!(*call, Call::Import(_));
                     let answer = match refusal {
                         Some(refusal) => Err(refusal),
                         None => judge_one(&mut judge, start, *call),
                     };
+                    if is_import && answer.is_err() && refusal.is_none() {
+                        // Assets, wallets and bounds of accounts are not rolled back: memory is
+                        // ahead of the journal, so nothing may build on it.
+                        let what = "a lookup failed in the middle of an import";
+                        self.status.lock().failed = Some(what.into());
+                        refusal = Some(Unavailable::StoreUnavailable);
+                    }
                     replies.push(Reply::Call(reply, answer));
                 }
                 // After a failed commit memory may show what a restart takes back.
@@ -381,14 +409,14 @@ impl Writer {
 
 fn message_weight(message: &Message) -> usize {
     match message {
-        Message::Call(call, _) => weight(call),
+        Message::Call(call, _) => call.weight(),
         _ => 0,
     }
 }
 
 fn message_items(message: &Message) -> usize {
     match message {
-        Message::Call(call, _) => items(call),
+        Message::Call(call, _) => call.items(),
         _ => 0,
     }
 }

@@ -1,15 +1,20 @@
-//! Cuts the lines of an import into calls of at most 8190 lines (contract A10).
+//! Cuts the lines of an import into calls of at most 8190 lines (contract A10) that fit a commit.
 
 use crate::{
     call::ImportLine,
     model::{ITEMS_MAX, TransferId},
 };
 
+/// Most bytes that the lines of one call may take in a commit; well below a journal frame.
+const BYTES_MAX: usize = 12 << 20;
+
 /// Gathers lines into calls. The legs of an exported chain stay in one call, because a call is
 /// committed in one batch and a chain may not be torn (INV-L9).
 #[derive(Debug, Default)]
 pub struct Chunks {
     lines: Vec<ImportLine>,
+    /// What the lines take in a commit at most, in bytes.
+    bytes: usize,
     /// Where the chain that the last line belongs to starts.
     chain_start: Option<usize>,
 }
@@ -31,7 +36,9 @@ impl Chunks {
     pub fn push(&mut self, line: ImportLine) -> Option<Vec<ImportLine>> {
         let goes_on =
             chain_of(&line).is_some() && chain_of(&line) == self.lines.last().and_then(chain_of);
-        let full = (self.lines.len() >= ITEMS_MAX).then(|| {
+        let weight = line.weight();
+        let over = self.bytes + weight > BYTES_MAX && !self.lines.is_empty();
+        let full = (over || self.lines.len() >= ITEMS_MAX).then(|| {
             // A chain has at most 8190 items, so there is something before it unless it fills
             // the call alone; then the file is no export and is cut anyway.
             let cut = match self.chain_start.filter(|start| goes_on && *start > 0) {
@@ -40,6 +47,7 @@ impl Chunks {
             };
             let rest = self.lines.split_off(cut);
             self.chain_start = (!rest.is_empty()).then_some(0);
+            self.bytes = rest.iter().map(ImportLine::weight).sum();
             std::mem::replace(&mut self.lines, rest)
         });
         if chain_of(&line).is_none() {
@@ -47,6 +55,7 @@ impl Chunks {
         } else if !goes_on || self.chain_start.is_none() {
             self.chain_start = Some(self.lines.len());
         }
+        self.bytes += weight;
         self.lines.push(line);
         full
     }
@@ -95,6 +104,26 @@ mod tests {
         let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
         assert_eq!((sizes, last.len()), (vec![ITEMS_MAX - 2, ITEMS_MAX], 4));
         assert!(calls[1][..4].iter().all(|line| chain_of(line).is_some()));
+    }
+
+    #[test]
+    fn long_lines_make_shorter_calls() {
+        let pairs: String = (0..16)
+            .map(|n| format!(r#""k{n}":"{}","#, "x".repeat(512)))
+            .collect();
+        let pairs = pairs.trim_end_matches(',');
+        let mut chunks = Chunks::new();
+        let mut calls = Vec::new();
+        for id in 0..4_000 {
+            let text = format!(
+                r#"{{"type":"transfer","id":"t{id}","debitAccountId":"d","creditAccountId":"c","amountMinor":"1","asset":"BRL","code":"x","effectiveAt":"2026-01-01T00:00:00Z","metadata":{{{pairs}}}}}"#
+            );
+            calls.extend(chunks.push(parse_line(text.as_bytes(), None).expect("a line")));
+        }
+        let weight = |call: &Vec<ImportLine>| call.iter().map(ImportLine::weight).sum::<usize>();
+        assert!(calls.len() >= 2 && calls.iter().all(|call| weight(call) <= BYTES_MAX));
+        let lines: usize = calls.iter().map(Vec::len).sum();
+        assert_eq!(lines + chunks.waiting(), 4_000);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     call::{CreateAccount, ItemResult, Outcome, PatchAccount, Refusal, RefusalCode},
     codes::ResultCode,
-    model::{AccountChange, Asset, Body, NewAccount, Slot, Status, Touches},
+    model::{AccountChange, Asset, AssetNo, Body, NewAccount, Slot, Status, Touches},
 };
 
 impl<B: Book> Judge<'_, B> {
@@ -30,6 +30,10 @@ impl<B: Book> Judge<'_, B> {
                 checks.into_iter().find(|(equal, _)| !equal).map(|(_, f)| f),
                 Vec::new(),
             ));
+        }
+        if self.book.asset_count() > usize::from(AssetNo::MAX) {
+            let refusal = RefusalCode::TooManyAssets.into();
+            return Ok(Judged::new(Outcome::Refused(refusal)));
         }
         self.book.add_asset(asset.clone());
         self.push(Body::AssetCreated(asset), Touches::default());

@@ -200,6 +200,8 @@ pub trait Book {
     fn asset_no(&self, code: &str) -> Option<AssetNo>;
     /// An asset.
     fn asset(&self, no: AssetNo) -> Arc<Asset>;
+    /// How many assets there are.
+    fn asset_count(&self) -> usize;
     /// Adds an asset.
     fn add_asset(&mut self, asset: Asset) -> AssetNo;
     /// The account of an id.

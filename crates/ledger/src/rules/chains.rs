@@ -56,8 +56,8 @@ impl<B: Book> Judge<'_, B> {
 
     /// Makes the system accounts that a chain uses first before its items are judged, since the
     /// records of a chain stand side by side (INV-L9).
-    fn open_system_accounts(&mut self, chain: &[Item]) {
-        for item in chain.iter().filter(|item| item.invalid.is_none()) {
+    pub(super) fn open_system_accounts<'i>(&mut self, chain: impl IntoIterator<Item = &'i Item>) {
+        for item in chain.into_iter().filter(|item| item.invalid.is_none()) {
             if matches!(item.mode, Mode::Single | Mode::Pending) {
                 for id in item.debit.iter().chain(&item.credit) {
                     self.resolve_account(id);

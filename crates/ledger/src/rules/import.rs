@@ -171,6 +171,11 @@ impl<B: Book> Judge<'_, B> {
         let mark = self.mark();
         let from = results.len();
         let (mut refused, mut created) = (None, 0);
+        let items = legs.iter().filter_map(|leg| match leg {
+            ImportLine::Transfer(transfer) => Some(&transfer.item),
+            _ => None,
+        });
+        self.open_system_accounts(items);
         let count = legs.len();
         for (index, leg) in legs.into_iter().enumerate() {
             let ImportLine::Transfer(transfer) = leg else {
@@ -179,6 +184,9 @@ impl<B: Book> Judge<'_, B> {
             let (item, chain, extras) = unpack(*transfer, skip_floors);
             let chain = chain.as_ref().map(|(id, place)| (id, *place));
             let verdict = match refused {
+                None if chain.is_none_or(|(_, place)| place as usize != index) => {
+                    Verdict::refused(ResultCode::FieldInvalid, Some("chainIndex"))
+                }
                 None => self.judge_item(&item, chain, &extras)?,
                 Some(_) => Verdict::refused(ResultCode::LinkedTransferFailed, None),
             };

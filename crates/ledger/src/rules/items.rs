@@ -333,6 +333,8 @@ impl<B: Book> Judge<'_, B> {
         } else {
             self.apply_single(legs, EventsFor::Both)
         };
+        // Only lines of an export carry an origin here; what they once counted counts again.
+        self.count_transfer(&transfer);
         let seq = self.push(Body::Transfer(Box::new(transfer)), touches);
         Verdict::done(ResultCode::Created, seq)
     }

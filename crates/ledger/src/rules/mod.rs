@@ -238,7 +238,11 @@ impl<'a, B: Book> Judge<'a, B> {
     fn load(&mut self, seq: u64) -> Result<Record, Fault> {
         if seq > self.start.last_seq {
             let index = (seq - self.start.last_seq - 1) as usize;
-            return Ok(self.records[index].clone());
+            return self
+                .records
+                .get(index)
+                .cloned()
+                .ok_or_else(|| missing("record", seq));
         }
         self.book.record(seq)
     }
@@ -246,8 +250,16 @@ impl<'a, B: Book> Judge<'a, B> {
     fn load_note(&mut self, number: u64) -> Result<Note, Fault> {
         if number > self.start.last_note {
             let index = (number - self.start.last_note - 1) as usize;
-            return Ok(self.notes[index].clone());
+            return self
+                .notes
+                .get(index)
+                .cloned()
+                .ok_or_else(|| missing("note", number));
         }
         self.book.note(number)
     }
+}
+
+fn missing(what: &str, number: u64) -> Fault {
+    Fault(format!("{what} {number} does not exist"))
 }

@@ -81,7 +81,8 @@ impl<B: Book> Judge<'_, B> {
         let Some((chain_id, index)) = record.transfer().and_then(|t| t.chain.clone()) else {
             return Ok(vec![record.clone()]);
         };
-        let mut seq = record.seq - u64::from(index);
+        let torn = || Fault(format!("the chain {chain_id} is torn"));
+        let mut seq = record.seq.checked_sub(u64::from(index)).ok_or_else(torn)?;
         let mut legs = Vec::new();
         while seq < self.next_seq() {
             let leg = self.load(seq)?;

@@ -83,6 +83,13 @@ pub fn unavailable(error: Unavailable) -> Problem {
     }
 }
 
+/// A read that failed after its call was decided: what would say "not done" must not (contract
+/// D, uncertain outcome).
+pub fn after_commit(problem: Problem) -> Problem {
+    tracing::warn!(?problem, "the answer to a decided call could not be read");
+    unavailable(Unavailable::CommitUnknown)
+}
+
 /// A read that failed; the cause is for the log.
 pub fn read_failed(error: impl Display) -> Problem {
     Problem::unavailable("store_unavailable", "The ledger could not be read.").with_cause(error)

@@ -280,7 +280,9 @@ pub async fn void(
             if !answer.replayed {
                 meter::count_hold("wallet_holds_voided_total");
             }
-            let response = hold_reads::show(&api, &caller, hold).await?;
+            let response = hold_reads::show(&api, &caller, hold)
+                .await
+                .map_err(answer::after_commit)?;
             Ok(answer::mark_replay(response, &answer))
         }
     }

@@ -156,7 +156,9 @@ pub async fn put(
     let answer = answer.map_err(unavailable)?;
     match &answer.outcome {
         Outcome::Refused(refusal) => Ok(answer::refusal(refused(&api, Some(id), refusal), &answer)),
-        _ => show(&api, id, owner, MinSeq::default()).await,
+        _ => show(&api, id, owner, MinSeq::default())
+            .await
+            .map_err(answer::after_commit),
     }
 }
 

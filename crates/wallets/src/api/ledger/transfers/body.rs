@@ -23,7 +23,50 @@ pub struct TransfersRequest<'a> {
     /// 1 to 8190 items.
     #[serde(borrow)]
     #[schema(value_type = Vec<TransferRequest>, min_items = 1, max_items = 8190)]
-    transfers: Vec<RawItem<'a>>,
+    transfers: Bounded<'a>,
+}
+
+/// The items of a call; those beyond the bound are counted but not kept, so that a body of many
+/// empty items takes no memory.
+#[derive(Debug)]
+struct Bounded<'a> {
+    items: Vec<RawItem<'a>>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bounded<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Bounded<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of transfers")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<Bounded<'de>, A::Error> {
+                let mut items = Vec::new();
+                while items.len() < ITEMS_MAX {
+                    match seq.next_element()? {
+                        Some(item) => items.push(item),
+                        None => {
+                            return Ok(Bounded {
+                                count: items.len(),
+                                items,
+                            });
+                        }
+                    }
+                }
+                let mut count = items.len();
+                while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Bounded { items, count })
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
+    }
 }
 
 /// One item as callers send it (contract A2); also the body of the single form.
@@ -151,13 +194,13 @@ fn read_text(
         return Ok(prepared);
     }
     let call: TransfersRequest<'_> = parse(bytes)?;
-    let count = call.transfers.len();
+    let count = call.transfers.count;
     if !(1..=ITEMS_MAX).contains(&count) {
         let message = format!("A call has 1 to {ITEMS_MAX} items; this one has {count}.");
         return Err(Problem::validation("transfers", message));
     }
     prepared.items.reserve_exact(count);
-    for raw in call.transfers {
+    for raw in call.transfers.items {
         let has_id = prepared.note(&raw);
         let item = prepare(raw, &mut own_id);
         if with_key {

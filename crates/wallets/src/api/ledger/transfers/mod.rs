@@ -203,7 +203,9 @@ async fn single_answer(
     let body = match direct {
         Some(body) => body,
         // A stored answer is repeated as it was; an `exists` shows the transfer of now.
-        None => load(api, result.id.clone(), created).await?,
+        None => load(api, result.id.clone(), created)
+            .await
+            .map_err(crate::api::answer::after_commit)?,
     };
     let location = format!("/api/v1/ledger/transfers/{}", result.id);
     let status = if created {
