@@ -90,7 +90,7 @@ impl World {
     fn start(&mut self) {
         let io = Arc::new(self.io.clone());
         let opened = Bank::try_open(self.dir.path(), policy(), self.clock.clone(), |o| {
-            o.segment_bytes = 256 << 10;
+            o.segment_bytes = 1 << 20;
             o.snapshot_bytes = 60 << 10;
             o.assets = assets();
             o.io = io;
