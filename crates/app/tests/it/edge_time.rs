@@ -1,11 +1,15 @@
 //! Clocks: cases 60, 61 and 71 of the contract's table. They move the clock of their server one
 //! after the other.
 
+use florin_base::Timestamp;
 use serde_json::json;
 
 use crate::edge_reads::shifted;
 use crate::server::moves::{fresh, item};
 use crate::server::{Launch, Server, Who, cases, path};
+
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
 
 #[test]
 fn edge_cases_of_clocks() {
@@ -42,8 +46,11 @@ fn case_71_midnight_opens_a_new_window(server: &Server) {
     server
         .limits(&wallet, json!({"out": {"daily": "1000.00"}}))
         .ok(200);
+    // From noon on, so that neither midnight is near by chance.
+    let noon = Timestamp::parse(&now(server)).expect("a time").micros();
+    let noon = (noon / DAY + 1) * DAY + DAY / 2 - noon;
+    server.advance(noon / 1_000_000);
     let now = now(server);
-    // Tomorrow's last seconds: a jump forward within what the ledger takes.
     let today = &now[..10];
     let eve = format!("{today}T23:59:50Z");
     server.set_wall(&eve);
