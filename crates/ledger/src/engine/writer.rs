@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     call::{Answer, Call, Outcome, Unavailable, View},
+    codes::ResultCode,
     journal::{Journal, MAX_PAYLOAD_BYTES, Position},
     policy::Policy,
     record::codec::{self, Header},
@@ -452,9 +453,7 @@ fn judge_one(
     let (batch, recorded_at) = match (first, &outcome) {
         // A stored answer comes back unchanged, commit and time included.
         (Some((batch, at)), Outcome::Items(results)) => {
-            let recorded = results
-                .iter()
-                .any(|r| r.code == crate::codes::ResultCode::Created);
+            let recorded = results.iter().any(|r| r.code == ResultCode::Created);
             (recorded.then_some(batch), at)
         }
         _ => ((after > before).then_some(start.batch), start.now),

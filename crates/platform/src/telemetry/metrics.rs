@@ -6,13 +6,20 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
 /// Bucket edges in seconds.
 pub const BUCKETS: [f64; 12] = [
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
 ];
+
+/// Bucket edges of `ledger_batch_size`, in records.
+const BATCH_SIZES: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 100.0, 1_000.0, 8_190.0, 16_384.0];
+
+fn batch_sizes() -> Matcher {
+    Matcher::Full("ledger_batch_size".into())
+}
 
 /// How often samples are folded into buckets, which bounds the memory they take in between.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -35,6 +42,7 @@ pub fn install() -> Result<MetricsHandle, MetricsError> {
     let install = || {
         let prometheus = PrometheusBuilder::new()
             .set_buckets(&BUCKETS)
+            .and_then(|builder| builder.set_buckets_for_metric(batch_sizes(), &BATCH_SIZES))
             .and_then(PrometheusBuilder::install_recorder)
             .map_err(|error| error.to_string())?;
         static PROCESS: OnceLock<Process> = OnceLock::new();
