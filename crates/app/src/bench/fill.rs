@@ -13,7 +13,7 @@ use florin_ledger::model::{AccountId, AccountKind, Floor, Metadata, Mode};
 use florin_ledger::{Answer, Call, Ledger, OpenOptions, Outcome, Policy, ResultCode};
 use indicatif::ProgressBar;
 
-use super::names::{ASSET, TREASURY, wallet};
+use super::names::{ASSET, FUNDS_MINOR, TREASURY, wallet};
 use super::pick::{Picker, Spread};
 use crate::serve::parts::LEDGER_FOLDER;
 
@@ -27,7 +27,8 @@ pub fn wallets(data_dir: &Path, count: u64, bar: &ProgressBar) -> anyhow::Result
     })
 }
 
-/// Adds transfers among the wallets of [`wallets`]; answers how long they took.
+/// Adds transfers: first each of the [`wallets`] is funded, then they pay each other. Answers
+/// how long that took.
 pub fn transfers(
     data_dir: &Path,
     wallets: u64,
@@ -55,9 +56,6 @@ fn with_ledger<T>(
     done
 }
 
-/// Overdrawn at will, so that a fill is as many transfers as asked for.
-const FREE: Floor = Floor::None;
-
 fn account(id: AccountId, kind: AccountKind, floor: Floor) -> ImportLine {
     ImportLine::Account(CreateAccount {
         actor: Some("bench".into()),
@@ -73,10 +71,11 @@ fn account(id: AccountId, kind: AccountKind, floor: Floor) -> ImportLine {
 
 async fn make_wallets(ledger: &Ledger, wallets: u64, bar: &ProgressBar) -> anyhow::Result<()> {
     let treasury = AccountId::parse(TREASURY).context("an account id")?;
-    let mut lines = vec![account(treasury, AccountKind::Asset, FREE)];
+    let mut lines = vec![account(treasury, AccountKind::Asset, Floor::None)];
     for number in 0..wallets {
         let id = wallet(number);
-        lines.push(account(AccountId::Wallet(id), AccountKind::Liability, FREE));
+        let kind = AccountKind::Liability;
+        lines.push(account(AccountId::Wallet(id), kind, Floor::Zero));
         lines.push(ImportLine::Wallet {
             wallet: CreateWallet {
                 actor: Some("bench".into()),
@@ -111,13 +110,20 @@ async fn move_money(
     transfers: u64,
     bar: &ProgressBar,
 ) -> anyhow::Result<()> {
+    let treasury = AccountId::parse(TREASURY).context("an account id")?;
     let mut picker = Picker::new(Spread::Uniform, wallets, 1);
     let mut under_way = None;
     let mut first = 0;
     while first < transfers {
         let end = (first + CALL).min(transfers);
         let items = (first..end)
-            .map(|number| item(number, picker.pair()))
+            .map(|number| match number < wallets {
+                true => item(number, treasury.clone(), number, FUNDS_MINOR),
+                false => {
+                    let (from, to) = picker.pair();
+                    item(number, AccountId::Wallet(wallet(from)), to, 1)
+                }
+            })
             .collect();
         let call = Call::Transfers(TransfersCall {
             actor: Some("bench".into()),
@@ -139,13 +145,13 @@ async fn move_money(
     Ok(())
 }
 
-fn item(number: u64, (from, to): (u64, u64)) -> Item {
+fn item(number: u64, from: AccountId, to: u64, minor: u64) -> Item {
     Item {
         id: format!("fill-{number:010}").into(),
         mode: Mode::Single,
-        debit: Some(AccountId::Wallet(wallet(from))),
+        debit: Some(from),
         credit: Some(AccountId::Wallet(wallet(to))),
-        amount: Some(1),
+        amount: Some(u128::from(minor)),
         asset: Some(ASSET.into()),
         code: Some("payment".into()),
         pending_id: None,

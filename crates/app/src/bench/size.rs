@@ -19,8 +19,9 @@ pub struct Size {
     pub transfers: u64,
     /// Seconds from the start of the process until it was ready, after a stop in order.
     pub start_seconds: Vec<f64>,
-    /// The same after a kill.
-    pub start_after_kill_seconds: f64,
+    /// The same after a kill; not measured for a ledger without transfers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_after_kill_seconds: Option<f64>,
     /// Resident memory once it was ready, in bytes.
     pub resident_bytes: u64,
     /// Disk that the transfers took, journal and index: bytes each.
@@ -52,8 +53,10 @@ pub fn measure(
     };
     bar.finish_and_clear();
     let disk = disk_bytes(&data_dir.join(LEDGER_FOLDER))?;
-    // The first start makes users and keys, which is not what is measured.
-    Server::start(data_dir)?.stop()?;
+    if transfers > 0 {
+        // The first start makes users and keys, which is not what is measured.
+        Server::start(data_dir)?.stop()?;
+    }
     let mut start_seconds = Vec::new();
     let mut resident = 0;
     for _ in 0..starts.max(1) {
@@ -62,10 +65,10 @@ pub fn measure(
         resident = resident_bytes(server.pid()).unwrap_or_default();
         server.stop()?;
     }
-    Server::start(data_dir)?.kill()?;
-    let killed = Server::start(data_dir)?;
-    let start_after_kill_seconds = killed.start_time.as_secs_f64();
-    killed.stop()?;
+    let start_after_kill_seconds = match transfers {
+        0 => None,
+        _ => Some(after_kill(data_dir)?),
+    };
     start_seconds.sort_by(f64::total_cmp);
     Ok(Size {
         wallets,
@@ -77,6 +80,14 @@ pub fn measure(
         disk_bytes: disk,
         fill_transfers_per_second: rate,
     })
+}
+
+fn after_kill(data_dir: &Path) -> anyhow::Result<f64> {
+    Server::start(data_dir)?.kill()?;
+    let server = Server::start(data_dir)?;
+    let seconds = server.start_time.as_secs_f64();
+    server.stop()?;
+    Ok(seconds)
 }
 
 impl Size {
@@ -91,14 +102,18 @@ impl Size {
     /// For people.
     pub fn text(&self) -> String {
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+        let killed = self
+            .start_after_kill_seconds
+            .map_or_else(String::new, |seconds| {
+                format!(", after a kill {seconds:.2} s")
+            });
         let mut text = format!(
-            "{} wallets, {} transfers\n  ready after {:.2} s (median of {}), after a kill {:.2} s\n  \
+            "{} wallets, {} transfers\n  ready after {:.2} s (median of {}){killed}\n  \
              memory {:.2} GiB resident, disk {:.2} GiB",
             self.wallets,
             self.transfers,
             self.start_median(),
             self.start_seconds.len(),
-            self.start_after_kill_seconds,
             gib(self.resident_bytes),
             gib(self.disk_bytes)
         );

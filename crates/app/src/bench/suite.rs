@@ -32,7 +32,7 @@ pub struct Suite {
     #[arg(long, default_value_t = 5, value_name = "N")]
     runs: u32,
     /// Seconds of one run
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(long, default_value_t = 4, value_name = "N")]
     seconds: u64,
     /// Transfers of the ledger for the time to start
     #[arg(long, default_value_t = 10_000_000, value_name = "N")]
@@ -192,13 +192,15 @@ impl Suite {
             let bytes = size
                 .disk_bytes_per_transfer
                 .map_or_else(|| "–".to_owned(), |bytes| bytes.to_string());
+            let killed = size
+                .start_after_kill_seconds
+                .map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.2} s"));
             writeln!(
                 page,
-                "| {} wallets, {} transfers | {:.2} s | {:.2} s | {:.2} GiB | {:.2} GiB | {bytes} |",
+                "| {} wallets, {} transfers | {:.2} s | {killed} | {:.2} GiB | {:.2} GiB | {bytes} |",
                 rate_text(size.wallets as f64),
                 rate_text(size.transfers as f64),
                 size.start_median(),
-                size.start_after_kill_seconds,
                 gib(size.resident_bytes),
                 gib(size.disk_bytes),
             )?;

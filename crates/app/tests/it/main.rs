@@ -1,5 +1,6 @@
 //! The house rules, and the binary as a stranger meets it.
 
+mod bench;
 mod cli;
 mod conventions;
 mod crash;

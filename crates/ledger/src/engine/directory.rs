@@ -1,12 +1,12 @@
 //! What never changes about accounts and assets, shared by the writer and all readers.
 
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     sync::Arc,
 };
 
 use florin_base::Timestamp;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable, hash_table::Entry};
 use parking_lot::RwLock;
 
 use super::chunked::Chunked;
@@ -38,7 +38,7 @@ struct Inner {
     by_id: HashTable<Slot>,
     /// Newest wallet of each owner.
     owners: HashTable<Slot>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 /// The shared directory.
@@ -97,6 +97,21 @@ impl Directory {
     /// Forgets everything (a snapshot turned out to be unreadable).
     pub(super) fn clear(&self) {
         *self.inner.write() = Inner::default();
+    }
+
+    /// Makes room for about so many accounts, which are about to be added.
+    pub(super) fn reserve(&self, accounts: usize) {
+        let mut guard = self.inner.write();
+        let Inner {
+            rows,
+            by_id,
+            hasher,
+            ..
+        } = &mut *guard;
+        by_id.reserve(accounts, |slot| {
+            let row = rows.get(*slot as usize);
+            hasher.hash_one(&row.expect("slots are made by this directory").id)
+        });
     }
 
     pub(super) fn slot(&self, id: &AccountId) -> Option<Slot> {
@@ -185,7 +200,6 @@ impl Directory {
     /// Makes an account the wallet of an owner.
     pub(super) fn set_owner(&self, slot: Slot, owner: Arc<str>) {
         let mut guard = self.inner.write();
-        let newest = guard.newest_of(&owner);
         let hash = guard.hash(&*owner);
         let Inner {
             rows,
@@ -193,26 +207,28 @@ impl Directory {
             hasher,
             ..
         } = &mut *guard;
+        let owner_of = |slot: &Slot| {
+            let row = rows.get(*slot as usize);
+            let owner = row.and_then(|row| row.owner.as_deref());
+            owner.expect("slots are made by this directory, and these have owners")
+        };
+        let found = owners.entry(
+            hash,
+            |other| owner_of(other) == &*owner,
+            |other| hasher.hash_one(owner_of(other)),
+        );
+        let newest = match found {
+            Entry::Occupied(mut newest) => Some(std::mem::replace(newest.get_mut(), slot)),
+            Entry::Vacant(free) => {
+                free.insert(slot);
+                None
+            }
+        };
         let row = rows
             .get_mut(slot as usize)
             .expect("slots are made by this directory");
         row.next_of_owner = newest;
         row.owner = Some(owner);
-        match newest {
-            Some(newest) => {
-                if let Ok(mut entry) = owners.find_entry(hash, |other| *other == newest) {
-                    *entry.get_mut() = slot;
-                }
-            }
-            None => {
-                owners.insert_unique(hash, slot, |slot| {
-                    let row = rows
-                        .get(*slot as usize)
-                        .expect("slots are made by this directory");
-                    hasher.hash_one(row.owner.as_deref().unwrap_or(""))
-                });
-            }
-        }
     }
 
     /// Wallets of an owner, oldest first.

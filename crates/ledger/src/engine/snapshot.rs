@@ -45,6 +45,8 @@ const ACCOUNTS: u8 = 4;
 const END: u8 = 9;
 /// Largest section accepted when loading, in bytes.
 const SECTION_MAX: u64 = 4 << 30;
+/// Bytes that a wallet takes in a snapshot, about; room is made by it before loading.
+const ROW_BYTES: u64 = 96;
 /// Snapshots kept.
 const KEEP: usize = 2;
 
@@ -270,7 +272,12 @@ impl Loaded {
 
 /// Fills an empty state from a file.
 pub(super) fn load(path: &Path, state: &mut State) -> io::Result<Loaded> {
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
+    let file = File::open(path)?;
+    let rows = file.metadata()?.len() / ROW_BYTES;
+    state
+        .directory
+        .reserve(usize::try_from(rows).unwrap_or_default());
+    let mut file = BufReader::with_capacity(1 << 20, file);
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut magic = [0; 8];
     file.read_exact(&mut magic)?;

@@ -1,0 +1,58 @@
+//! `florin bench` against a server of its own: money moves, and its own check passes.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+fn measure(arguments: &[&str]) -> Value {
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+        .args([
+            "bench",
+            "--output",
+            "json",
+            "--accounts",
+            "40",
+            "--seconds",
+            "1",
+        ])
+        .args(["--warm-up", "0", "--connections", "4", "--dir"])
+        .arg(dir.path())
+        .args(arguments)
+        .output()
+        .expect("florin runs");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    let left = std::fs::read_dir(dir.path()).expect("its folder").count();
+    assert_eq!(left, 0, "the data is removed");
+    serde_json::from_slice(&output.stdout).expect("one JSON document")
+}
+
+#[test]
+fn a_closed_loop_of_wallet_transfers_conserves_money() {
+    let measured = measure(&["--spread", "zipf", "--reads", "20"]);
+    assert_eq!(measured["conserved"], true);
+    assert_eq!(measured["faults"], serde_json::json!({}));
+    assert!(measured["transfers"].as_u64() > Some(0), "{measured}");
+    assert!(
+        measured["median"]["reads"]["p50Micros"].as_u64() > Some(0),
+        "{measured}"
+    );
+}
+
+#[test]
+fn an_open_loop_of_batches_keeps_its_rate() {
+    let measured = measure(&[
+        "--shape", "ledger", "--batch", "10", "--rate", "20", "--spread", "hot",
+    ]);
+    assert_eq!(
+        (&measured["conserved"], &measured["unsent"]),
+        (&true.into(), &0.into())
+    );
+    let transfers = measured["transfers"].as_u64().expect("a count");
+    // About 20 calls of 10 in a second, at random times.
+    assert!(
+        (50..500).contains(&transfers) && transfers % 10 == 0,
+        "{measured}"
+    );
+}
