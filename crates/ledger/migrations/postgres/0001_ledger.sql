@@ -1,0 +1,199 @@
+-- One ledger in one schema. Every statement is written without a schema name: a connection has
+-- the ledger's schema as its search_path.
+--
+-- Conventions.
+--   * Times are microseconds since 1970 (bigint). `seq`, batch and note numbers start at 1.
+--   * `slot` is the ordinal of an account in order of creation, from 0 (model::Slot).
+--   * Bytes named "entry" or "entries" are those of record::codec: for each record or note its
+--     length (4 bytes), a distance (4 bytes, without meaning here) and its body.
+--   * An unsigned 64-bit number is kept as the bigint with the same bits.
+--   * Text that callers choose freely is kept as bytes of UTF-8, because PostgreSQL's text cannot
+--     hold every character.
+-- No foreign keys: rows are written by the engine only, in one transaction with the head.
+
+-- The one row that every commit locks first: total order, gap-free numbers, the hash chain.
+CREATE TABLE head (
+    one          boolean  PRIMARY KEY DEFAULT true CHECK (one),
+    ledger_id    uuid     NOT NULL,
+    -- Key of the hash that spreads identities (16 bytes); see `ids`.
+    identity_key bytea    NOT NULL,
+    -- Last record, last commit with records, last note, count of accounts, count of assets.
+    seq          bigint   NOT NULL DEFAULT 0,
+    batch        bigint   NOT NULL DEFAULT 0,
+    note         bigint   NOT NULL DEFAULT 0,
+    accounts     bigint   NOT NULL DEFAULT 0,
+    assets       integer  NOT NULL DEFAULT 0,
+    -- Ledger time of the last commit with records or notes.
+    recorded_at  bigint   NOT NULL DEFAULT 0,
+    -- No later commit gets a time at or below this one; above `recorded_at` after a read of the
+    -- ledger's time.
+    settled_at   bigint   NOT NULL DEFAULT 0,
+    -- Hash chain after `batch`, and the right edge of the Merkle tree over `seq` records
+    -- (proof::Frontier::to_bytes).
+    chain        bytea    NOT NULL,
+    frontier     bytea    NOT NULL
+) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+
+-- One row for each running replica: the number of its last attempt that was committed. After a
+-- connection was lost in a commit, the replica locks the head and reads here what became of it.
+CREATE TABLE writers (
+    writer  uuid   PRIMARY KEY,
+    attempt bigint NOT NULL,
+    at      bigint NOT NULL
+) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+
+-- Assets in order of creation, `no` from 0. `body` is record::codec's form of the whole asset.
+CREATE TABLE assets (
+    no   smallint PRIMARY KEY,
+    code text     NOT NULL UNIQUE,
+    body bytea    NOT NULL
+);
+
+-- What never or rarely changes about an account, and the wallet behind it. Its id is `wallet`
+-- (florin:wallet:{uuid}) or else `name`.
+CREATE TABLE accounts (
+    slot        integer  PRIMARY KEY,
+    wallet      uuid,
+    name        text     COLLATE "C",
+    asset       smallint NOT NULL,
+    -- Numbers of model::AccountKind, Side and Status.
+    kind        smallint NOT NULL,
+    normal      smallint NOT NULL,
+    status      smallint NOT NULL,
+    version     integer  NOT NULL,
+    created_seq bigint   NOT NULL,
+    created_at  bigint   NOT NULL,
+    -- record::codec's floor; NULL = zero.
+    floor       bytea,
+    -- record::codec's metadata of the account; NULL = none.
+    metadata    bytea,
+    -- For wallets: owner (user id), tier, own limits (record::wallets; NULL = the tier's), shown
+    -- name, metadata of the wallet, time of the last change.
+    owner       bytea,
+    tier        bytea,
+    limits      bytea,
+    label       bytea,
+    wallet_metadata bytea,
+    updated_at  bigint
+);
+CREATE UNIQUE INDEX accounts_wallet ON accounts (wallet) WHERE wallet IS NOT NULL;
+CREATE UNIQUE INDEX accounts_name ON accounts (name) WHERE name IS NOT NULL;
+CREATE INDEX accounts_owner ON accounts (owner, slot) WHERE owner IS NOT NULL;
+
+-- What changes with every posting: one row for each account, of nearly fixed width, so that an
+-- update stays in its page (HOT). No column that changes is indexed.
+CREATE TABLE balances (
+    slot     integer PRIMARY KEY,
+    -- Low 64 bits of the four totals: posted debits and credits, reserved debits and credits.
+    dp       bigint  NOT NULL,
+    cp       bigint  NOT NULL,
+    dr       bigint  NOT NULL,
+    cr       bigint  NOT NULL,
+    postings bigint  NOT NULL,
+    events   bigint  NOT NULL,
+    -- `seq` of the newest records that touched the account, 8 bytes little-endian each,
+    -- ascending; older ones are in `entries`.
+    tail     bytea   NOT NULL,
+    -- Little-endian high 64 bits of dp, cp, dr, cr (32 bytes); NULL = all zero.
+    high     bytea,
+    -- Use of limits of a wallet (postgres::rows::put_windows); NULL = none.
+    windows  bytea
+) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.2);
+ALTER TABLE balances ALTER COLUMN tail SET STORAGE PLAIN;
+ALTER TABLE balances ALTER COLUMN high SET STORAGE PLAIN;
+ALTER TABLE balances ALTER COLUMN windows SET STORAGE PLAIN;
+
+-- History of accounts: the numbers of their records beyond the newest few (`balances.tail`), in
+-- pages of 8 bytes little-endian each, ascending, beginning with `first_seq`. What a record did
+-- and the totals after it stand in the record. A page is written for every 17th record of an
+-- account or later, so that history costs no row per entry.
+CREATE TABLE entries (
+    slot      integer NOT NULL,
+    first_seq bigint  NOT NULL,
+    seqs      bytea   NOT NULL,
+    PRIMARY KEY (slot, first_seq)
+);
+
+-- Entries that do not count at the time they were recorded: what they changed
+-- (engine::store::Delta), by effective time.
+CREATE TABLE backdated (
+    slot         integer NOT NULL,
+    effective_at bigint  NOT NULL,
+    seq          bigint  NOT NULL,
+    delta        bytea   NOT NULL,
+    PRIMARY KEY (slot, effective_at, seq)
+);
+
+-- The records: chunks of consecutive records of one commit, at most about 8,000 bytes (a page)
+-- unless a single record is larger. Partitioned by month of ledger time.
+CREATE TABLE journal (
+    first_seq   bigint  NOT NULL,
+    recorded_at bigint  NOT NULL,
+    batch       bigint  NOT NULL,
+    records     integer NOT NULL,
+    entries     bytea   NOT NULL,
+    PRIMARY KEY (first_seq, recorded_at)
+) PARTITION BY RANGE (recorded_at);
+ALTER TABLE journal ALTER COLUMN entries SET STORAGE EXTERNAL;
+CREATE TABLE journal_default PARTITION OF journal DEFAULT WITH (toast_tuple_target = 8160);
+ALTER TABLE journal_default ALTER COLUMN entries SET STORAGE EXTERNAL;
+
+-- Commits with records, for ever: where they start, their time and the hash chain after them.
+-- The way from a `seq` to its chunk: the last batch with first_seq <= seq gives `recorded_at`,
+-- which names the partition of `journal`.
+CREATE TABLE batches (
+    batch       bigint PRIMARY KEY,
+    first_seq   bigint NOT NULL,
+    recorded_at bigint NOT NULL,
+    chain       bytea  NOT NULL
+);
+CREATE UNIQUE INDEX batches_first_seq ON batches (first_seq) INCLUDE (recorded_at);
+CREATE INDEX batches_recorded_at ON batches (recorded_at);
+
+-- Nodes of the Merkle tree over 256 leaves each, from 0.
+CREATE TABLE tree (
+    node bigint PRIMARY KEY,
+    hash bytea  NOT NULL
+);
+
+-- Notes (remembered answers and refusals, rules::book::Note), in chunks like `journal`.
+CREATE TABLE notes (
+    first_note  bigint  PRIMARY KEY,
+    notes       integer NOT NULL,
+    recorded_at bigint  NOT NULL,
+    entries     bytea   NOT NULL
+);
+
+-- Identities, for ever: what a transfer id, a reference, an idempotency key … stands for. The
+-- key of a transfer id that is a UUIDv7 is that UUID, which keeps inserts at the right edge of
+-- the index; every other key is a keyed hash whose version digit is 14, so that the two never
+-- meet. `known` = 4 × number + kind: 0 a record's seq, 1 a result code, 2 a note's number.
+CREATE TABLE ids (
+    key   uuid   PRIMARY KEY,
+    known bigint NOT NULL
+);
+
+-- Open reservations by the key of their transfer id. `entry` is the record's entry in `journal`.
+CREATE TABLE pendings (
+    key         uuid    PRIMARY KEY,
+    seq         bigint  NOT NULL,
+    batch       bigint  NOT NULL,
+    recorded_at bigint  NOT NULL,
+    expires_at  bigint,
+    debit       integer NOT NULL,
+    credit      integer NOT NULL,
+    entry       bytea   NOT NULL
+);
+CREATE INDEX pendings_due ON pendings (expires_at, seq) WHERE expires_at IS NOT NULL;
+
+-- Partitions of `journal` that were exported and detached; their records are in `file`.
+CREATE TABLE archives (
+    first_seq   bigint PRIMARY KEY,
+    last_seq    bigint NOT NULL,
+    first_batch bigint NOT NULL,
+    last_batch  bigint NOT NULL,
+    from_at     bigint NOT NULL,
+    to_at       bigint NOT NULL,
+    file        text   NOT NULL,
+    sha256      bytea  NOT NULL
+);
