@@ -1,0 +1,3 @@
+//! Drift: compare reported balances with the shadow's, explain every difference by evidence, and
+//! propose what would repair it (contract C1 to C3).
+pub mod explain;

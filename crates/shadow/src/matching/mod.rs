@@ -1,0 +1,1 @@
+//! Matching of statement lines and entries, and the report (contract D2, D3).

@@ -1,0 +1,1 @@
+//! Bank statements: readers, one model, gates, import (contract D1).
