@@ -27,6 +27,13 @@ mod serve;
 
 use std::process::ExitCode;
 
+use tikv_jemallocator::Jemalloc;
+
+/// Batches make and free tens of thousands of small pieces on different threads, which costs the
+/// system's allocator measurably more (`bench/README.md`).
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
 fn main() -> ExitCode {
     match cli::run() {
         Ok(code) => ExitCode::from(code),
