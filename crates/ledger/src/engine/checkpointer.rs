@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Ledger, OpenError, ReadView, progress::Progress, proofs::LedgerTree, store::Store};
+use super::{Embedded, OpenError, ReadView, progress::Progress, proofs::LedgerTree, store::Store};
 use crate::{
     call::Unavailable,
     checkpoints::Checkpoints,
@@ -85,7 +85,7 @@ fn make(view: &ReadView, checkpoints: &Checkpoints) -> Result<Option<(Checkpoint
     Ok(Some((made, true)))
 }
 
-impl Ledger {
+impl Embedded {
     /// The checkpoints made so far and their keys.
     pub fn checkpoints(&self) -> &Checkpoints {
         &self.inner.checkpoints

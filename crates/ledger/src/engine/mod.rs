@@ -32,6 +32,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+pub(crate) use time::LedgerTime;
 pub use time::ClockState;
 pub use view::{Entry, EntryPage, IdLookup, Phase, ReadError, ReadView, TransferState};
 pub use writer::Status;
@@ -144,13 +145,13 @@ impl Inner {
     }
 }
 
-/// A handle to an open ledger; clones share it. Dropping the last one closes the ledger.
+/// A handle to an open embedded ledger; clones share it. Dropping the last one closes it.
 #[derive(Clone)]
-pub struct Ledger {
+pub(crate) struct Embedded {
     inner: Arc<Inner>,
 }
 
-impl Ledger {
+impl Embedded {
     /// Opens (recovers) the ledger in a directory, or makes one.
     ///
     /// # Errors
@@ -259,28 +260,43 @@ impl Ledger {
         &self.inner.policy
     }
 
-    /// An asset by number.
+    /// An asset by number, which comes from an answer, a view or a record of this ledger.
     pub fn asset(&self, no: AssetNo) -> Arc<Asset> {
         self.inner.directory.asset(no)
     }
 
     /// An asset by code.
-    pub fn asset_by_code(&self, code: &str) -> Option<(AssetNo, Arc<Asset>)> {
-        let no = self.inner.directory.asset_no(code)?;
-        Some((no, self.inner.directory.asset(no)))
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn asset_by_code(
+        &self,
+        code: &str,
+    ) -> Result<Option<(AssetNo, Arc<Asset>)>, Unavailable> {
+        let directory = &self.inner.directory;
+        Ok(directory
+            .asset_no(code)
+            .map(|no| (no, directory.asset(no))))
     }
 
     /// All assets in order of creation.
-    pub fn assets(&self) -> Vec<Arc<Asset>> {
-        self.inner.directory.assets()
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn assets(&self) -> Result<Vec<Arc<Asset>>, Unavailable> {
+        Ok(self.inner.directory.assets())
     }
 
     /// The account of an id.
-    pub fn slot_of(&self, id: &AccountId) -> Option<Slot> {
-        self.inner.directory.slot(id)
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn slot_of(&self, id: &AccountId) -> Result<Option<Slot>, Unavailable> {
+        Ok(self.inner.directory.slot(id))
     }
 
-    /// What never changes about an account.
+    /// What never changes about an account. The slot comes from an answer, a view or a record of
+    /// this ledger.
     pub fn facts(&self, slot: Slot) -> AccountFacts {
         self.inner.directory.facts(slot)
     }
@@ -288,11 +304,6 @@ impl Ledger {
     /// The owner of a wallet account.
     pub fn wallet_owner(&self, slot: Slot) -> Option<Arc<str>> {
         self.inner.directory.with_row(slot, |row| row.owner.clone())
-    }
-
-    /// Count of accounts.
-    pub fn accounts(&self) -> usize {
-        self.inner.directory.len()
     }
 
     /// State of the writer, for `/ready` and metrics.

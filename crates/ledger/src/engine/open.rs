@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::{
-    ClockState, Inner, Ledger, OpenError, OpenOptions, Status,
+    ClockState, Inner, Embedded, OpenError, OpenOptions, Status,
     checkpointer::Checkpointer,
     directory::Directory,
     history::{Committed, History},
@@ -56,12 +56,12 @@ impl From<JournalError> for Visit {
     }
 }
 
-/// See [`Ledger::open`].
+/// See [`Embedded::open`].
 pub(super) fn open(
     options: OpenOptions,
     policy: Policy,
     clock: Arc<dyn Clock>,
-) -> Result<Ledger, OpenError> {
+) -> Result<Embedded, OpenError> {
     let mut ids = IdSource::new();
     let new_id = ids.uuid_v7(clock.wall_micros());
     let meta = Meta::load_or_create(&options.dir, new_id)
@@ -99,7 +99,7 @@ pub(super) fn open(
         checkpointer: Mutex::default(),
         torn_bytes_cut: recovered.recovery.torn_bytes_cut,
     };
-    let ledger = Ledger {
+    let ledger = Embedded {
         inner: Arc::new(inner),
     };
     let missing: Vec<_> = options
@@ -302,7 +302,7 @@ impl Recovered {
     )]
     fn start(
         self,
-        ledger: &Ledger,
+        ledger: &Embedded,
         options: &OpenOptions,
         ledger_id: Uuid,
         policy: Arc<Policy>,
@@ -363,7 +363,7 @@ struct Guard {
 }
 
 impl Guard {
-    fn new(name: &'static str, ledger: &Ledger) -> Self {
+    fn new(name: &'static str, ledger: &Embedded) -> Self {
         let Inner {
             queue,
             status,

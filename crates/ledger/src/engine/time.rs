@@ -20,7 +20,7 @@ pub enum ClockState {
 }
 
 /// Makes `recordedAt`.
-pub(super) struct LedgerTime {
+pub(crate) struct LedgerTime {
     clock: Arc<dyn Clock>,
     /// Last value given.
     last: i64,
@@ -34,7 +34,7 @@ pub(super) struct LedgerTime {
 
 impl LedgerTime {
     /// Goes on after `last` (microseconds; 0 for a new ledger).
-    pub(super) fn new(clock: Arc<dyn Clock>, last: i64, forward_max: i64) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, last: i64, forward_max: i64) -> Self {
         let (wall, boot) = (clock.wall_micros(), clock.boot_micros());
         Self {
             clock,
@@ -47,7 +47,7 @@ impl LedgerTime {
     }
 
     /// Ledger time now: the larger of the wall clock and last value + elapsed boot time.
-    pub(super) fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         let elapsed = (self.clock.boot_micros() - self.last_boot).max(0);
         let steady = self.last + elapsed;
         // A jump must leave no trace should the wall clock return.
@@ -64,7 +64,7 @@ impl LedgerTime {
     }
 
     /// Whether postings may go on.
-    pub(super) fn state(&self) -> ClockState {
+    pub(crate) fn state(&self) -> ClockState {
         if self.is_unsafe() {
             ClockState::Unsafe
         } else if self.clock.wall_micros() + WARN_BEHIND_MICROS < self.now() {
@@ -74,14 +74,22 @@ impl LedgerTime {
         }
     }
 
+    /// Another process gave this time already: later ones lie above it.
+    pub(crate) fn observe(&mut self, last: i64) {
+        if last > self.last {
+            self.last = last;
+            self.last_boot = self.clock.boot_micros();
+        }
+    }
+
     /// An operator takes the wall clock as it is.
-    pub(super) fn accept(&mut self) {
+    pub(crate) fn accept(&mut self) {
         self.anchor_wall = self.clock.wall_micros();
         self.anchor_boot = self.clock.boot_micros();
     }
 
     /// The time of the next commit: above that of every earlier one.
-    pub(super) fn next(&mut self) -> Timestamp {
+    pub(crate) fn next(&mut self) -> Timestamp {
         let now = self.now().max(self.last + 1);
         self.last = now;
         self.last_boot = self.clock.boot_micros();

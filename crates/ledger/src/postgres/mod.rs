@@ -1,0 +1,264 @@
+//! The PostgreSQL engine: any number of processes write to one ledger in one database schema.
+//!
+//! **How.** Each process gathers the calls that wait into a batch, locks the head row, reads what
+//! the batch touches, judges it by the same rules as the embedded engine, writes records,
+//! balances, identities and head with array statements, commits, then answers. While a batch
+//! commits, the next one gathers.
+//!
+//! **Invariants.** Everything that decides stands in the transaction that holds the head row, so
+//! `seq` has no gaps, ledger time never falls and the hash chain is one, whatever other processes
+//! do; a process that was paused and comes back finds its transaction gone and does no harm.
+//! Nothing is answered before the commit is known to have happened or not: after a connection is
+//! lost in the middle of a commit, the outcome is read under the head's lock (`writers.attempt`).
+//! What this process remembers of accounts is used only while the head says that nobody else
+//! committed since.
+
+mod directory;
+mod queue;
+mod reads;
+mod schema;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use florin_base::{Clock, IdSource, Secret, Timestamp};
+use parking_lot::Mutex;
+use sqlx::postgres::PgPool;
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use self::{
+    directory::Directory,
+    queue::{Message, Queue},
+    schema::Connections,
+};
+use crate::{
+    call::{Answer, Call, Head, Unavailable},
+    checkpoints::Checkpoints,
+    engine::{ClockState, OpenError, Status},
+    model::Asset,
+    policy::Policy,
+};
+
+/// How to open a ledger in PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database`.
+    pub url: Secret<String>,
+    /// A read replica for reads that may be stale; `None` = they go to `url`.
+    pub replica_url: Option<Secret<String>>,
+    /// Schema of the ledger, `^[a-z_][a-z0-9_]{0,62}$`; made when missing.
+    pub schema: String,
+    /// Directory of this process for checkpoint keys and archives.
+    pub dir: PathBuf,
+    /// Assets that must exist after the start (created when missing).
+    pub assets: Vec<Asset>,
+    /// Most calls waiting before `Overloaded`.
+    pub queue_max: usize,
+    /// Most connections for reads.
+    pub pool_max: u32,
+    /// Most accounts remembered between batches.
+    pub accounts_cached: usize,
+    /// Time between two checkpoints, when there is news.
+    pub checkpoint_interval: Duration,
+    /// Name of the key that signs checkpoints; `None` = `florin/ledger/{ledgerId}`.
+    pub checkpoint_key_name: Option<String>,
+}
+
+impl PostgresOptions {
+    /// Defaults for a database and a directory.
+    pub fn new(url: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            url: Secret::new(url.into()),
+            replica_url: None,
+            schema: "florin_ledger".into(),
+            dir: dir.into(),
+            assets: Asset::standard(),
+            queue_max: 16_384,
+            pool_max: 8,
+            accounts_cached: 1_000_000,
+            checkpoint_interval: Duration::from_secs(60),
+            checkpoint_key_name: None,
+        }
+    }
+}
+
+/// What the batcher, the listener and the handle share.
+struct Shared {
+    policy: Arc<Policy>,
+    clock: Arc<dyn Clock>,
+    connections: Connections,
+    hash_key: [u8; 16],
+    queue: Queue,
+    status: Mutex<Status>,
+    directory: Directory,
+    /// Last `seq` known here to be committed.
+    seq: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// The head moved, by this process or another.
+    fn advance(&self, head: Head) {
+        let mut status = self.status.lock();
+        if head.seq >= status.head.seq {
+            status.head = head;
+        }
+        drop(status);
+        self.seq.send_if_modified(|seq| {
+            let moved = head.seq > *seq;
+            *seq = head.seq.max(*seq);
+            moved
+        });
+    }
+}
+
+/// A ledger in PostgreSQL, opened by this process.
+pub(crate) struct Postgres {
+    shared: Arc<Shared>,
+    ledger_id: Uuid,
+    dir: PathBuf,
+    pool: PgPool,
+    stale_pool: PgPool,
+    ids: Mutex<IdSource>,
+    checkpoints: Arc<Checkpoints>,
+    batcher: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Postgres {
+    /// See [`crate::Ledger::open_postgres`].
+    pub(crate) async fn open(
+        options: PostgresOptions,
+        policy: Policy,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let refused = |what: &dyn std::fmt::Display| OpenError::Refused(what.to_string());
+        let connections = Connections::new(&options)?;
+        let mut ids = IdSource::new();
+        let new_id = ids.uuid_v7(clock.wall_micros());
+        let facts = schema::prepare(&connections, &options, new_id).await?;
+        std::fs::create_dir_all(&options.dir).map_err(|e| refused(&e))?;
+        let name = options.checkpoint_key_name.as_deref();
+        let now = Timestamp(clock.wall_micros());
+        let checkpoints = Checkpoints::open(&options.dir, facts.ledger_id, name, now)
+            .map_err(|e| refused(&e))?;
+        let head = Head {
+            seq: 0,
+            batch: 0,
+            recorded_at: Timestamp(0),
+        };
+        let shared = Arc::new(Shared {
+            policy: Arc::new(policy),
+            clock,
+            hash_key: facts.identity_key,
+            queue: Queue::new(options.queue_max),
+            status: Mutex::new(Status {
+                failed: None,
+                refusing: None,
+                clock: ClockState::Good,
+                disk_free_per_mille: None,
+                head,
+            }),
+            directory: Directory::default(),
+            seq: watch::channel(0).0,
+            connections: connections.clone(),
+        });
+        Ok(Self {
+            shared,
+            ledger_id: facts.ledger_id,
+            dir: options.dir,
+            pool: connections.pool(options.pool_max),
+            stale_pool: connections.stale_pool(options.pool_max),
+            ids: Mutex::new(ids),
+            checkpoints: Arc::new(checkpoints),
+            batcher: Mutex::default(),
+        })
+    }
+
+    pub(crate) async fn submit(&self, call: Call) -> Result<Answer, Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        let message = Message::Call(Box::new(call), sender);
+        self.shared.queue.push(message)?;
+        // A dropped sender means that the batcher ended unexpectedly, perhaps after its commit.
+        receiver.await.unwrap_or(Err(Unavailable::CommitUnknown))
+    }
+
+    pub(crate) async fn settled_time(&self) -> Result<Timestamp, Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        self.shared.queue.push(Message::Time(sender))?;
+        receiver.await.unwrap_or(Err(Unavailable::StoreUnavailable))
+    }
+
+    pub(crate) async fn accept_clock(&self) -> Result<(), Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        self.shared.queue.push(Message::AcceptClock(sender))?;
+        receiver.await.map_err(|_| Unavailable::StoreUnavailable)
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.shared.seq.subscribe()
+    }
+
+    pub(crate) fn durable_seq(&self) -> u64 {
+        *self.shared.seq.borrow()
+    }
+
+    pub(crate) fn new_id(&self) -> Uuid {
+        self.ids.lock().uuid_v7(self.shared.clock.wall_micros())
+    }
+
+    pub(crate) fn ledger_id(&self) -> Uuid {
+        self.ledger_id
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.shared.policy
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.shared.status.lock().clone()
+    }
+
+    pub(crate) fn queue_depth(&self) -> usize {
+        self.shared.queue.depth()
+    }
+
+    pub(crate) fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
+    }
+
+    /// Connections for reads that show every acknowledged write.
+    fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Connections for reads that may be stale.
+    fn stale_pool(&self) -> &PgPool {
+        &self.stale_pool
+    }
+
+    fn directory(&self) -> &Directory {
+        &self.shared.directory
+    }
+
+    /// Decides what waits, then stops; later calls are refused.
+    pub(crate) fn close(&self) {
+        self.shared.queue.close();
+        if let Some(batcher) = self.batcher.lock().take() {
+            drop(batcher.join());
+        }
+    }
+}

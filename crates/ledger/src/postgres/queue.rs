@@ -1,0 +1,121 @@
+//! Calls waiting for the batcher of this process: bounded, refused at once while the store is
+//! away.
+
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use florin_base::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use crate::call::{Answer, Call, Unavailable};
+
+/// Something for the batcher.
+pub(super) enum Message {
+    Call(Box<Call>, oneshot::Sender<Result<Answer, Unavailable>>),
+    /// Ledger time, with the promise that no later record gets an earlier one.
+    Time(oneshot::Sender<Result<Timestamp, Unavailable>>),
+    AcceptClock(oneshot::Sender<()>),
+}
+
+impl Message {
+    /// Tells its sender that it was not done.
+    pub(super) fn refuse(self, why: Unavailable) {
+        // A caller that went away needs no answer.
+        match self {
+            Self::Call(_, reply) => drop(reply.send(Err(why))),
+            Self::Time(reply) => drop(reply.send(Err(why))),
+            Self::AcceptClock(_) => {}
+        }
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: VecDeque<Message>,
+    closed: bool,
+}
+
+/// The queue.
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    filled: Notify,
+    max: usize,
+    away: AtomicBool,
+}
+
+impl Queue {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            inner: Mutex::default(),
+            filled: Notify::new(),
+            max,
+            away: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds a message; `Overloaded` when the queue is full, `StoreUnavailable` while the store is
+    /// away and once closed.
+    pub(super) fn push(&self, message: Message) -> Result<(), Unavailable> {
+        let mut inner = self.inner.lock();
+        let needs_store = !matches!(message, Message::AcceptClock(_));
+        if inner.closed || (needs_store && self.away.load(Ordering::SeqCst)) {
+            return Err(Unavailable::StoreUnavailable);
+        }
+        if needs_store && inner.waiting.len() >= self.max {
+            return Err(Unavailable::Overloaded);
+        }
+        inner.waiting.push_back(message);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Moves everything that waits to `out`.
+    pub(super) fn take_all(&self, out: &mut VecDeque<Message>) {
+        out.append(&mut self.inner.lock().waiting);
+    }
+
+    /// Waits until something was pushed or the queue was closed.
+    pub(super) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// The store went away or came back; whoever waits now is refused when it went.
+    pub(super) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+        if away {
+            self.refuse_all();
+        }
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.away.load(Ordering::SeqCst)
+    }
+
+    fn refuse_all(&self) {
+        let waiting = std::mem::take(&mut self.inner.lock().waiting);
+        for message in waiting {
+            match message {
+                // An operator's word about the clock does not need the store.
+                Message::AcceptClock(_) => self.inner.lock().waiting.push_back(message),
+                message => message.refuse(Unavailable::StoreUnavailable),
+            }
+        }
+    }
+
+    /// Takes no more; what waits is still decided.
+    pub(super) fn close(&self) {
+        self.inner.lock().closed = true;
+        self.filled.notify_one();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.inner.lock().waiting.len()
+    }
+}
