@@ -166,8 +166,9 @@ fn balances_on_two_axes_also_with_back_dated_records() {
     let bank = Bank::open(dir.path());
     let ana = bank.wallet("ana", "BRL");
     let slot = bank
-        .ledger
-        .slot_of(&AccountId::Wallet(ana))
+        .runtime
+        .block_on(bank.ledger.slot_of(&AccountId::Wallet(ana)))
+        .expect("answers")
         .expect("an account");
     let first = bank
         .run(bank.movement(WalletType::Deposit, ana, "10.00", "d1"))

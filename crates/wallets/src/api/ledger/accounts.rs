@@ -310,7 +310,8 @@ pub async fn balance(
         let view = find(&api, id).await?;
         BalanceBody::new(&api.ledger, &view.facts, &view.totals, view.as_of_seq)
     } else {
-        let slot = api.ledger.slot_of(&id).ok_or_else(account_not_found)?;
+        let found = api.ledger.slot_of(&id).await.map_err(unavailable)?;
+        let slot = found.ok_or_else(account_not_found)?;
         let (totals, seq) = blocking(&api.ledger, move |view| {
             let totals = view.totals_at(slot, effective, recorded)?;
             let seq = recorded.map_or(Ok(view.seq()), |at| view.seq_at(at))?;

@@ -134,7 +134,8 @@ pub async fn post(
     )
 )]
 pub async fn get(State(api): State<Shared>, Path(code): Path<String>) -> Result<Response, Problem> {
-    let (_, asset) = api.ledger.asset_by_code(&code).ok_or_else(|| {
+    let found = api.ledger.asset_by_code(&code).await;
+    let (_, asset) = found.map_err(unavailable)?.ok_or_else(|| {
         Problem::not_found("asset_not_found", "There is no asset with this code.")
     })?;
     let seq = api.head().await?.seq;
@@ -166,7 +167,7 @@ pub async fn list(State(api): State<Shared>, mut params: Params) -> Result<Respo
     let digest = params.digest("ledger/assets");
     let (limit, cursor) = params.page()?;
     params.end()?;
-    let assets = api.ledger.assets();
+    let assets = api.ledger.assets().await.map_err(unavailable)?;
     // The snapshot is the count of assets at the first page: they are only ever added.
     let (start, count) = match api.cursors.open_optional(digest, cursor.as_deref())? {
         Some(Position { snapshot, after }) => {

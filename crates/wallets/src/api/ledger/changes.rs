@@ -8,7 +8,7 @@ use std::{collections::HashSet, time::Duration};
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use florin_ledger::{
-    Ledger, ReadView,
+    Ledger, ReadView, Unavailable,
     engine::ReadError,
     model::{AccountId, Body, Record, Slot},
 };
@@ -104,9 +104,12 @@ impl Filter {
     }
 
     /// Slots of the wanted accounts that exist by now.
-    fn slots(&self, ledger: &Ledger) -> HashSet<Slot> {
-        let accounts = self.accounts.iter().flatten();
-        accounts.filter_map(|id| ledger.slot_of(id)).collect()
+    async fn slots(&self, ledger: &Ledger) -> Result<HashSet<Slot>, Unavailable> {
+        let mut slots = HashSet::new();
+        for id in self.accounts.iter().flatten() {
+            slots.extend(ledger.slot_of(id).await?);
+        }
+        Ok(slots)
     }
 }
 
@@ -120,9 +123,9 @@ struct Chunk {
 
 /// Reads at most `most` records after `after` and keeps the wanted lines.
 fn read_chunk(
-    ledger: &Ledger,
     view: &ReadView,
     filter: &Filter,
+    slots: &HashSet<Slot>,
     after: u64,
     most: usize,
 ) -> Result<Chunk, ReadError> {
@@ -135,12 +138,11 @@ fn read_chunk(
             last,
         });
     }
-    let slots = filter.slots(ledger);
     let mut kept = Vec::new();
     let mut lines = 0;
     // `seq` has no gaps (INV-L7): the lines are those of after+1, after+2, …
     for (seq, line) in (after + 1..=last).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
-        if filter.lets(&view.record(seq)?, &slots) {
+        if filter.lets(&view.record(seq)?, slots) {
             kept.extend_from_slice(line);
             lines += 1;
         }
@@ -165,14 +167,18 @@ impl Reader {
     /// Sends what there is in a view. Returns false when the stream is over.
     async fn send(&mut self, view: &ReadView, sink: &Sink) -> bool {
         while self.left > 0 && self.after < view.seq() {
-            let (ledger, view) = (self.ledger.clone(), view.clone());
-            let (filter, after) = (self.filter.clone(), self.after);
+            // Accounts wanted may come into being while the stream goes on.
+            let slots = match self.filter.slots(&self.ledger).await {
+                Ok(slots) => slots,
+                Err(error) => return break_off(sink, error.into()).await,
+            };
+            let (view, filter, after) = (view.clone(), self.filter.clone(), self.after);
             let most = if filter.is_empty() {
                 CHUNK.min(self.left)
             } else {
                 CHUNK
             };
-            let read = move || read_chunk(&ledger, &view, &filter, after, most);
+            let read = move || read_chunk(&view, &filter, &slots, after, most);
             let mut chunk = match tokio::task::spawn_blocking(read).await {
                 Ok(Ok(chunk)) => chunk,
                 Ok(Err(error)) => return break_off(sink, error.into()).await,

@@ -146,7 +146,7 @@ pub async fn get(
     let (limit, cursor) = params.page()?;
     let mut page = read_page(&mut params)?;
     params.end()?;
-    let slot = account_slot(&api.ledger, &id)?;
+    let slot = account_slot(&api.ledger, &id).await?;
     let normal = api.ledger.facts(slot).normal;
     let position = api.cursors.open_optional(digest, cursor.as_deref())?;
     let view = api.ledger.read_view().await.map_err(unavailable)?;

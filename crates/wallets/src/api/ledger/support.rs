@@ -32,10 +32,10 @@ pub async fn fresh(api: &Shared, min: MinSeq) -> Result<(), Problem> {
 }
 
 /// The account of a path, or 404 `account_not_found`.
-pub fn account_slot(ledger: &Ledger, id: &str) -> Result<Slot, Problem> {
-    AccountId::parse(id)
-        .and_then(|id| ledger.slot_of(&id))
-        .ok_or_else(account_not_found)
+pub async fn account_slot(ledger: &Ledger, id: &str) -> Result<Slot, Problem> {
+    let id = AccountId::parse(id).ok_or_else(account_not_found)?;
+    let found = ledger.slot_of(&id).await.map_err(unavailable)?;
+    found.ok_or_else(account_not_found)
 }
 
 /// 404 `account_not_found`.

@@ -390,7 +390,7 @@ pub async fn of_one(
     params: Params,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(&format!("ledger/accounts/{id}/transfers"), params)?;
-    let slot = account_slot(&api.ledger, &id)?;
+    let slot = account_slot(&api.ledger, &id).await?;
     asked.answer(&api, Some(slot)).await
 }
 

@@ -148,7 +148,7 @@ pub fn transaction(
 }
 
 /// A refusal as a problem, with figures in the currency of the path's wallet.
-pub fn refused(api: &ApiState, wallet: Option<u128>, refusal: &Refusal) -> Problem {
+pub async fn refused(api: &ApiState, wallet: Option<u128>, refusal: &Refusal) -> Problem {
     let code = refusal.code;
     let status = Status::from_u16(code.http()).unwrap_or(Status::Conflict);
     let detail = explain(code);
@@ -165,7 +165,9 @@ pub fn refused(api: &ApiState, wallet: Option<u128>, refusal: &Refusal) -> Probl
         return problem;
     };
     problem = problem.with("limit", hit.limit);
-    if let Some((remaining, asset)) = hit.remaining.zip(asset_of(api, wallet)) {
+    if let Some(remaining) = hit.remaining
+        && let Some(asset) = asset_of(api, wallet).await
+    {
         let remaining = Money::positive(remaining, &asset, style(&api.ledger));
         let value = serde_json::to_value(remaining).unwrap_or_default();
         problem = problem.with("remaining", value);
@@ -176,8 +178,10 @@ pub fn refused(api: &ApiState, wallet: Option<u128>, refusal: &Refusal) -> Probl
     }
 }
 
-fn asset_of(api: &ApiState, wallet: Option<u128>) -> Option<Arc<Asset>> {
-    let slot = api.ledger.slot_of(&AccountId::Wallet(wallet?))?;
+/// `None` also when the store does not answer: the refusal stands without figures.
+async fn asset_of(api: &ApiState, wallet: Option<u128>) -> Option<Arc<Asset>> {
+    let found = api.ledger.slot_of(&AccountId::Wallet(wallet?)).await;
+    let slot = found.ok().flatten()?;
     Some(api.ledger.asset(api.ledger.facts(slot).asset))
 }
 

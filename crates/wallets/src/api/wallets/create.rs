@@ -143,14 +143,14 @@ pub async fn create(
         metadata: body.metadata.unwrap_or_default().0,
     };
     let answer = api.ledger.submit(Call::CreateWallet(call)).await;
-    timer.done(render(&api, &answer.map_err(answer::unavailable)?))
+    timer.done(render(&api, &answer.map_err(answer::unavailable)?).await)
 }
 
-fn render(api: &ApiState, answer: &Answer) -> Result<Response, Problem> {
+async fn render(api: &ApiState, answer: &Answer) -> Result<Response, Problem> {
     let records = match &answer.outcome {
         Outcome::Done(records) => records,
         Outcome::Refused(refusal) => {
-            return Ok(answer::refusal(refused(api, None, refusal), answer));
+            return Ok(answer::refusal(refused(api, None, refusal).await, answer));
         }
         _ => return Err(Problem::internal("a new wallet has no item results")),
     };

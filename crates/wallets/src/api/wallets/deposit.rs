@@ -59,10 +59,5 @@ pub async fn deposit(
         expires_in_seconds: None,
     };
     let decided = movement::decide(&api, &caller, key, asked).await?;
-    timer.done(movement::render(
-        &api,
-        &caller,
-        Operation::Deposit,
-        &decided,
-    ))
+    timer.done(movement::render(&api, &caller, Operation::Deposit, &decided).await)
 }

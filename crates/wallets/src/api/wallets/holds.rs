@@ -123,10 +123,10 @@ pub async fn place(
         },
     };
     let decided = movement::decide(&api, &caller, key, asked).await?;
-    render_placed(&api, &caller, &decided)
+    render_placed(&api, &caller, &decided).await
 }
 
-fn render_placed(
+async fn render_placed(
     api: &ApiState,
     caller: &Principal,
     decided: &Decided,
@@ -135,7 +135,7 @@ fn render_placed(
     let records = match &answer.outcome {
         Outcome::Done(records) => records,
         Outcome::Refused(refusal) => {
-            let problem = refused(api, Some(decided.wallet), refusal);
+            let problem = refused(api, Some(decided.wallet), refusal).await;
             return Ok(answer::refusal(problem, answer));
         }
         _ => return Err(Problem::internal("a hold has no item results")),
@@ -228,7 +228,9 @@ pub async fn capture(
             };
             wallet_answer::transaction(&api, &caller, &answer, records, seen)
         }
-        Outcome::Refused(refusal) => Ok(answer::refusal(refused(&api, None, refusal), &answer)),
+        Outcome::Refused(refusal) => {
+            Ok(answer::refusal(refused(&api, None, refusal).await, &answer))
+        }
         _ => Err(Problem::internal("a capture has no item results")),
     }
 }
@@ -275,7 +277,9 @@ pub async fn void(
     let answer = api.ledger.submit(Call::ResolveHold(Box::new(call))).await;
     let answer = answer.map_err(answer::unavailable)?;
     match &answer.outcome {
-        Outcome::Refused(refusal) => Ok(answer::refusal(refused(&api, None, refusal), &answer)),
+        Outcome::Refused(refusal) => {
+            Ok(answer::refusal(refused(&api, None, refusal).await, &answer))
+        }
         _ => {
             if !answer.replayed {
                 meter::count_hold("wallet_holds_voided_total");

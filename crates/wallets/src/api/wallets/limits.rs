@@ -155,7 +155,10 @@ pub async fn put(
     let answer = api.ledger.submit(Call::UpdateWallet(Box::new(call))).await;
     let answer = answer.map_err(unavailable)?;
     match &answer.outcome {
-        Outcome::Refused(refusal) => Ok(answer::refusal(refused(&api, Some(id), refusal), &answer)),
+        Outcome::Refused(refusal) => Ok(answer::refusal(
+            refused(&api, Some(id), refusal).await,
+            &answer,
+        )),
         _ => show(&api, id, owner, MinSeq::default())
             .await
             .map_err(answer::after_commit),

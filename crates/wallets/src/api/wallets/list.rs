@@ -189,7 +189,11 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(api: &ApiState, caller: &Principal, filters: &WalletFilters) -> Result<Self, Problem> {
+    async fn read(
+        api: &ApiState,
+        caller: &Principal,
+        filters: &WalletFilters,
+    ) -> Result<Self, Problem> {
         let reach = caller.require(permission::WALLETS_READ)?;
         let user_id: Option<Box<str>> = match (&filters.user_id, reach) {
             (Some(user), Reach::Own) if **user != *caller.owner => return Err(other_user()),
@@ -216,20 +220,23 @@ impl Wanted {
                     )
                 })
         });
-        let asset = filters.currency.as_deref().map(|code| {
-            let known = api.ledger.asset_by_code(code).map(|(no, _)| no);
-            known.ok_or_else(|| {
-                bad(
-                    "currency",
-                    "currency_unknown",
-                    "There is no currency with this code.",
-                )
-            })
-        });
+        let asset = match filters.currency.as_deref() {
+            None => None,
+            Some(code) => {
+                let known = api.ledger.asset_by_code(code).await.map_err(unavailable)?;
+                Some(known.map(|(no, _)| no).ok_or_else(|| {
+                    bad(
+                        "currency",
+                        "currency_unknown",
+                        "There is no currency with this code.",
+                    )
+                })?)
+            }
+        };
         Ok(Self {
             user_id,
             status: status.transpose()?,
-            asset: asset.transpose()?,
+            asset,
             limit: PageLimits::default().resolve(filters.limit)?,
         })
     }
@@ -269,7 +276,7 @@ async fn page_of_wallets(
     filters: WalletFilters,
     min_seq: MinSeq,
 ) -> Result<Response, Problem> {
-    let wanted = Wanted::read(api, caller, &filters)?;
+    let wanted = Wanted::read(api, caller, &filters).await?;
     let digest = FilterDigest::new(
         "wallets",
         [

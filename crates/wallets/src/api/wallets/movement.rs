@@ -149,7 +149,7 @@ pub async fn decide(
 }
 
 /// Answers a deposit, withdrawal or transfer.
-pub fn render(
+pub async fn render(
     api: &ApiState,
     caller: &Principal,
     operation: Operation,
@@ -170,7 +170,7 @@ pub fn render(
             wallet_answer::transaction(api, caller, answer, records, seen)
         }
         Outcome::Refused(refusal) => {
-            let problem = refused(api, Some(decided.wallet), refusal);
+            let problem = refused(api, Some(decided.wallet), refusal).await;
             Ok(answer::refusal(problem, answer))
         }
         _ => Err(Problem::internal("a movement has no item results")),

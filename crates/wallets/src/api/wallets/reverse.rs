@@ -96,7 +96,9 @@ pub async fn reverse(
             }
             wallet_answer::transaction(&api, &caller, &answer, records, Seen::default())
         }
-        Outcome::Refused(refusal) => Ok(answer::refusal(refused(&api, None, refusal), &answer)),
+        Outcome::Refused(refusal) => {
+            Ok(answer::refusal(refused(&api, None, refusal).await, &answer))
+        }
         _ => Err(Problem::internal("a reversal has no item results")),
     }
 }

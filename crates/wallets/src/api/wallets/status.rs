@@ -115,15 +115,16 @@ async fn change(
         reason,
     };
     let answer = api.ledger.submit(Call::UpdateWallet(Box::new(call))).await;
-    render(api, id, &answer.map_err(answer::unavailable)?)
+    render(api, id, &answer.map_err(answer::unavailable)?).await
 }
 
 /// The wallet after a change.
-fn render(api: &ApiState, id: u128, answer: &Answer) -> Result<Response, Problem> {
+async fn render(api: &ApiState, id: u128, answer: &Answer) -> Result<Response, Problem> {
     match (&answer.outcome, &answer.wallet) {
-        (Outcome::Refused(refusal), _) => {
-            Ok(answer::refusal(refused(api, Some(id), refusal), answer))
-        }
+        (Outcome::Refused(refusal), _) => Ok(answer::refusal(
+            refused(api, Some(id), refusal).await,
+            answer,
+        )),
         (_, Some(wallet)) => {
             let asset = api.ledger.asset(wallet.asset);
             let body = Wallet::now(wallet, &asset, style(&api.ledger));

@@ -158,10 +158,5 @@ pub async fn transfer(
         expires_in_seconds: None,
     };
     let decided = movement::decide(&api, &caller, key, asked).await?;
-    timer.done(movement::render(
-        &api,
-        &caller,
-        Operation::Transfer,
-        &decided,
-    ))
+    timer.done(movement::render(&api, &caller, Operation::Transfer, &decided).await)
 }

@@ -95,9 +95,12 @@ pub async fn list(State(api): State<Shared>, mut params: Params) -> Result<Respo
         };
         Ok(with_seq(Json(page).into_response(), seq))
     };
-    let asset = match code.map(|code| api.ledger.asset_by_code(&code)) {
-        Some(None) => return empty(snapshot),
-        given => given.flatten().map(|(number, _)| number),
+    let asset = match code {
+        None => None,
+        Some(code) => match api.ledger.asset_by_code(&code).await.map_err(unavailable)? {
+            None => return empty(snapshot),
+            Some((number, _)) => Some(number),
+        },
     };
     let after = place.map(|place| place.slot);
     let query = Query::Accounts {
