@@ -1,8 +1,8 @@
-//! What every Florin crate may use and nothing else: money, ids, time and clocks.
+//! What every Florin crate may use and nothing else: money, ids, time, clocks and CSV records.
 //!
-//! **Boundary.** No I/O apart from reading the clock and the system's random source, no
-//! async, no dependency on another Florin crate. Everything else in Florin may import this
-//! crate; it imports none of them.
+//! **Boundary.** No I/O apart from reading the clock, the system's random source and a stream
+//! that is handed in, no async, no dependency on another Florin crate. Everything else in Florin
+//! may import this crate; it imports none of them.
 //!
 //! **Invariants.**
 //! - Amounts are whole minor units in checked integers; no floating point anywhere.
@@ -14,6 +14,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod clock;
+pub mod csv;
 pub mod ids;
 pub mod money;
 pub mod secret;
