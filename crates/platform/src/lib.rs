@@ -12,8 +12,12 @@
 
 pub mod audit;
 pub mod bus;
+pub mod cache;
 pub mod http;
 pub mod identity;
 pub mod sql;
 pub mod telemetry;
 pub mod webhooks;
+
+#[cfg(test)]
+mod testing;

@@ -33,6 +33,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         version: 1,
         name: "audit",
         sqlite: include_str!("../../migrations/sqlite/0001_audit.sql"),
+        postgres: include_str!("../../migrations/postgres/0001_audit.sql"),
     }],
 };
 

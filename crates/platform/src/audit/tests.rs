@@ -7,7 +7,7 @@ use super::*;
 const START: i64 = 1_800_000_000_000_000;
 
 async fn log_with(entries: usize) -> AuditLog {
-    let db = Db::open_memory().await.unwrap();
+    let db = crate::testing::fresh_db().await;
     let clock = Arc::new(ManualClock::new(START));
     let log = AuditLog::open(db, clock.clone()).await.unwrap();
     for n in 0..entries {
@@ -43,7 +43,6 @@ async fn first_fault(sql: &'static str) -> (i64, Broken) {
     }
 }
 
-#[tokio::test]
 async fn an_untouched_log_is_whole() {
     let empty = log_with(0).await.verify().await.unwrap();
     assert_eq!(
@@ -62,7 +61,6 @@ async fn an_untouched_log_is_whole() {
     assert_eq!((last.seq, hex::encode(&last.hash)), (5, head));
 }
 
-#[tokio::test]
 async fn any_tampering_is_found_at_its_place() {
     let cases = [
         (
@@ -101,7 +99,6 @@ async fn any_tampering_is_found_at_its_place() {
     }
 }
 
-#[tokio::test]
 async fn the_store_itself_refuses_changes() {
     let log = log_with(1).await;
     for sql in ["UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log"] {
@@ -110,7 +107,6 @@ async fn the_store_itself_refuses_changes() {
     }
 }
 
-#[tokio::test]
 async fn an_entry_shares_the_fate_of_its_transaction() {
     let log = log_with(1).await;
     let mut tx = log.db.begin().await.unwrap();
@@ -125,7 +121,6 @@ async fn an_entry_shares_the_fate_of_its_transaction() {
     );
 }
 
-#[tokio::test]
 async fn filters_narrow_and_pages_join() {
     let log = log_with(5).await;
     let seqs = |page: Vec<Record>| page.iter().map(|r| r.seq).collect::<Vec<_>>();
@@ -152,4 +147,12 @@ async fn filters_narrow_and_pages_join() {
         seqs(log.page(&second_third, None, 9).await.unwrap()),
         [3, 2]
     );
+}
+
+crate::testing::conformance! {
+    an_untouched_log_is_whole,
+    any_tampering_is_found_at_its_place,
+    the_store_itself_refuses_changes,
+    an_entry_shares_the_fate_of_its_transaction,
+    filters_narrow_and_pages_join,
 }

@@ -193,7 +193,7 @@ impl LocalLimits {
     }
 
     /// The key of a class and a name.
-    fn key(&self, class: u8, name: &[u8]) -> u64 {
+    pub(crate) fn key(&self, class: u8, name: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u8(class);
         hasher.write(name);

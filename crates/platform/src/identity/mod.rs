@@ -63,6 +63,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         version: 2,
         name: "identity",
         sqlite: include_str!("../../migrations/sqlite/0002_identity.sql"),
+        postgres: include_str!("../../migrations/postgres/0002_identity.sql"),
     }],
 };
 

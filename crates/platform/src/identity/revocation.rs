@@ -149,9 +149,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
     async fn cuts_reach_other_processes_and_end() {
-        let db = Db::open_memory().await.unwrap();
+        let db = crate::testing::fresh_db().await;
         db.migrate(&super::super::MIGRATIONS, 0).await.unwrap();
         let (here, there) = (Revocations::default(), Revocations::default());
         let cut = cut("user:u1", 3, 100);
@@ -173,4 +172,6 @@ mod tests {
         assert!(!here.cuts([("user:u1", 2)]));
         there.pull(&db).await.unwrap();
     }
+
+    crate::testing::conformance! { cuts_reach_other_processes_and_end }
 }

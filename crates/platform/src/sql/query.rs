@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Column as _, Row as _, TypeInfo as _};
 
 use super::SqlError;
 
@@ -89,6 +90,8 @@ impl Query {
 pub enum Row {
     /// From SQLite.
     Sqlite(SqliteRow),
+    /// From PostgreSQL.
+    Postgres(PgRow),
 }
 
 impl Row {
@@ -100,6 +103,7 @@ impl Row {
     pub fn get<T: Column>(&self, column: &str) -> Result<T, SqlError> {
         match self {
             Self::Sqlite(row) => T::from_sqlite(row, column),
+            Self::Postgres(row) => T::from_postgres(row, column),
         }
         .map_err(|error| SqlError::Column {
             column: column.to_owned(),
@@ -112,6 +116,25 @@ impl Row {
 pub trait Column: Sized + private::Sealed {
     #[doc(hidden)]
     fn from_sqlite(row: &SqliteRow, column: &str) -> Result<Self, sqlx::Error>;
+    #[doc(hidden)]
+    fn from_postgres(row: &PgRow, column: &str) -> Result<Self, sqlx::Error>;
+}
+
+/// Reads a column of PostgreSQL: the narrow integer types count as integers too, since a literal
+/// in a statement has them. `NUMERIC` does not: a `SUM` must be cast.
+fn integer(row: &PgRow, column: &str) -> Result<Option<i64>, sqlx::Error> {
+    match row.try_column(column)?.type_info().name() {
+        "INT4" => Ok(row.try_get::<Option<i32>, _>(column)?.map(i64::from)),
+        "INT2" => Ok(row.try_get::<Option<i16>, _>(column)?.map(i64::from)),
+        _ => row.try_get(column),
+    }
+}
+
+fn plain<'r, T>(row: &'r PgRow, column: &str) -> Result<Option<T>, sqlx::Error>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    row.try_get(column)
 }
 
 mod private {
@@ -119,7 +142,7 @@ mod private {
 }
 
 macro_rules! column {
-    ($($type:ty),*) => {$(
+    ($($type:ty => $postgres:expr;)*) => {$(
         impl private::Sealed for $type {}
         impl Column for $type {
             fn from_sqlite(row: &SqliteRow, column: &str) -> Result<Self, sqlx::Error> {
@@ -127,14 +150,26 @@ macro_rules! column {
                 row.try_get::<Option<$type>, _>(column)?
                     .ok_or_else(|| sqlx::Error::Decode("is NULL".into()))
             }
+            fn from_postgres(row: &PgRow, column: &str) -> Result<Self, sqlx::Error> {
+                let value: Option<$type> = $postgres(row, column)?;
+                value.ok_or_else(|| sqlx::Error::Decode("is NULL".into()))
+            }
         }
         impl private::Sealed for Option<$type> {}
         impl Column for Option<$type> {
             fn from_sqlite(row: &SqliteRow, column: &str) -> Result<Self, sqlx::Error> {
                 row.try_get(column)
             }
+            fn from_postgres(row: &PgRow, column: &str) -> Result<Self, sqlx::Error> {
+                $postgres(row, column)
+            }
         }
     )*};
 }
 
-column!(i64, bool, String, Vec<u8>);
+column! {
+    i64 => integer;
+    bool => plain;
+    String => plain;
+    Vec<u8> => plain;
+}

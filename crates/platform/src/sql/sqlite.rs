@@ -3,12 +3,14 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
     SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Transaction};
+use sqlx::{AssertSqlSafe, SqlStr, Transaction};
 
 use super::{ACQUIRE_TIMEOUT, Arg, BUSY_TIMEOUT, PoolStats, Query, READERS, Row, SqlError};
 
@@ -62,14 +64,17 @@ impl SqliteDb {
     }
 
     pub(super) async fn fetch_all(&self, query: Query) -> Result<Vec<Row>, SqlError> {
+        let mut connection = acquire(&self.readers).await?;
         let rows = sqlx::query_with(AssertSqlSafe(query.sql), arguments(query.args)?)
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *connection)
             .await?;
         Ok(rows.into_iter().map(Row::Sqlite).collect())
     }
 
     pub(super) async fn begin(&self) -> Result<SqliteTx, SqlError> {
-        Ok(SqliteTx(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+        let writer = acquire(&self.writer).await?;
+        let begin = SqlStr::from_static("BEGIN IMMEDIATE");
+        Ok(SqliteTx(Transaction::begin(writer, Some(begin)).await?))
     }
 
     pub(super) fn pool_stats(&self) -> PoolStats {
@@ -109,8 +114,23 @@ impl SqliteTx {
     }
 
     pub(super) async fn commit(self) -> Result<(), SqlError> {
-        Ok(self.0.commit().await?)
+        self.0.commit().await.map_err(|error| {
+            // A lock not had leaves the transaction as it was; of anything else, such as a
+            // failed sync, the file decides.
+            let busy = error.as_database_error().and_then(|error| error.code());
+            match busy.as_deref() {
+                Some("5" | "261" | "517" | "6") => SqlError::Unavailable(error),
+                _ => SqlError::CommitUnknown(error),
+            }
+        })
     }
+}
+
+async fn acquire(pool: &SqlitePool) -> Result<PoolConnection<Sqlite>, SqlError> {
+    let started = Instant::now();
+    let acquired = pool.acquire().await;
+    super::record_acquired(started);
+    Ok(acquired?)
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {

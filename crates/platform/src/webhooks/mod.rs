@@ -38,6 +38,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         version: 4,
         name: "webhooks",
         sqlite: include_str!("../../migrations/sqlite/0004_webhooks.sql"),
+        postgres: include_str!("../../migrations/postgres/0004_webhooks.sql"),
     }],
 };
 

@@ -29,7 +29,6 @@ async fn by_key(service: &AuthService, text: &str) -> Result<Arc<Principal>, Pro
     caller(service, "x-api-key", text).await
 }
 
-#[tokio::test]
 async fn tokens_expire_and_are_forged_in_vain() {
     let house = House::new().await;
     let user = house.user("ana", &["user"]).await;
@@ -68,7 +67,6 @@ async fn tokens_expire_and_are_forged_in_vain() {
     }
 }
 
-#[tokio::test]
 async fn exactly_one_credential_is_taken() {
     let house = House::new().await;
     house.user("ana", &["user"]).await;
@@ -98,7 +96,6 @@ async fn exactly_one_credential_is_taken() {
     }
 }
 
-#[tokio::test]
 async fn a_known_token_is_answered_from_memory() {
     let house = House::new().await;
     house.user("ana", &["user"]).await;
@@ -108,7 +105,6 @@ async fn a_known_token_is_answered_from_memory() {
     assert!(Arc::ptr_eq(&first, &second));
 }
 
-#[tokio::test]
 async fn old_signing_keys_verify_until_their_tokens_expired() {
     let house = House::new().await;
     house.user("ana", &["user"]).await;
@@ -133,7 +129,6 @@ async fn old_signing_keys_verify_until_their_tokens_expired() {
     );
 }
 
-#[tokio::test]
 async fn an_api_key_speaks_for_itself_within_its_scopes() {
     let house = House::new().await;
     let (key, text) = make_key(&house, new_key(&["service"])).await;
@@ -166,7 +161,6 @@ async fn an_api_key_speaks_for_itself_within_its_scopes() {
     }
 }
 
-#[tokio::test]
 async fn a_users_key_can_do_no_more_than_the_user() {
     let house = House::new().await;
     let user = house.user("ana", &["user"]).await;
@@ -206,7 +200,6 @@ async fn a_users_key_can_do_no_more_than_the_user() {
     refused(by_key(&house.service, &text).await);
 }
 
-#[tokio::test]
 async fn keys_end_when_revoked_and_when_due() {
     let house = House::new().await;
     let (key, text) = make_key(&house, new_key(&["service"])).await;
@@ -247,7 +240,6 @@ async fn keys_end_when_revoked_and_when_due() {
     ));
 }
 
-#[tokio::test]
 async fn a_keys_text_is_shown_once() {
     let house = House::new().await;
     let create = || {
@@ -270,4 +262,15 @@ async fn a_keys_text_is_shown_once() {
         .await
         .unwrap_err();
     assert!(matches!(conflict, IdentityError::IdempotencyConflict(field) if field == "name"));
+}
+
+crate::testing::conformance! {
+    tokens_expire_and_are_forged_in_vain,
+    exactly_one_credential_is_taken,
+    a_known_token_is_answered_from_memory,
+    old_signing_keys_verify_until_their_tokens_expired,
+    an_api_key_speaks_for_itself_within_its_scopes,
+    a_users_key_can_do_no_more_than_the_user,
+    keys_end_when_revoked_and_when_due,
+    a_keys_text_is_shown_once,
 }

@@ -35,7 +35,7 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(START));
-        let db = Db::open_memory().await.unwrap();
+        let db = crate::testing::fresh_db().await;
         let mut settings = Settings {
             password: PasswordCost::WEAKEST,
             ..Settings::default()

@@ -3,7 +3,6 @@
 use super::*;
 use crate::audit::Verdict;
 
-#[tokio::test]
 async fn a_log_in_from_first_to_last() {
     let house = House::new().await;
     let user = house.user("Ana", &["user"]).await;
@@ -51,7 +50,6 @@ async fn a_log_in_from_first_to_last() {
     );
 }
 
-#[tokio::test]
 async fn a_reused_refresh_token_ends_the_family() {
     let house = House::new().await;
     house.user("ana", &["user"]).await;
@@ -77,7 +75,6 @@ async fn a_reused_refresh_token_ends_the_family() {
     );
 }
 
-#[tokio::test]
 async fn racing_refreshes_give_one_pair_and_end_the_log_in() {
     let house = House::new().await;
     house.user("ana", &["user"]).await;
@@ -89,7 +86,6 @@ async fn racing_refreshes_give_one_pair_and_end_the_log_in() {
     refused(bearer(&house.service, winners[0].access_token.expose()).await);
 }
 
-#[tokio::test]
 async fn bad_names_and_passwords_look_alike() {
     let house = House::new().await;
     let user = house.user("ana", &["user"]).await;
@@ -124,7 +120,6 @@ async fn bad_names_and_passwords_look_alike() {
     assert_eq!(answers[0].0, 401);
 }
 
-#[tokio::test]
 async fn a_disabled_user_is_cut_off_at_once_everywhere() {
     let house = House::new().await;
     let user = house.user("ana", &["user"]).await;
@@ -169,7 +164,6 @@ async fn a_disabled_user_is_cut_off_at_once_everywhere() {
         .unwrap();
 }
 
-#[tokio::test]
 async fn other_roles_and_passwords_cut_what_was_issued_before() {
     let house = House::new().await;
     let user = house.user("ana", &["admin"]).await;
@@ -209,7 +203,6 @@ async fn other_roles_and_passwords_cut_what_was_issued_before() {
         .unwrap();
 }
 
-#[tokio::test]
 async fn creating_is_idempotent_and_unique() {
     let house = House::new().await;
     let new = |name: &str, roles: &[&str]| NewUser {
@@ -247,7 +240,6 @@ async fn creating_is_idempotent_and_unique() {
     assert!(all.contains(&bob) && bob.user_name == "bob");
 }
 
-#[tokio::test]
 async fn sign_up_only_where_it_is_open() {
     let house = House::with(|settings| settings.signup = Some(Signup::Closed)).await;
     let closed = house
@@ -267,7 +259,6 @@ async fn sign_up_only_where_it_is_open() {
         .unwrap();
 }
 
-#[tokio::test]
 async fn what_has_expired_is_thrown_away() {
     let house = House::new().await;
     house.user("ana", &["user"]).await;
@@ -288,4 +279,16 @@ async fn what_has_expired_is_thrown_away() {
             "{table}"
         );
     }
+}
+
+crate::testing::conformance! {
+    a_log_in_from_first_to_last,
+    a_reused_refresh_token_ends_the_family,
+    racing_refreshes_give_one_pair_and_end_the_log_in,
+    bad_names_and_passwords_look_alike,
+    a_disabled_user_is_cut_off_at_once_everywhere,
+    other_roles_and_passwords_cut_what_was_issued_before,
+    creating_is_idempotent_and_unique,
+    sign_up_only_where_it_is_open,
+    what_has_expired_is_thrown_away,
 }

@@ -1,0 +1,155 @@
+//! Two processes on one store.
+
+use std::sync::Arc;
+
+use super::*;
+
+/// Reads a number, then writes it one larger: right only if nobody writes between.
+async fn count_up(db: &Db, id: &str, keyed: bool) -> Result<(), SqlError> {
+    let mut tx = match keyed {
+        true => db.begin_keyed(id).await?,
+        false => db.begin().await?,
+    };
+    let select = query("SELECT n FROM things WHERE id = $1").bind(id);
+    let row = tx.fetch_optional(select).await?.expect("there");
+    let next = row.get::<i64>("n")? + 1;
+    tokio::task::yield_now().await;
+    let update = query("UPDATE things SET n = $2 WHERE id = $1");
+    tx.execute(update.bind(id).bind(next)).await?;
+    tx.commit().await
+}
+
+async fn number(db: &Db, id: &str) -> i64 {
+    let select = query("SELECT n FROM things WHERE id = $1").bind(id);
+    let row = db.fetch_optional(select).await.unwrap().unwrap();
+    row.get("n").unwrap()
+}
+
+async fn a_lane_has_one_writer() {
+    let db = with_things().await.lane("things");
+    for id in ["a", "b"] {
+        db.execute(insert(id)).await.unwrap();
+    }
+    let other = neighbour(&db).await.lane("things");
+    let mut running = tokio::task::JoinSet::new();
+    for at in 0..40 {
+        let db = if at % 2 == 0 { db.clone() } else { other.clone() };
+        let id = if at % 4 < 2 { "a" } else { "b" };
+        running.spawn(async move { count_up(&db, id, at % 3 == 0).await });
+    }
+    for done in running.join_all().await {
+        done.unwrap();
+    }
+    assert_eq!(number(&db, "a").await + number(&other, "b").await, 5 + 5 + 40);
+}
+
+crate::testing::conformance! { a_lane_has_one_writer }
+
+#[tokio::test]
+async fn lanes_and_keys_pass_each_other_on_postgres() {
+    let Some(server) = crate::testing::postgres::TestPostgres::start().await else {
+        return;
+    };
+    let db = crate::testing::on(&server, with_things()).await;
+    let (one, other) = (db.lane("one"), db.lane("other"));
+    let held = one.begin().await.unwrap();
+    other.begin().await.expect("another lane").commit().await.unwrap();
+    drop(held);
+
+    let held = one.begin_keyed("a").await.unwrap();
+    one.begin_keyed("b").await.expect("another key").commit().await.unwrap();
+    let whole = {
+        let one = one.clone();
+        tokio::spawn(async move { one.begin().await?.commit().await })
+    };
+    // The waiting is seen by the server, so that the test need not guess a time.
+    let waits = "SELECT COUNT(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    loop {
+        let row = db.fetch_optional(query(waits)).await.unwrap().unwrap();
+        if row.get::<i64>("n").unwrap() == 1 {
+            break;
+        }
+        assert!(!whole.is_finished(), "the lane as a whole waits for its keys");
+    }
+    held.commit().await.unwrap();
+    whole.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_that_waits_too_long_is_refused_in_time_on_postgres() {
+    let Some(server) = crate::testing::postgres::TestPostgres::start().await else {
+        return;
+    };
+    let ready = server.fresh().await;
+    let settings = PostgresSettings {
+        patience: PATIENCE,
+        ..ready.postgres_settings().expect("a server")
+    };
+    let db = Db::open_postgres(settings).await.unwrap();
+    let held = ready.begin().await.unwrap();
+    let started = std::time::Instant::now();
+    let refused = db.begin().await.unwrap_err();
+    assert_eq!(refused.code(), "store_unavailable", "{refused}");
+    assert!(started.elapsed() < std::time::Duration::from_millis(1_000));
+    drop(held);
+    db.patient().begin().await.expect("its turn").commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_pool_refuses_in_time_and_is_counted_on_postgres() {
+    let Some(server) = crate::testing::postgres::TestPostgres::start().await else {
+        return;
+    };
+    server.fresh().await.close().await;
+    let settings = PostgresSettings {
+        pool_max: 2,
+        patience: PATIENCE,
+        ..server.settings()
+    };
+    let db = Db::open_postgres(settings).await.unwrap();
+    let held = [
+        db.lane("a").begin().await.unwrap(),
+        db.lane("b").begin().await.unwrap(),
+    ];
+    let stats = db.pool_stats();
+    assert_eq!((stats.active, stats.idle, stats.max), (2, 0, 2));
+    let started = std::time::Instant::now();
+    assert!(matches!(db.ping().await, Err(SqlError::Unavailable(_))));
+    assert!(started.elapsed() < std::time::Duration::from_millis(1_000));
+    for tx in held {
+        tx.commit().await.unwrap();
+    }
+    db.ping().await.unwrap();
+}
+
+/// A column added by a newer release changes what `SELECT *` answers on connections that have
+/// prepared it.
+#[tokio::test]
+async fn a_widened_table_is_read_on_without_an_error_on_postgres() {
+    let Some(server) = crate::testing::postgres::TestPostgres::start().await else {
+        return;
+    };
+    let db = crate::testing::on(&server, with_things()).await;
+    db.execute(insert("a")).await.unwrap();
+    let read = || query("SELECT * FROM things WHERE id = $1").bind("a");
+    let all = futures_util::future::join_all((0..8).map(|_| db.fetch_all(read())));
+    assert!(all.await.iter().all(Result::is_ok));
+    const WIDER: Migrations = Migrations {
+        room: "wider",
+        steps: &[Migration {
+            version: 2,
+            name: "wider",
+            sqlite: "SELECT 1",
+            postgres: "ALTER TABLE things ADD COLUMN more BIGINT",
+        }],
+    };
+    let newer = neighbour(&db).await;
+    newer.migrate(&WIDER, 1).await.unwrap();
+    for _ in 0..20 {
+        let rows = db.fetch_all(read()).await.expect("reads on");
+        assert_eq!(rows[0].get::<Option<i64>>("more").unwrap(), None);
+    }
+    let db = Arc::new(db);
+    let mut tx = db.begin().await.unwrap();
+    assert_eq!(tx.fetch_all(read()).await.unwrap().len(), 1);
+}

@@ -1,0 +1,64 @@
+//! What the tests of this crate stand on: a store for each test, SQLite always and a real
+//! PostgreSQL where its programs are installed.
+
+pub mod postgres;
+pub mod process;
+pub mod redis;
+
+use std::sync::Arc;
+
+use crate::sql::Db;
+use postgres::TestPostgres;
+
+tokio::task_local! {
+    static SERVER: Arc<TestPostgres>;
+}
+
+/// An empty store of the kind that the running case is about.
+pub async fn fresh_db() -> Db {
+    match SERVER.try_with(Arc::clone) {
+        Ok(server) => server.fresh().await,
+        Err(_) => Db::open_memory().await.expect("opens"),
+    }
+}
+
+/// A second handle to the same store, as another process would have it. SQLite serves one
+/// process, so there it is the same handle.
+pub async fn neighbour(db: &Db) -> Db {
+    match db.postgres_settings() {
+        Some(settings) => Db::open_postgres(settings).await.expect("opens"),
+        None => db.clone(),
+    }
+}
+
+/// Runs a case on a server.
+pub async fn on<T>(server: &Arc<TestPostgres>, case: impl Future<Output = T>) -> T {
+    SERVER.scope(Arc::clone(server), case).await
+}
+
+/// Makes tests of cases, `async fn`s without arguments: each on SQLite, and all of them on one
+/// PostgreSQL.
+macro_rules! conformance {
+    ($($case:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case().await;
+                }
+            )+
+        }
+
+        #[tokio::test]
+        async fn on_postgres() {
+            let Some(server) = crate::testing::postgres::TestPostgres::start().await else {
+                return;
+            };
+            $(
+                eprintln!("on PostgreSQL: {}", stringify!($case));
+                crate::testing::on(&server, $case()).await;
+            )+
+        }
+    };
+}
+pub(crate) use conformance;

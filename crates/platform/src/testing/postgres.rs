@@ -1,0 +1,122 @@
+//! A PostgreSQL server of one test.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use florin_base::Secret;
+use parking_lot::Mutex;
+
+use super::process::{Running, command, find, folder, free_port, tied};
+use crate::sql::{Db, PostgresSettings};
+
+/// Where Debian keeps the server programs, newest first.
+fn folders() -> Vec<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut found: Vec<PathBuf> = versions
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
+    found.sort();
+    found.reverse();
+    found
+}
+
+/// A server in a temporary folder. Text is ordered by a language there, so that a column whose
+/// order was left to the database would be noticed.
+#[derive(Debug)]
+pub struct TestPostgres {
+    dir: tempfile::TempDir,
+    program: PathBuf,
+    port: u16,
+    running: Mutex<Option<Running>>,
+    schemas: AtomicU32,
+}
+
+impl TestPostgres {
+    /// Starts a server; `None`, said by name, where there is no program.
+    pub async fn start() -> Option<Arc<Self>> {
+        let (initdb, program) = (find("initdb", &folders()), find("postgres", &folders()));
+        let (Some(initdb), Some(program)) = (initdb, program) else {
+            eprintln!("skipped: PostgreSQL is not installed (initdb, postgres)");
+            return None;
+        };
+        let dir = folder();
+        let made = command(&initdb, dir.path())
+            .args(["-D", "data", "-U", "florin", "-A", "trust", "-N", "-E", "UTF8"])
+            .args(["--locale", "C.UTF-8", "--locale-provider", "icu"])
+            .args(["--icu-locale", "en-US"])
+            .status();
+        assert!(made.expect("initdb runs").success(), "initdb");
+        let server = Self {
+            dir,
+            program,
+            port: free_port(),
+            running: Mutex::new(None),
+            schemas: AtomicU32::new(0),
+        };
+        server.run();
+        Some(Arc::new(server))
+    }
+
+    /// Starts the server where it is stopped.
+    pub fn run(&self) {
+        let port = self.port.to_string();
+        let here = self.dir.path().display().to_string();
+        let child = tied(&self.program, self.dir.path())
+            .args(["-D", "data", "-p", &port, "-k", &here])
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
+            .args(["-c", "max_connections=200", "-c", "shared_buffers=16MB"])
+            .spawn();
+        *self.running.lock() = Some(Running(child.expect("postgres starts")));
+    }
+
+    /// Ends the server at once, as a crash would; its children notice by themselves.
+    pub fn crash(&self) {
+        let mut running = self.running.lock().take().expect("runs");
+        running.signal("QUIT");
+        running.0.wait().expect("ended");
+    }
+
+    /// Stops all processes of the server, as a machine that hangs, or lets them go on.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "STOP" } else { "CONT" };
+        let running = self.running.lock();
+        let parent = running.as_ref().expect("runs");
+        parent.signal(signal);
+        for child in children_of(parent.0.id()) {
+            let _ = std::process::Command::new("kill")
+                .args([&format!("-{signal}"), &child.to_string()])
+                .status();
+        }
+    }
+
+    /// Settings for a schema of its own. Tests run beside much else: they wait longer.
+    pub fn settings(&self) -> PostgresSettings {
+        let schema = self.schemas.fetch_add(1, Ordering::Relaxed);
+        let url = format!("postgres://florin@127.0.0.1:{}/postgres", self.port);
+        PostgresSettings {
+            schema: format!("test_{schema}"),
+            pool_max: 8,
+            patience: Duration::from_secs(20),
+            ..PostgresSettings::new(Secret::new(url))
+        }
+    }
+
+    /// An empty schema. Also waits for a server that has just been started.
+    pub async fn fresh(&self) -> Db {
+        Db::open_postgres(self.settings()).await.expect("opens")
+    }
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let list = Path::new("/proc")
+        .join(parent.to_string())
+        .join("task")
+        .join(parent.to_string())
+        .join("children");
+    let text = std::fs::read_to_string(list).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|id| id.parse().ok())
+        .collect()
+}

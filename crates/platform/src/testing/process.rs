@@ -1,0 +1,94 @@
+//! Real components as children of a test: found, started on a free port as somebody without
+//! rights, and stopped with it.
+
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// User and group `nobody` of Debian; the servers refuse to run as root.
+const NOBODY: u32 = 65_534;
+
+/// A program in one of these folders, or in those of `PATH`.
+pub fn find(program: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let all = folders.iter().cloned().chain(std::env::split_paths(&path));
+    all.map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// A folder that the servers may write to, gone with the test.
+pub fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    if is_root() {
+        std::os::unix::fs::chown(dir.path(), Some(NOBODY), Some(NOBODY)).expect("given away");
+    }
+    dir
+}
+
+/// A command that runs as nobody when the test runs as root, away from the test's own folder.
+pub fn command(program: &Path, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+/// The same, ended by the system when the test dies without ending it.
+pub fn tied(program: &Path, dir: &Path) -> Command {
+    let Some(setpriv) = find("setpriv", &[]) else {
+        return command(program, dir);
+    };
+    let mut command = Command::new(setpriv);
+    command
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .args(["--pdeathsig", "KILL"]);
+    if is_root() {
+        let nobody = NOBODY.to_string();
+        command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups"]);
+    }
+    command.arg(program);
+    command
+}
+
+/// A running server, killed when dropped.
+#[derive(Debug)]
+pub struct Running(pub Child);
+
+impl Running {
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.0.id().to_string()])
+            .status();
+        assert!(sent.expect("kill runs").success(), "{name}");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A stopped process takes the signal too.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
