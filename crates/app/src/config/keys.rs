@@ -67,6 +67,10 @@ const fn secret(mut key: Key) -> Key {
 /// Sections in the order of the file, with their purpose. Keys without a dot come first.
 pub const SECTIONS: &[(&str, &str)] = &[
     ("server", "Listening, TLS and the bounds of HTTP."),
+    (
+        "gateway",
+        "Roles that other processes serve; only read by role gateway.",
+    ),
     ("ledger", "What decides about postings."),
     ("wallets", "Owners, ranges and limits."),
     ("auth", "Users, tokens, keys, roles."),
@@ -171,6 +175,12 @@ pub const KEYS: &[Key] = &[
         "Time within which a request body must have arrived.",
     ),
     key(
+        "server.drain_delay",
+        Kind::Duration,
+        "\"0s\"",
+        "Time after the first signal to stop in which new connections are still taken while `/ready` says 503. Behind a gateway or load balancer: a little more than the time between two of its looks.",
+    ),
+    key(
         "server.drain_timeout",
         Kind::Duration,
         "\"30s\"",
@@ -181,6 +191,24 @@ pub const KEYS: &[Key] = &[
         Kind::Duration,
         "\"1s\"",
         "Requests that take longer stand in the log.",
+    ),
+    key(
+        "gateway.upstreams",
+        Kind::List,
+        "[]",
+        "Where roles are served that this process does not have: `role=http://host:port`, several for one role share its requests. A name stands for all its addresses and is looked up again every 5 s.",
+    ),
+    key(
+        "gateway.answer_timeout",
+        Kind::Duration,
+        "\"60s\"",
+        "Longest wait for the head of an answer of another process.",
+    ),
+    key(
+        "gateway.probe_interval",
+        Kind::Duration,
+        "\"500ms\"",
+        "Time between two looks at `/ready` of each process.",
     ),
     key(
         "ledger.assets",

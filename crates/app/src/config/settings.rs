@@ -49,6 +49,8 @@ pub struct Config {
     pub roles: Vec<String>,
     /// `server`.
     pub server: Server,
+    /// `gateway`.
+    pub gateway: Gateway,
     /// `ledger`.
     pub ledger: Ledger,
     /// `wallets`.
@@ -98,7 +100,10 @@ pub struct Server {
     /// Time for a body.
     #[serde(deserialize_with = "duration")]
     pub body_timeout: Duration,
-    /// Time to finish after the first signal.
+    /// Time in which new connections are taken after the first signal.
+    #[serde(deserialize_with = "duration")]
+    pub drain_delay: Duration,
+    /// Time to finish after that.
     #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
     /// From here on a request is slow.
@@ -111,6 +116,20 @@ impl Server {
     pub fn has_tls(&self) -> bool {
         self.tls_self_signed || self.tls_certificate.is_some()
     }
+}
+
+/// `gateway`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// `role=url`.
+    pub upstreams: Vec<String>,
+    /// Time for the head of an answer.
+    #[serde(deserialize_with = "duration")]
+    pub answer_timeout: Duration,
+    /// Time between looks.
+    #[serde(deserialize_with = "duration")]
+    pub probe_interval: Duration,
 }
 
 /// `ledger`.

@@ -7,6 +7,7 @@ pub mod announce;
 mod checks;
 mod dev_clock;
 pub mod files;
+mod gateway;
 pub mod offline;
 pub mod parts;
 pub mod watch;
@@ -173,6 +174,9 @@ fn build_app(
             app = app.mount(routes);
         }
     }
+    for routes in gateway::forwards(wired, selected)? {
+        app = app.mount(routes);
+    }
     app = app.with_openapi(&api_info());
     if let Some(clock) = dev_clock {
         app = app.mount(dev_clock::routes(clock));
@@ -246,6 +250,7 @@ fn listen(config: &Config, selected: &[&'static Role], data_dir: &Path) -> anyho
     server.max_connections = settings.max_connections;
     server.handshake_timeout = settings.handshake_timeout;
     server.idle_timeout = settings.idle_timeout;
+    server.drain_delay = settings.drain_delay;
     server.drain_deadline = settings.drain_timeout;
     Server::bind(server).map_err(|error| {
         let hint = match &error {

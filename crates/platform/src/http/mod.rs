@@ -33,6 +33,7 @@
 
 pub mod auth;
 pub mod client;
+pub mod forward;
 pub mod guard;
 pub mod health;
 pub mod idempotency;

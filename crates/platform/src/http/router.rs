@@ -17,6 +17,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 use http::Method;
 
 use super::auth::Access;
+use super::forward::{Forward, Forwarding};
 use super::guard::{Guard, Kit, RouteMetrics};
 use super::json::DEFAULT_BODY_LIMIT;
 use super::limit::LimitClass;
@@ -224,6 +225,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Description {
             rows: self.entries.iter().map(|(spec, _)| row(spec)).collect(),
             documents: self.documents.clone(),
+            specs: self.entries.iter().map(|(spec, _)| spec.clone()).collect(),
         }
     }
 
@@ -259,6 +261,7 @@ pub struct Description {
     pub rows: Vec<RouteRow>,
     /// The OpenAPI documents.
     pub documents: Vec<utoipa::openapi::OpenApi>,
+    specs: Vec<RouteSpec>,
 }
 
 impl Description {
@@ -268,9 +271,25 @@ impl Description {
         for part in parts {
             all.rows.extend(part.rows);
             all.documents.extend(part.documents);
+            all.specs.extend(part.specs);
         }
         all.rows.sort();
         all
+    }
+
+    /// The same routes, with the same access rules and bounds, served by another process.
+    pub fn forward(self, to: &Forward) -> BoundRoutes {
+        let bind = |spec: &RouteSpec| {
+            let inner = Forwarding(to.clone());
+            let mount: BoundMount = Box::new(move |kit, meta, filter| {
+                MethodRouter::new().on_service(filter, Guard::new(kit, meta, inner))
+            });
+            (spec.clone(), mount)
+        };
+        BoundRoutes {
+            entries: self.specs.iter().map(bind).collect(),
+            description: self,
+        }
     }
 }
 

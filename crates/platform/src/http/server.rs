@@ -55,7 +55,10 @@ pub struct ServerConfig {
     /// connections and dribbled heads. The default is above the 60 s for which common load
     /// balancers keep connections, so that they never send into a closed one.
     pub idle_timeout: Duration,
-    /// Time for requests in progress after the first signal.
+    /// Time after the first signal in which new connections are still taken, so that a load
+    /// balancer sees `/ready` say 503 before it meets a closed port.
+    pub drain_delay: Duration,
+    /// Time for requests in progress after that.
     pub drain_deadline: Duration,
     /// Most HTTP/2 streams of one connection.
     pub max_streams: u32,
@@ -70,6 +73,7 @@ impl ServerConfig {
             max_connections: 10_000,
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            drain_delay: Duration::ZERO,
             drain_deadline: Duration::from_secs(30),
             max_streams: 256,
         }
@@ -181,6 +185,7 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let mut tasks = JoinSet::new();
         let mut reload = tokio::time::interval(TLS_RELOAD_EVERY);
+        let mut closing = std::pin::pin!(close_time(&shutdown, self.config.drain_delay));
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -189,7 +194,7 @@ impl Server {
                     reload_certificate(self.config.tls.as_deref());
                     continue;
                 }
-                () = shutdown.drain() => break,
+                () = &mut closing => break,
             };
             match accepted {
                 Ok((stream, _)) if tasks.len() >= self.config.max_connections => {
@@ -208,6 +213,15 @@ impl Server {
         // New connections are refused by the kernel from here on.
         drop(self.listener);
         drain(graceful, tasks, self.config.drain_deadline, &shutdown).await
+    }
+}
+
+/// Returns when no new connection should be taken any more.
+async fn close_time(shutdown: &Shutdown, delay: Duration) {
+    shutdown.drain().await;
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        () = shutdown.stop() => {}
     }
 }
 
