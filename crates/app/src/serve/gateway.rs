@@ -19,7 +19,10 @@ const HOW: &str =
     "gateway.upstreams = [\"wallets=http://10.0.0.5:8084\"]; florin roles lists the roles";
 
 /// The routes of all roles with upstreams, and a check that says who is away.
-pub(super) fn forwards(wired: &Wired, selected: &[&Role]) -> anyhow::Result<Vec<BoundRoutes>> {
+pub(super) async fn forwards(
+    wired: &Wired,
+    selected: &[&Role],
+) -> anyhow::Result<Vec<BoundRoutes>> {
     let settings = &wired.config.gateway;
     if !selected.iter().any(|role| role.name == GATEWAY) {
         return Ok(Vec::new());
@@ -41,6 +44,7 @@ pub(super) fn forwards(wired: &Wired, selected: &[&Role]) -> anyhow::Result<Vec<
         config.answer_timeout = settings.answer_timeout;
         config.probe_interval = settings.probe_interval;
         let forward = Forward::start(config, wired.shutdown.clone())
+            .await
             .map_err(|error| failure(format!("gateway.upstreams: {error}"), HOW))?;
         routes.push((role.describe)().forward(&forward));
         forwards.push((role.name, forward));

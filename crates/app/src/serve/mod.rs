@@ -103,7 +103,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let metrics = metrics::install()?;
     let tracer = start_tracer(&wired.config)?;
-    let app = build_app(wired, selected, dev_clock, &metrics, tracer.clone())?;
+    let app = build_app(wired, selected, dev_clock, &metrics, tracer.clone()).await?;
     let demo = match options.switches.demo {
         true => Some(make_demo(wired, &app, url).await?),
         false => None,
@@ -150,7 +150,7 @@ async fn serve(
 }
 
 /// Joins the routes of the roles under one kit.
-fn build_app(
+async fn build_app(
     wired: &Wired,
     selected: &[&'static Role],
     dev_clock: Option<Arc<DevClock>>,
@@ -174,7 +174,7 @@ fn build_app(
             app = app.mount(routes);
         }
     }
-    for routes in gateway::forwards(wired, selected)? {
+    for routes in gateway::forwards(wired, selected).await? {
         app = app.mount(routes);
     }
     app = app.with_openapi(&api_info());

@@ -247,6 +247,7 @@ mod tests {
                 row("POST", "/api/v1/things", "things:write"),
             ],
             documents: vec![document],
+            specs: Vec::new(),
         }
     }
 

@@ -261,7 +261,7 @@ pub struct Description {
     pub rows: Vec<RouteRow>,
     /// The OpenAPI documents.
     pub documents: Vec<utoipa::openapi::OpenApi>,
-    specs: Vec<RouteSpec>,
+    pub(super) specs: Vec<RouteSpec>,
 }
 
 impl Description {

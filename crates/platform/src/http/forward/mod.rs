@@ -135,12 +135,14 @@ struct Parts {
 }
 
 impl Forward {
-    /// Starts looking at the upstreams until the process ends. Must run inside a tokio runtime.
+    /// Looks names up once, then at the upstreams until the process ends. A name that cannot be
+    /// looked up yet is no error: it is tried again.
     ///
     /// # Errors
     /// [`ForwardError`].
-    pub fn start(config: ForwardConfig, shutdown: Shutdown) -> Result<Self, ForwardError> {
+    pub async fn start(config: ForwardConfig, shutdown: Shutdown) -> Result<Self, ForwardError> {
         let upstreams = Arc::new(Upstreams::new(config)?);
+        upstreams.look_up().await;
         tokio::spawn(Arc::clone(&upstreams).watch(shutdown));
         Ok(Self { upstreams })
     }

@@ -33,18 +33,10 @@ impl Upstreams {
         if origins.is_empty() {
             return Err(ForwardError::Empty(config.role));
         }
-        let mut targets = Vec::new();
-        for origin in &origins {
-            // Names are looked up by the watch; addresses serve at once.
-            if let Ok(ip) = origin.host.parse() {
-                let address = SocketAddr::new(ip, origin.port);
-                targets.push(Arc::new(Target::new(&config, origin.clone(), address)?));
-            }
-        }
         Ok(Self {
             config,
             origins,
-            targets: RwLock::new(targets.into()),
+            targets: RwLock::new(Arc::new([])),
             turn: AtomicUsize::new(0),
         })
     }
@@ -84,16 +76,16 @@ impl Upstreams {
     pub(super) async fn watch(self: Arc<Self>, shutdown: Shutdown) {
         let mut ticks = interval(self.config.probe_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut looked_up: Option<Instant> = None;
+        let mut looked_up = Instant::now();
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 // Requests go on while this process drains; looks end with it.
                 () = shutdown.stop() => return,
             }
-            if looked_up.is_none_or(|at| at.elapsed() >= self.config.lookup_interval) {
+            if looked_up.elapsed() >= self.config.lookup_interval {
                 self.look_up().await;
-                looked_up = Some(Instant::now());
+                looked_up = Instant::now();
             }
             let targets = self.targets();
             join_all(targets.iter().map(look)).await;
@@ -107,7 +99,7 @@ impl Upstreams {
     }
 
     /// Takes over the addresses of names. A name that cannot be looked up keeps its addresses.
-    async fn look_up(&self) {
+    pub(super) async fn look_up(&self) {
         let mut next = Vec::new();
         let old = self.targets();
         for origin in &self.origins {

@@ -29,7 +29,7 @@ pub const THINGS_READ: Permission = Permission::new("things:read");
 pub const THINGS_WRITE: Permission = Permission::new("things:write");
 
 /// Knows callers by `X-API-Key`: `admin`, `reader`, `service`.
-struct Keys;
+pub struct Keys;
 
 impl Authenticator for Keys {
     fn authenticate<'a>(&'a self, headers: &'a HeaderMap, _peer: IpAddr) -> Authentication<'a> {
