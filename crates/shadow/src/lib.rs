@@ -23,3 +23,4 @@ pub mod drift;
 pub mod matching;
 pub mod model;
 pub mod statements;
+pub mod store;

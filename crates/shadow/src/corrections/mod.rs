@@ -1,1 +1,3 @@
-//! Corrections: proposed, approved, applied, reversed (contract C4).
+//! Corrections: proposed, decided by four eyes, applied through the log, reversed (contract C4).
+pub mod ids;
+pub mod rules;

@@ -4,9 +4,12 @@
 //! hashed or stored have one canonical form.
 
 pub mod amount;
+pub mod book;
+pub mod decide;
 pub mod digest;
 pub mod event;
 pub mod instant;
 
 pub use amount::{AmountFault, Currencies, Money, MoneyForm};
+pub use book::{Book, Policy, Rules};
 pub use event::{BookId, Direction, Event, Key, Reason, State};

@@ -57,7 +57,7 @@ pub fn explain(case: &Case<'_>) -> Explanation {
     let moved = account::solutions(case);
     let claimed = |line: &str| moved.claimed.iter().any(|id| id == line);
     let mut search = Search::default();
-    for solution in timing::solutions(case) {
+    if let Some(solution) = timing::solutions(case) {
         search.add(solution);
     }
     for group in groups(case, Some(case.difference), claimed) {

@@ -1,0 +1,2 @@
+//! Monitors: scheduled looks at the books, and the alerts that follow (contract E).
+pub mod rules;
