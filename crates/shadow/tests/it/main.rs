@@ -1,0 +1,5 @@
+//! The promises of the shadow ledger, through its public doors.
+
+mod permutations;
+mod support;
+mod writing;
