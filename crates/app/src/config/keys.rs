@@ -192,6 +192,12 @@ pub const KEYS: &[Key] = &[
         "\"1s\"",
         "Requests that take longer stand in the log.",
     ),
+    secret(open(
+        "server.cursor_key",
+        Kind::Text,
+        "\"env:FLORIN_CURSOR_KEY\"",
+        "Secret behind the cursors of lists, the same in every process of an installation. Left out: made from auth.signing_key, else a key file in the data directory.",
+    )),
     key(
         "gateway.upstreams",
         Kind::List,

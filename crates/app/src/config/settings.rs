@@ -109,6 +109,9 @@ pub struct Server {
     /// From here on a request is slow.
     #[serde(deserialize_with = "duration")]
     pub slow_request: Duration,
+    /// Secret of the cursors.
+    #[serde(default)]
+    pub cursor_key: Option<Secret<String>>,
 }
 
 impl Server {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use florin_base::{Clock, IdSource};
 use florin_ledger::{Ledger, OpenError, OpenOptions};
 use florin_platform::audit::{self, AuditLog};
-use florin_platform::bus::{self, Bus, LocalBus, Positions};
+use florin_platform::bus::{self, Bus, Leases, LocalBus, Positions};
 use florin_platform::http::client::{ClientConfig, Outgoing, Targets, install_crypto};
 use florin_platform::http::health::Health;
 use florin_platform::http::limit::Limits;
@@ -73,14 +73,14 @@ impl Wired {
     ) -> anyhow::Result<Self> {
         install_crypto();
         files::make_data_dir(data_dir)?;
-        let key = files::secret_file(&data_dir.join(CURSOR_KEY), IdSource::random_32)?;
+        let cursors = cursors(&config, data_dir)?;
         Ok(Self {
             limits: Arc::new(Limits::new(config.limits.kit())),
             config,
             data_dir: data_dir.to_owned(),
             clock,
             health: Health::new(),
-            cursors: Cursors::new(&key),
+            cursors,
             shutdown,
             unsafe_dev,
             bus: Arc::new(LocalBus::new()),
@@ -289,9 +289,20 @@ impl Wired {
             bus: Arc::clone(&self.bus),
             webhooks: self.webhooks(),
             positions: Positions::new(self.db()),
+            leases: Leases::Sole,
             clock: Arc::clone(&self.clock),
         }
     }
+}
+
+/// Several processes must read each other's cursors: a secret of the configuration comes first.
+fn cursors(config: &Config, data_dir: &Path) -> anyhow::Result<Cursors> {
+    let secrets = [&config.server.cursor_key, &config.auth.signing_key];
+    if let Some(secret) = secrets.into_iter().flatten().next() {
+        return Ok(Cursors::from_secret(secret.expose()));
+    }
+    let key = files::secret_file(&data_dir.join(CURSOR_KEY), IdSource::random_32)?;
+    Ok(Cursors::new(&key))
 }
 
 /// Words and remedy for a ledger that does not open.

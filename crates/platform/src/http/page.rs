@@ -115,6 +115,12 @@ impl Cursors {
         }
     }
 
+    /// With a key made from a secret of the configuration, the same in every process.
+    pub fn from_secret(secret: &str) -> Self {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        Self::new(hmac::sign(&secret, b"florin cursors").as_ref())
+    }
+
     /// The cursor for the page after `position`.
     pub fn seal(&self, filters: FilterDigest, position: &Position) -> String {
         let mut bytes = Vec::with_capacity(HEAD_LEN + position.after.len() + MAC_LEN);
