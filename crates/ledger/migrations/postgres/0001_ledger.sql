@@ -197,3 +197,62 @@ CREATE TABLE archives (
     file        text   NOT NULL,
     sha256      bytea  NOT NULL
 );
+
+-- Everything that nearly every commit writes, in one call. The caller holds the head row, which
+-- must still be at `before_seq`.
+CREATE FUNCTION commit_batch(
+    a_writer uuid, a_attempt bigint, a_channel text, before_seq bigint,
+    a_seq bigint, a_batch bigint, a_note bigint, a_accounts bigint, a_assets integer,
+    a_recorded_at bigint, a_chain bytea, a_frontier bytea,
+    j_first bigint[], j_records integer[], j_entries bytea[],
+    n_first bigint[], n_notes integer[], n_entries bytea[],
+    t_node bigint[], t_hash bytea[],
+    i_key uuid[], i_known bigint[],
+    b_slot integer[], b_dp bigint[], b_cp bigint[], b_dr bigint[], b_cr bigint[],
+    b_postings bigint[], b_events bigint[], b_tail bytea[], b_high bytea[], b_windows bytea[],
+    e_slot integer[], e_first bigint[], e_seqs bytea[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    written bigint;
+BEGIN
+    UPDATE head SET seq = a_seq, batch = a_batch, note = a_note, accounts = a_accounts, assets = a_assets,
+        recorded_at = a_recorded_at, settled_at = a_recorded_at, chain = a_chain, frontier = a_frontier
+        WHERE one AND seq = before_seq;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the head is not at %', before_seq;
+    END IF;
+    INSERT INTO writers VALUES (a_writer, a_attempt, a_recorded_at)
+        ON CONFLICT (writer) DO UPDATE SET attempt = EXCLUDED.attempt, at = EXCLUDED.at;
+    IF cardinality(b_slot) > 0 THEN
+        UPDATE balances b SET dp = u.dp, cp = u.cp, dr = u.dr, cr = u.cr, postings = u.postings,
+            events = u.events, tail = u.tail, high = u.high, windows = u.windows
+            FROM unnest(b_slot, b_dp, b_cp, b_dr, b_cr, b_postings, b_events, b_tail, b_high, b_windows)
+                AS u (slot, dp, cp, dr, cr, postings, events, tail, high, windows)
+            WHERE b.slot = u.slot;
+        GET DIAGNOSTICS written = ROW_COUNT;
+        IF written <> cardinality(b_slot) THEN
+            RAISE EXCEPTION '% of % balances exist', written, cardinality(b_slot);
+        END IF;
+    END IF;
+    IF cardinality(i_key) > 0 THEN
+        INSERT INTO ids SELECT * FROM unnest(i_key, i_known)
+            ON CONFLICT (key) DO UPDATE SET known = EXCLUDED.known;
+    END IF;
+    IF cardinality(j_first) > 0 THEN
+        INSERT INTO journal SELECT u.first_seq, a_recorded_at, a_batch, u.records, u.entries
+            FROM unnest(j_first, j_records, j_entries) AS u (first_seq, records, entries);
+        INSERT INTO batches VALUES (a_batch, before_seq + 1, a_recorded_at, a_chain);
+        PERFORM pg_notify(a_channel, a_seq::text);
+    END IF;
+    IF cardinality(t_node) > 0 THEN
+        INSERT INTO tree SELECT * FROM unnest(t_node, t_hash);
+    END IF;
+    IF cardinality(n_first) > 0 THEN
+        INSERT INTO notes SELECT u.first_note, u.notes, a_recorded_at, u.entries
+            FROM unnest(n_first, n_notes, n_entries) AS u (first_note, notes, entries);
+    END IF;
+    IF cardinality(e_slot) > 0 THEN
+        INSERT INTO entries SELECT * FROM unnest(e_slot, e_first, e_seqs);
+    END IF;
+END
+$$;

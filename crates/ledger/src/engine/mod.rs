@@ -8,6 +8,7 @@
 mod bitemporal;
 mod checkpointer;
 mod chunked;
+mod deciding;
 mod directory;
 mod history;
 mod indexer;
@@ -34,6 +35,9 @@ use uuid::Uuid;
 
 pub(crate) use time::LedgerTime;
 pub use time::ClockState;
+pub(crate) use deciding::{Shown, judge_one};
+pub(crate) use state::pending_of;
+pub(crate) use store::{Delta, identity_key};
 pub use view::{Entry, EntryPage, IdLookup, Phase, ReadError, ReadView, TransferState};
 pub use writer::Status;
 

@@ -2,9 +2,9 @@
 
 use florin_base::Timestamp;
 
-use super::{directory::Row, state::State};
+use super::{deciding::Shown, directory::Row, state::State};
 use crate::{
-    call::{AccountView, AssetSums, Call, Head, LimitsView, Outcome, Query, View, WalletView},
+    call::{AccountView, AssetSums, Head, LimitsView, Query, View, WalletView},
     model::{AccountFacts, AccountId, Slot},
     policy::Policy,
     rules::{Start, book::Book, limits_in_force},
@@ -13,49 +13,13 @@ use crate::{
 /// Most rows one query looks at before it answers with what it has.
 const SCAN_MAX: usize = 50_000;
 
-/// What a call's answer shows beside its outcome.
-pub(super) enum Subject {
-    Nothing,
-    Wallet(u128),
-    Account(AccountId),
-}
-
-pub(super) fn subject(call: &Call) -> Subject {
-    match call {
-        Call::CreateWallet(c) => Subject::Wallet(c.id),
-        Call::UpdateWallet(c) => Subject::Wallet(c.id),
-        Call::CreateAccount(c) => Subject::Account(c.id.clone()),
-        Call::PatchAccount(c) => Subject::Account(c.id.clone()),
-        _ => Subject::Nothing,
+impl Shown for State {
+    fn wallet_view(&self, slot: Slot, seq: u64) -> Option<WalletView> {
+        wallet_view(self, slot, seq)
     }
-}
 
-type Views = (Option<Box<WalletView>>, Option<Box<AccountView>>);
-
-pub(super) fn views(state: &State, subject: Subject, outcome: &Outcome, seq: u64) -> Views {
-    let Outcome::Done(records) = outcome else {
-        return (None, None);
-    };
-    // A replay may name another id than this call made up.
-    let touched = records.last().and_then(|r| r.touches.first).map(|t| t.slot);
-    match subject {
-        Subject::Nothing => (None, None),
-        Subject::Wallet(id) => {
-            let slot = touched.or_else(|| state.slot(&AccountId::Wallet(id)));
-            (
-                slot.and_then(|slot| wallet_view(state, slot, seq))
-                    .map(Box::new),
-                None,
-            )
-        }
-        Subject::Account(id) => {
-            let slot = touched.or_else(|| state.slot(&id));
-            (
-                None,
-                slot.and_then(|slot| account_view(state, slot, seq))
-                    .map(Box::new),
-            )
-        }
+    fn account_view(&self, slot: Slot, seq: u64) -> Option<AccountView> {
+        account_view(self, slot, seq)
     }
 }
 

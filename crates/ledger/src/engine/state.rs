@@ -200,7 +200,7 @@ impl State {
 }
 
 /// The reservation that a recorded pending transfer opened.
-pub(super) fn pending_of(record: &Record, t: &crate::model::Transfer) -> OpenPending {
+pub(crate) fn pending_of(record: &Record, t: &crate::model::Transfer) -> OpenPending {
     OpenPending {
         seq: record.seq,
         debit: t.debit,

@@ -63,11 +63,11 @@ pub(super) fn layout() -> Layout {
 /// Change of the totals of an account by one record, or a sum of such changes; modulo 2^128, so
 /// that sums of decreases and increases come out exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Delta([u128; 5]);
+pub(crate) struct Delta([u128; 5]);
 
 impl Delta {
     /// What a record changed about the totals of an account.
-    pub(super) fn of(record: &Record, slot: Slot) -> Self {
+    pub(crate) fn of(record: &Record, slot: Slot) -> Self {
         let (debit, released, posted, reserved) = match &record.body {
             Body::Transfer(t) => {
                 let full = t.reserved.unwrap_or(t.amount);
@@ -90,15 +90,15 @@ impl Delta {
         }
     }
 
-    pub(super) fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i].wrapping_add(other.0[i])))
     }
 
-    pub(super) fn minus(self, other: Self) -> Self {
+    pub(crate) fn minus(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i].wrapping_sub(other.0[i])))
     }
 
-    pub(super) const fn from_totals(t: &Totals) -> Self {
+    pub(crate) const fn from_totals(t: &Totals) -> Self {
         Self([
             t.debits_posted,
             t.credits_posted,
@@ -108,7 +108,7 @@ impl Delta {
         ])
     }
 
-    pub(super) const fn to_totals(self) -> Totals {
+    pub(crate) const fn to_totals(self) -> Totals {
         Totals {
             debits_posted: self.0[0],
             credits_posted: self.0[1],
@@ -119,14 +119,14 @@ impl Delta {
         }
     }
 
-    pub(super) fn put(self, out: &mut Vec<u8>) {
+    pub(crate) fn put(self, out: &mut Vec<u8>) {
         for value in self.0 {
             let signed = value as i128;
             out.varint(((signed << 1) ^ (signed >> 127)) as u128);
         }
     }
 
-    pub(super) fn take(bytes: &[u8]) -> Read<Self> {
+    pub(crate) fn take(bytes: &[u8]) -> Read<Self> {
         let mut take = Take::new(bytes);
         let mut delta = Self::default();
         for value in &mut delta.0 {
@@ -162,7 +162,7 @@ fn broken(error: impl std::fmt::Display) -> ReadError {
 }
 
 /// The place of an identity in [`IDS`].
-pub(super) fn identity_key(hash_key: &[u8; 16], space: Space, scope: &[u8], id: &str) -> u128 {
+pub(crate) fn identity_key(hash_key: &[u8; 16], space: Space, scope: &[u8], id: &str) -> u128 {
     let mut hasher = SipHasher13::new_with_key(hash_key);
     hasher.write_u8(space as u8);
     hasher.write_u32(scope.len() as u32);

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
+    deciding::judge_one,
     history::Committed,
     progress::{Mark, Progress},
     queries,
@@ -22,12 +23,11 @@ use super::{
     time::{ClockState, LedgerTime},
 };
 use crate::{
-    call::{Answer, Call, Outcome, Unavailable, View},
-    codes::ResultCode,
+    call::{Answer, Call, Unavailable, View},
     journal::{Journal, MAX_PAYLOAD_BYTES, Position},
     policy::Policy,
     record::codec::{self, Header},
-    rules::{Judge, Judged, Start},
+    rules::{Judge, Start},
 };
 
 /// Most bytes gathered into one frame, unless a single call is larger.
@@ -292,7 +292,10 @@ impl Writer {
                     let is_import = matches!(*call, Call::Import(_));
                     let answer = match refusal {
                         Some(refusal) => Err(refusal),
-                        None => judge_one(&mut judge, start, *call),
+                        None => judge_one(&mut judge, start, *call).map_err(|fault| {
+                            tracing::error!(%fault, "a call was not decided");
+                            Unavailable::StoreUnavailable
+                        }),
                     };
                     if is_import && answer.is_err() && refusal.is_none() {
                         // Assets, wallets and bounds of accounts are not rolled back: memory is
@@ -428,45 +431,6 @@ fn message_items(message: &Message) -> usize {
 )]
 fn now() -> Instant {
     Instant::now()
-}
-
-/// Judges one call and words its answer.
-fn judge_one(
-    judge: &mut Judge<'_, State>,
-    start: Start,
-    call: Call,
-) -> Result<Answer, Unavailable> {
-    let before = judge.staged().0;
-    let subject = queries::subject(&call);
-    let judged = judge.call(call).map_err(|fault| {
-        tracing::error!(%fault, "a call was not decided");
-        Unavailable::StoreUnavailable
-    })?;
-    let after = judge.staged().0;
-    let seq = start.last_seq + after as u64;
-    let (wallet, account) = queries::views(judge.book(), subject, &judged.outcome, seq);
-    let Judged {
-        outcome,
-        replayed,
-        first,
-    } = judged;
-    let (batch, recorded_at) = match (first, &outcome) {
-        // A stored answer comes back unchanged, commit and time included.
-        (Some((batch, at)), Outcome::Items(results)) => {
-            let recorded = results.iter().any(|r| r.code == ResultCode::Created);
-            (recorded.then_some(batch), at)
-        }
-        _ => ((after > before).then_some(start.batch), start.now),
-    };
-    Ok(Answer {
-        outcome,
-        replayed,
-        batch,
-        recorded_at,
-        seq,
-        wallet,
-        account,
-    })
 }
 
 fn answer_all(replies: Vec<Reply>, durable: bool) {

@@ -13,10 +13,20 @@
 //! What this process remembers of accounts is used only while the head says that nobody else
 //! committed since.
 
+mod apply;
+mod attempt;
+mod batcher;
+mod book;
+mod cache;
+mod collect;
 mod directory;
+mod listen;
+mod load;
 mod queue;
 mod reads;
+mod rows;
 mod schema;
+mod writes;
 
 use std::{
     path::{Path, PathBuf},
@@ -32,12 +42,13 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use self::{
+    batcher::Batcher,
     directory::Directory,
     queue::{Message, Queue},
     schema::Connections,
 };
 use crate::{
-    call::{Answer, Call, Head, Unavailable},
+    call::{Answer, Call, Head, Outcome, Unavailable},
     checkpoints::Checkpoints,
     engine::{ClockState, OpenError, Status},
     model::Asset,
@@ -95,7 +106,7 @@ struct Shared {
     hash_key: [u8; 16],
     queue: Queue,
     status: Mutex<Status>,
-    directory: Directory,
+    directory: Arc<Directory>,
     /// Last `seq` known here to be committed.
     seq: watch::Sender<u64>,
 }
@@ -113,6 +124,42 @@ impl Shared {
             *seq = head.seq.max(*seq);
             moved
         });
+    }
+}
+
+/// Starts the batcher on a thread with a runtime of its own. A batcher that panics answers
+/// nobody any more: callers waiting hear `CommitUnknown`, later ones `StoreUnavailable`.
+fn start_batcher(
+    shared: &Arc<Shared>,
+    options: &PostgresOptions,
+    channel: String,
+) -> Result<JoinHandle<()>, OpenError> {
+    let refused = |e: std::io::Error| OpenError::Refused(format!("no thread: {e}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(refused)?;
+    let batcher = Batcher::new(shared.clone(), channel, options.accounts_cached);
+    let guard = Guard(shared.clone());
+    std::thread::Builder::new()
+        .name("florin-ledger".into())
+        .spawn(move || {
+            let _guard = guard;
+            runtime.block_on(batcher.run());
+        })
+        .map_err(refused)
+}
+
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the ledger's batcher panicked; no postings until a restart");
+            self.0.status.lock().failed = Some("the ledger's batcher panicked".into());
+            self.0.queue.close();
+            self.0.queue.set_away(true);
+        }
     }
 }
 
@@ -168,20 +215,53 @@ impl Postgres {
                 disk_free_per_mille: None,
                 head,
             }),
-            directory: Directory::default(),
+            directory: Arc::default(),
             seq: watch::channel(0).0,
             connections: connections.clone(),
         });
-        Ok(Self {
+        let pool = connections.pool(options.pool_max);
+        let head = listen::head(&pool).await.map_err(|e| refused(&e))?;
+        shared.advance(head);
+        let channel = format!("{}_head", options.schema);
+        let engine = Self {
+            batcher: Mutex::new(Some(start_batcher(&shared, &options, channel.clone())?)),
             shared,
             ledger_id: facts.ledger_id,
-            dir: options.dir,
-            pool: connections.pool(options.pool_max),
+            dir: options.dir.clone(),
+            pool,
             stale_pool: connections.stale_pool(options.pool_max),
             ids: Mutex::new(ids),
             checkpoints: Arc::new(checkpoints),
-            batcher: Mutex::default(),
-        })
+        };
+        let follower = listen::follow(
+            Arc::downgrade(&engine.shared),
+            connections.pool(2),
+            channel,
+        );
+        tokio::spawn(follower);
+        engine.create_assets(options.assets).await?;
+        Ok(engine)
+    }
+
+    /// Creates the assets that must exist and do not.
+    async fn create_assets(&self, assets: Vec<Asset>) -> Result<(), OpenError> {
+        for asset in assets {
+            let refused = |what: &dyn std::fmt::Display| OpenError::Refused(what.to_string());
+            let known = self.asset_by_code(&asset.code).await;
+            if known.map_err(|e| refused(&e))?.is_some() {
+                continue;
+            }
+            let call = Call::CreateAsset { actor: None, asset };
+            let answer = self.submit(call).await.map_err(|e| refused(&e))?;
+            // Another process may have made it with other decimals in the same moment.
+            if let Outcome::Refused(refusal) = answer.outcome {
+                return Err(refused(&format!(
+                    "an asset of the settings: {}",
+                    refusal.code
+                )));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn submit(&self, call: Call) -> Result<Answer, Unavailable> {

@@ -21,6 +21,22 @@ pub(super) enum Message {
 }
 
 impl Message {
+    /// How many items it has.
+    pub(super) fn items(&self) -> usize {
+        match self {
+            Self::Call(call, _) => call.items(),
+            Self::Time(_) | Self::AcceptClock(_) => 0,
+        }
+    }
+
+    /// Most bytes that it adds to a commit.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Call(call, _) => call.weight(),
+            Self::Time(_) | Self::AcceptClock(_) => 0,
+        }
+    }
+
     /// Tells its sender that it was not done.
     pub(super) fn refuse(self, why: Unavailable) {
         // A caller that went away needs no answer.

@@ -1,0 +1,412 @@
+//! One attempt to decide a batch: lock the head, load, judge, write, commit.
+
+use std::time::Duration;
+
+use florin_base::Timestamp;
+use sqlx::{Connection, PgConnection, Row as _};
+
+use super::{
+    apply::{self, HeadAfter},
+    batcher::{Batcher, InDoubt},
+    book::Keys,
+    collect::Collector,
+    load::{self, LoadError},
+    queue::Message,
+    schema::within,
+    writes::Writes,
+};
+use crate::{
+    call::{Answer, Call, Head, Unavailable},
+    engine::judge_one,
+    model::Record,
+    proof::{Frontier, Hash},
+    rules::{
+        Judge, Start,
+        book::{Fault, Note},
+    },
+};
+
+/// Longest wait for the head's lock, above the server's own `lock_timeout`.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(900);
+/// Longest wait for a statement of an empty batch, and what each item adds to it.
+const STATEMENT_TIMEOUT: Duration = Duration::from_millis(900);
+const STATEMENT_TIMEOUT_PER_ITEM: Duration = Duration::from_micros(250);
+/// Longest wait for a commit before its outcome is asked for over another connection.
+const COMMIT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Most expiries in one batch.
+const EXPIRIES: usize = 4_096;
+/// Most times a batch is judged before it counts as a fault: each time loads what was missed.
+const JUDGEMENTS_MAX: u32 = 64;
+
+/// Locks the head and tells how the ledger stands; the last statement runs under the lock.
+const LOCK: &str = "BEGIN; \
+    SELECT seq, batch, note, accounts, assets, recorded_at, settled_at, chain, frontier FROM head FOR UPDATE; \
+    SELECT (SELECT expires_at FROM pendings WHERE expires_at IS NOT NULL ORDER BY expires_at, seq LIMIT 1), \
+      (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// Why an attempt came to nothing.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Certainly not done.
+    NotDone(sqlx::Error),
+    /// A row or a rule is broken: certainly not done, and trying again would not help.
+    Broken(String),
+    /// The connection was lost while committing; what is answered if the commit happened.
+    InCommit(sqlx::Error, Box<Decided>),
+}
+
+impl From<LoadError> for Failed {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Sql(error) => Self::NotDone(error),
+            LoadError::Malformed(error) => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::NotDone(error)
+    }
+}
+
+/// The head as locked.
+struct Locked {
+    head: Head,
+    note: u64,
+    accounts: u64,
+    assets: usize,
+    settled_at: i64,
+    chain: Hash,
+    frontier: Frontier,
+    next_due: Option<i64>,
+    server_micros: i64,
+}
+
+/// What an attempt answers.
+#[derive(Debug)]
+pub(super) struct Decided {
+    /// One for each message, in order; `None` for those that wait for the next batch.
+    pub answers: Vec<Option<Result<Answer, Unavailable>>>,
+    /// Ledger time of the batch: nothing recorded later gets this time or an earlier one.
+    pub now: Result<Timestamp, Unavailable>,
+    /// Count of records.
+    pub records: usize,
+}
+
+/// A judged batch.
+struct Judgement {
+    answers: Vec<Option<Result<Answer, Unavailable>>>,
+    records: Vec<Record>,
+    notes: Vec<Note>,
+}
+
+impl Batcher {
+    /// Decides a batch on a connection.
+    ///
+    /// # Errors
+    /// [`Failed`]; the connection is to be thrown away then.
+    pub(super) async fn attempt(
+        &mut self,
+        connection: &mut PgConnection,
+        messages: &[Message],
+    ) -> Result<Decided, Failed> {
+        let items: usize = messages.iter().map(Message::items).sum();
+        let limit = STATEMENT_TIMEOUT + STATEMENT_TIMEOUT_PER_ITEM * items as u32;
+        let locked = within(LOCK_TIMEOUT, lock(connection)).await?;
+        let head = locked.head;
+        if self.valid_at != Some(head.seq) {
+            self.working.cache.clear();
+        }
+        self.next_due = locked.next_due;
+        self.time.observe(locked.settled_at);
+        let is_safe = self.clock_is_safe(locked.settled_at, locked.server_micros);
+        let start = Start {
+            batch: head.batch + 1,
+            now: self.time.next(),
+            last_seq: head.seq,
+            last_note: locked.note,
+        };
+        if !is_safe {
+            within(limit, rollback(connection)).await?;
+            return Ok(refused(messages, Unavailable::ClockUnsafe));
+        }
+        let loading = self.load(connection, messages, &locked, start);
+        timed(limit, loading).await?;
+        let judgement = self.judge(connection, messages, start, limit).await?;
+        let decided = Decided {
+            answers: judgement.answers,
+            now: Ok(start.now),
+            records: judgement.records.len(),
+        };
+        if judgement.records.is_empty() && judgement.notes.is_empty() {
+            self.end_without_records(connection, messages, start, limit)
+                .await?;
+            self.valid_at = Some(head.seq);
+            self.shared.advance(head);
+            return Ok(decided);
+        }
+        let (records, notes) = (judgement.records, judgement.notes);
+        self.write(connection, locked, start, &records, &notes, limit)
+            .await?;
+        match within(COMMIT_TIMEOUT, commit(connection)).await {
+            Ok(()) => {
+                self.settled(true);
+                Ok(decided)
+            }
+            Err(error) => Err(Failed::InCommit(error, Box::new(decided))),
+        }
+    }
+
+    /// Loads what the batch will need, as far as its calls tell.
+    async fn load(
+        &mut self,
+        connection: &mut PgConnection,
+        messages: &[Message],
+        locked: &Locked,
+        start: Start,
+    ) -> Result<(), LoadError> {
+        let mut assets = self.shared.directory.assets();
+        if assets.len() < locked.assets {
+            let newer = load::assets(connection, assets.len()).await?;
+            assets.extend(newer);
+            self.shared.directory.set_assets(&assets);
+        }
+        self.working.begin(locked.accounts, assets);
+        if locked.next_due.is_some_and(|at| at <= start.now.0) {
+            load::due(connection, &mut self.working, start.now, EXPIRIES + 1).await?;
+        }
+        let mut collector = Collector::new(&self.working);
+        for message in messages {
+            if let Message::Call(call, _) = message {
+                collector.call(call);
+            }
+        }
+        let keys = collector.keys;
+        load::load(connection, &mut self.working, keys).await
+    }
+
+    /// Judges until nothing is missed.
+    async fn judge(
+        &mut self,
+        connection: &mut PgConnection,
+        messages: &[Message],
+        start: Start,
+        limit: Duration,
+    ) -> Result<Judgement, Failed> {
+        let mut refused = vec![false; messages.len()];
+        for round in 0..JUDGEMENTS_MAX {
+            let (judgement, broken_import) = self.judge_once(messages, start, &refused);
+            let missed = self.working.take_missed();
+            if !missed.is_empty() {
+                let reach = 32u64 << round.min(20);
+                let keys = Keys {
+                    reach: if missed.records.is_empty() || round == 0 {
+                        0
+                    } else {
+                        reach
+                    },
+                    last_seq: start.last_seq,
+                    ..missed
+                };
+                timed(limit, load::load(connection, &mut self.working, keys)).await?;
+                continue;
+            }
+            match broken_import {
+                // Not everything of an import can be taken back, so the others are judged anew.
+                Some(index) => refused[index] = true,
+                None => return Ok(judgement),
+            }
+        }
+        Err(Failed::Broken("a batch was never judged to an end".into()))
+    }
+
+    /// One judgement of the whole batch, and the first import that a fault interrupted.
+    fn judge_once(
+        &mut self,
+        messages: &[Message],
+        start: Start,
+        refused: &[bool],
+    ) -> (Judgement, Option<usize>) {
+        self.working.forget_judgement();
+        let policy = self.shared.policy.clone();
+        let count = messages.iter().map(Message::items).sum();
+        let mut judge = Judge::new(&mut self.working, &policy, start, count);
+        let settled = judge.expire_due(EXPIRIES);
+        let mut broken_import = None;
+        let mut answers = Vec::with_capacity(messages.len());
+        for (index, message) in messages.iter().enumerate() {
+            let Message::Call(call, _) = message else {
+                answers.push(None);
+                continue;
+            };
+            if refused[index] {
+                answers.push(Some(Err(Unavailable::StoreUnavailable)));
+                continue;
+            }
+            if !settled {
+                answers.push(None);
+                continue;
+            }
+            let answer = judge_one(&mut judge, start, Call::clone(call));
+            if answer.is_err() && matches!(**call, Call::Import(_)) {
+                broken_import.get_or_insert(index);
+            }
+            answers.push(Some(answer.map_err(|Fault(what)| {
+                tracing::debug!(what, "a call was not decided");
+                Unavailable::StoreUnavailable
+            })));
+        }
+        let (records, notes) = judge.finish();
+        let judgement = Judgement {
+            answers,
+            records,
+            notes,
+        };
+        (judgement, broken_import)
+    }
+
+    /// Nothing to record; a promise about time is kept all the same.
+    async fn end_without_records(
+        &mut self,
+        connection: &mut PgConnection,
+        messages: &[Message],
+        start: Start,
+        limit: Duration,
+    ) -> Result<(), Failed> {
+        let promised = messages.iter().any(|m| matches!(m, Message::Time(_)));
+        if !promised {
+            return Ok(within(limit, rollback(connection)).await?);
+        }
+        let promise = sqlx::query("UPDATE head SET settled_at = $1")
+            .bind(start.now.0)
+            .execute(&mut *connection);
+        within(limit, promise).await?;
+        // Whether a lost commit happened does not matter: nobody was promised anything.
+        Ok(within(limit, commit(connection)).await?)
+    }
+
+    async fn write(
+        &mut self,
+        connection: &mut PgConnection,
+        locked: Locked,
+        start: Start,
+        records: &[Record],
+        notes: &[Note],
+        limit: Duration,
+    ) -> Result<(), Failed> {
+        let mut edge = locked.frontier;
+        let mut writes = Writes::of(
+            &self.working,
+            start,
+            records,
+            notes,
+            &locked.chain,
+            &mut edge,
+        );
+        let tails = std::mem::take(&mut writes.tails);
+        let seq = start.last_seq + records.len() as u64;
+        let batch = if records.is_empty() {
+            locked.head.batch
+        } else {
+            start.batch
+        };
+        self.attempt += 1;
+        let head = HeadAfter {
+            writer: self.writer,
+            attempt: self.attempt,
+            channel: self.channel.clone(),
+            before_seq: start.last_seq,
+            seq,
+            batch,
+            note: start.last_note + notes.len() as u64,
+            accounts: locked.accounts + self.working.new_slots().len() as u64,
+            assets: self.working.assets().len(),
+            recorded_at: start.now.0,
+            chain: writes.chain.unwrap_or(locked.chain).as_bytes().to_vec(),
+            frontier: edge.to_bytes(),
+        };
+        within(limit, apply::apply(connection, head, writes)).await?;
+        let after = Head {
+            seq,
+            batch,
+            recorded_at: start.now,
+        };
+        self.in_doubt = Some(InDoubt { after, tails });
+        Ok(())
+    }
+}
+
+/// A time-out of a load reads like a lost connection.
+async fn timed<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, LoadError>>,
+) -> Result<T, Failed> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => Ok(result?),
+        Err(_) => {
+            let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+            Err(Failed::NotDone(sqlx::Error::Io(late)))
+        }
+    }
+}
+
+fn refused(messages: &[Message], why: Unavailable) -> Decided {
+    let answer = |message: &Message| match message {
+        Message::Call(..) => Some(Err(why)),
+        Message::Time(_) | Message::AcceptClock(_) => None,
+    };
+    Decided {
+        answers: messages.iter().map(answer).collect(),
+        now: Err(why),
+        records: 0,
+    }
+}
+
+async fn lock(connection: &mut PgConnection) -> Result<Locked, sqlx::Error> {
+    let rows = sqlx::raw_sql(LOCK).fetch_all(connection).await?;
+    let [row, under] = &*rows else {
+        return Err(sqlx::Error::RowNotFound);
+    };
+    let decode = |what: &'static str| sqlx::Error::Decode(what.into());
+    let number = |column| row.try_get::<i64, _>(column).map(|n| n as u64);
+    let chain: Vec<u8> = row.try_get(7)?;
+    let frontier: Vec<u8> = row.try_get(8)?;
+    let assets: i32 = row.try_get(4)?;
+    Ok(Locked {
+        head: Head {
+            seq: number(0)?,
+            batch: number(1)?,
+            recorded_at: Timestamp(row.try_get(5)?),
+        },
+        note: number(2)?,
+        accounts: number(3)?,
+        assets: assets as usize,
+        settled_at: row.try_get(6)?,
+        chain: Hash(
+            chain
+                .try_into()
+                .map_err(|_| decode("the head's chain hash does not have 32 bytes"))?,
+        ),
+        frontier: Frontier::from_bytes(&frontier).map_err(|e| sqlx::Error::Decode(Box::new(e)))?,
+        next_due: under.try_get(0)?,
+        server_micros: under.try_get(1)?,
+    })
+}
+
+async fn commit(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("COMMIT").execute(connection).await.map(drop)
+}
+
+pub(super) async fn rollback(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("ROLLBACK")
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// A connection that ends its session politely when it can.
+pub(super) async fn close(connection: PgConnection) {
+    // The server notices a closed socket as well.
+    drop(within(Duration::from_millis(200), connection.close()).await);
+}

@@ -1,0 +1,473 @@
+//! The one task of this process that writes: gathers, decides, answers; and finds out what became
+//! of a commit whose connection was lost.
+//!
+//! It runs on a thread of its own, because judging and hashing a large batch takes milliseconds.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use florin_base::IdSource;
+use sqlx::{PgConnection, Row as _};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    Shared,
+    attempt::{Decided, Failed, close, rollback},
+    book::Working,
+    cache::Cache,
+    queue::Message,
+    schema::within,
+};
+use crate::{
+    call::{Call, Head, Unavailable},
+    engine::{ClockState, LedgerTime},
+    model::Slot,
+};
+
+/// Most bytes gathered into one commit, unless a single call is larger.
+const BATCH_BYTES: usize = 8 << 20;
+/// Most items gathered into one commit, unless a single call has more.
+const BATCH_ITEMS: usize = 16_384;
+/// Most bytes of a single call; callers bound their lists well below.
+const CALL_BYTES_MAX: usize = crate::journal::MAX_PAYLOAD_BYTES;
+/// Longest sleep with nothing to do; each replica looks for due reservations so often.
+const IDLE: Duration = Duration::from_millis(500);
+/// Wait between two attempts to reach a database that is away.
+const RECONNECT: Duration = Duration::from_millis(100);
+/// How long a batch that was certainly not done is tried again before its callers hear of it.
+const RETRY: Duration = Duration::from_millis(800);
+/// The same while others hold the head's lock: the database answers, it is only busy.
+const RETRY_BUSY: Duration = Duration::from_secs(5);
+/// How long the outcome of a commit is asked for before it is unknown.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// A batch whose commit was sent.
+pub(super) struct InDoubt {
+    pub after: Head,
+    pub tails: Vec<(Slot, Vec<u64>)>,
+}
+
+/// A connection with what identifies its session on the server.
+struct Session {
+    connection: PgConnection,
+    pid: i32,
+    started: String,
+}
+
+/// Everything the batcher owns.
+pub(super) struct Batcher {
+    pub shared: Arc<Shared>,
+    pub writer: Uuid,
+    /// Number of the last attempt that was written.
+    pub attempt: i64,
+    pub channel: String,
+    pub time: LedgerTime,
+    pub working: Working,
+    /// The `seq` at which the cache was true.
+    pub valid_at: Option<u64>,
+    pub in_doubt: Option<InDoubt>,
+    /// When the next reservation expires, as of the last batch.
+    pub next_due: Option<i64>,
+    clock_accepted: bool,
+    clock_compared: bool,
+    session: Option<Session>,
+    waiting: VecDeque<Message>,
+}
+
+impl Batcher {
+    pub(super) fn new(shared: Arc<Shared>, channel: String, accounts_cached: usize) -> Self {
+        let (clock, policy) = (shared.clock.clone(), shared.policy.clone());
+        let writer = IdSource::new().uuid_v7(clock.wall_micros());
+        let directory = shared.directory.clone();
+        let working = Working::new(directory, shared.hash_key, Cache::new(accounts_cached));
+        Self {
+            time: LedgerTime::new(clock, 0, policy.clock_forward_max_micros),
+            writer,
+            attempt: 0,
+            channel,
+            working,
+            valid_at: None,
+            in_doubt: None,
+            next_due: None,
+            clock_accepted: false,
+            clock_compared: false,
+            session: None,
+            waiting: VecDeque::new(),
+            shared,
+        }
+    }
+
+    /// Runs until the queue is closed and empty.
+    pub(super) async fn run(mut self) {
+        loop {
+            let shared = self.shared.clone();
+            shared.queue.take_all(&mut self.waiting);
+            if self.waiting.is_empty() && shared.queue.is_closed() {
+                break;
+            }
+            if self.session.is_none() {
+                if self.connect().await {
+                    continue;
+                }
+                self.refuse_waiting();
+                if shared.queue.is_closed() {
+                    break;
+                }
+                tokio::time::sleep(RECONNECT).await;
+                continue;
+            }
+            if self.waiting.is_empty() {
+                let filled = shared.queue.filled();
+                if tokio::time::timeout(self.patience(), filled).await.is_err() {
+                    self.tick().await;
+                }
+                continue;
+            }
+            let batch = self.gather();
+            self.decide(batch).await;
+        }
+        if let Some(session) = self.session.take() {
+            close(session.connection).await;
+        }
+    }
+
+    /// How long to wait for calls: until the next reservation expires, but not long.
+    fn patience(&self) -> Duration {
+        let until = self.next_due.map(|at| at - self.time.now());
+        let until = until.map(|micros| Duration::from_micros(micros.max(1_000).unsigned_abs()));
+        until.map_or(IDLE, |until| until.min(IDLE))
+    }
+
+    /// Nobody called: expires what is due, and notices a database that went away.
+    async fn tick(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let next = sqlx::query_scalar::<_, i64>(
+            "SELECT expires_at FROM pendings WHERE expires_at IS NOT NULL ORDER BY expires_at, seq LIMIT 1",
+        )
+        .fetch_optional(&mut session.connection);
+        match within(Duration::from_millis(900), next).await {
+            Ok(next) => self.next_due = next,
+            Err(error) => return self.lost(&error),
+        }
+        if self.next_due.is_some_and(|at| at <= self.time.now()) {
+            self.decide(Vec::new()).await;
+        }
+    }
+
+    async fn connect(&mut self) -> bool {
+        let identify = |mut connection: PgConnection| async move {
+            let row = sqlx::query(
+                "SELECT pid, backend_start::text, (SELECT pg_is_in_recovery()) FROM pg_stat_activity \
+                 WHERE pid = pg_backend_pid()",
+            )
+            .fetch_one(&mut connection);
+            let row = within(Duration::from_millis(500), row).await?;
+            if row.try_get::<bool, _>(2)? {
+                return Err(sqlx::Error::Configuration(
+                    "the server is a standby and takes no writes".into(),
+                ));
+            }
+            Ok(Session {
+                pid: row.try_get(0)?,
+                started: row.try_get(1)?,
+                connection,
+            })
+        };
+        let session = match self.shared.connections.writer().await {
+            Ok(connection) => identify(connection).await,
+            Err(error) => Err(error),
+        };
+        match session {
+            Ok(session) => {
+                self.session = Some(session);
+                if self.shared.queue.is_away() {
+                    tracing::info!("the ledger's database is back");
+                }
+                self.shared.status.lock().refusing = None;
+                self.shared.queue.set_away(false);
+                true
+            }
+            Err(error) => {
+                let reason = format!("the ledger's database is away: {error}");
+                let mut status = self.shared.status.lock();
+                if status.refusing.is_none() {
+                    tracing::error!(%error, "the ledger's database is away");
+                }
+                status.refusing = Some(reason);
+                drop(status);
+                self.shared.queue.set_away(true);
+                false
+            }
+        }
+    }
+
+    /// The connection is no use any more.
+    fn lost(&mut self, error: &sqlx::Error) {
+        tracing::warn!(%error, "the connection to the ledger's database was given up");
+        self.session = None;
+        self.valid_at = None;
+    }
+
+    fn refuse_waiting(&mut self) {
+        for message in self.waiting.drain(..) {
+            match message {
+                Message::AcceptClock(reply) => {
+                    self.time.accept();
+                    self.clock_accepted = true;
+                    let _gone = reply.send(());
+                }
+                message => message.refuse(Unavailable::StoreUnavailable),
+            }
+        }
+    }
+
+    /// Takes waiting messages up to the size of a commit.
+    fn gather(&mut self) -> Vec<Message> {
+        let (mut bytes, mut count) = (0, 0);
+        let mut batch = Vec::new();
+        while let Some(message) = self.waiting.pop_front() {
+            let (weight, items) = (message.weight(), message.items());
+            match &message {
+                Message::Call(call, _) if is_oversize(call) => {
+                    tracing::error!("a call is larger than a commit may be");
+                    message.refuse(Unavailable::StoreUnavailable);
+                    continue;
+                }
+                Message::AcceptClock(_) => {
+                    self.time.accept();
+                    self.clock_accepted = true;
+                }
+                _ => {}
+            }
+            bytes += weight;
+            count += items;
+            if !batch.is_empty() && (bytes > BATCH_BYTES || count > BATCH_ITEMS) {
+                self.waiting.push_front(message);
+                break;
+            }
+            batch.push(message);
+        }
+        batch
+    }
+
+    /// Decides a batch and answers it.
+    async fn decide(&mut self, batch: Vec<Message>) {
+        let begun = Instant::now();
+        loop {
+            let Some(mut session) = self.session.take() else {
+                if self.connect().await {
+                    continue;
+                }
+                if begun.elapsed() >= RETRY {
+                    return refuse_all(batch, Unavailable::StoreUnavailable);
+                }
+                tokio::time::sleep(RECONNECT / 2).await;
+                continue;
+            };
+            let next = match self.attempt(&mut session.connection, &batch).await {
+                Ok(decided) => {
+                    self.session = Some(session);
+                    Next::Answer(decided)
+                }
+                Err(Failed::NotDone(error)) => self.not_done(session, &error, begun).await,
+                Err(Failed::Broken(what)) => {
+                    tracing::error!(what, "a batch was not decided");
+                    self.valid_at = None;
+                    Next::Refuse(Unavailable::StoreUnavailable)
+                }
+                Err(Failed::InCommit(error, decided)) => {
+                    tracing::warn!(%error, "the connection was lost while committing");
+                    self.settle(session, *decided).await
+                }
+            };
+            match next {
+                Next::Answer(decided) => {
+                    metrics::histogram!("ledger_commit_duration_seconds").record(begun.elapsed());
+                    return self.answer(batch, decided);
+                }
+                Next::Again => {}
+                Next::Refuse(why) => return refuse_all(batch, why),
+            }
+        }
+    }
+
+    /// A batch was certainly not done: again, or give up.
+    async fn not_done(&mut self, session: Session, error: &sqlx::Error, begun: Instant) -> Next {
+        self.valid_at = None;
+        let busy = is_busy(error);
+        let mut connection = session.connection;
+        let undone = within(Duration::from_millis(300), rollback(&mut connection));
+        if busy && undone.await.is_ok() {
+            self.session = Some(Session {
+                connection,
+                ..session
+            });
+        } else {
+            tracing::warn!(%error, "a batch was not done");
+        }
+        let patience = if busy { RETRY_BUSY } else { RETRY };
+        if begun.elapsed() < patience && (busy || is_lost(error)) {
+            Next::Again
+        } else {
+            Next::Refuse(Unavailable::StoreUnavailable)
+        }
+    }
+
+    /// Finds out what became of a commit whose connection was lost. Whoever holds the head's lock
+    /// sees every commit before: the lost session has either committed or never will.
+    async fn settle(&mut self, lost: Session, decided: Decided) -> Next {
+        self.valid_at = None;
+        let begun = Instant::now();
+        let (pid, started) = (lost.pid, lost.started);
+        drop(lost.connection);
+        while begun.elapsed() < SETTLE {
+            if self.session.is_none() && !self.connect().await {
+                tokio::time::sleep(RECONNECT).await;
+                continue;
+            }
+            let Some(mut session) = self.session.take() else {
+                continue;
+            };
+            let asked = outcome(&mut session.connection, pid, &started, self.writer);
+            match within(Duration::from_millis(1_500), asked).await {
+                Ok(last) => {
+                    self.session = Some(session);
+                    let happened = last.is_some_and(|last| last >= self.attempt);
+                    tracing::info!(happened, "the outcome of the lost commit was found");
+                    self.settled(happened);
+                    return if happened {
+                        Next::Answer(decided)
+                    } else {
+                        Next::Again
+                    };
+                }
+                Err(error) => tracing::warn!(%error, "the outcome of a lost commit is asked again"),
+            }
+        }
+        self.settled(false);
+        self.shared.queue.set_away(true);
+        tracing::error!("the outcome of a commit could not be found out");
+        Next::Refuse(Unavailable::CommitUnknown)
+    }
+
+    /// The last commit happened or did not.
+    pub(super) fn settled(&mut self, happened: bool) {
+        let Some(InDoubt { after, tails }) = self.in_doubt.take() else {
+            return;
+        };
+        if happened {
+            self.working.committed(tails);
+            self.working.cache.age();
+            self.valid_at = Some(after.seq);
+            self.shared.advance(after);
+        }
+    }
+
+    fn answer(&mut self, batch: Vec<Message>, decided: Decided) {
+        if decided.records > 0 {
+            metrics::histogram!("ledger_batch_size").record(decided.records as u32);
+        }
+        let mut later = Vec::new();
+        for (message, answer) in batch.into_iter().zip(decided.answers) {
+            match (message, answer) {
+                (Message::Call(_, reply), Some(answer)) => drop(reply.send(answer)),
+                (message @ Message::Call(..), None) => later.push(message),
+                (Message::Time(reply), _) => drop(reply.send(decided.now)),
+                (Message::AcceptClock(reply), _) => drop(reply.send(())),
+            }
+        }
+        for message in later.into_iter().rev() {
+            self.waiting.push_front(message);
+        }
+    }
+
+    /// Whether the own clock may decide: it did not jump, and it is not far from the ledger's.
+    pub(super) fn clock_is_safe(&mut self, settled_at: i64, server_micros: i64) -> bool {
+        let wall = self.shared.clock.wall_micros();
+        let far = self.shared.policy.clock_forward_max_micros;
+        // At the first batch there is no own history to measure a jump against.
+        let ahead = !self.clock_compared && wall.saturating_sub(server_micros) > far;
+        let behind = settled_at.saturating_sub(wall) > far;
+        let state = match self.time.state() {
+            _ if (ahead || behind) && !self.clock_accepted => ClockState::Unsafe,
+            state => state,
+        };
+        self.clock_compared |= state != ClockState::Unsafe;
+        // What refuses a call here must be seen in the status before the caller looks.
+        self.shared.status.lock().clock = state;
+        state != ClockState::Unsafe
+    }
+}
+
+/// What follows an attempt.
+enum Next {
+    Answer(Decided),
+    Again,
+    Refuse(Unavailable),
+}
+
+/// Number of the last attempt of a writer that was committed, read under the head's lock. A
+/// session that may still hold the lock is ended first.
+async fn outcome(
+    connection: &mut PgConnection,
+    pid: i32,
+    started: &str,
+    writer: Uuid,
+) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2",
+    )
+    .bind(pid)
+    .bind(started)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::raw_sql("BEGIN; SELECT 1 FROM head FOR UPDATE")
+        .execute(&mut *connection)
+        .await?;
+    let last = sqlx::query_scalar("SELECT attempt FROM writers WHERE writer = $1")
+        .bind(writer)
+        .fetch_optional(&mut *connection)
+        .await?;
+    rollback(connection).await?;
+    Ok(last)
+}
+
+/// Callers bound their lists well below a commit; one that did not is refused before anything is
+/// judged.
+fn is_oversize(call: &Call) -> bool {
+    matches!(call, Call::Transfers(_) | Call::Import(_)) && call.weight() > CALL_BYTES_MAX
+}
+
+fn refuse_all(batch: Vec<Message>, why: Unavailable) {
+    for message in batch {
+        message.refuse(why);
+    }
+}
+
+fn code_of(error: &sqlx::Error) -> Option<String> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.into_owned())
+}
+
+/// Others are in the way: the database itself is well.
+fn is_busy(error: &sqlx::Error) -> bool {
+    // serialization_failure, deadlock_detected, lock_not_available
+    code_of(error).is_some_and(|code| matches!(&*code, "40001" | "40P01" | "55P03"))
+}
+
+/// The connection or the server is gone, which another connection may cure.
+fn is_lost(error: &sqlx::Error) -> bool {
+    match code_of(error) {
+        // Shut down, crashed, starting, session ended while idle, connection failures.
+        Some(code) => {
+            matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006")
+                || code.starts_with("08")
+        }
+        None => !matches!(
+            error,
+            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::RowNotFound
+        ),
+    }
+}
