@@ -1,0 +1,4 @@
+output "dr_endpoints" {
+  description = "Endpoints of the recovery region."
+  value       = var.endpoints
+}

@@ -1,0 +1,82 @@
+mock_provider "aws" {}
+
+variables {
+  name             = "florin-production"
+  environment      = "production"
+  region           = "us-west-2"
+  account_id       = "111122223333"
+  container_image  = "111122223333.dkr.ecr.us-west-2.amazonaws.com/florin@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  vpc_id           = "vpc-1"
+  subnet_ids       = ["subnet-1", "subnet-2", "subnet-3"]
+  key_arns         = { for p in ["data", "documents", "secrets", "logs", "archive", "backup"] : p => "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-4000-8000-000000000001" }
+  bucket_arns      = { for p in ["blobs", "documents", "archive", "backups"] : p => "arn:aws:s3:::florin-production-${p}" }
+  repository_arn   = "arn:aws:ecr:us-west-2:111122223333:repository/florin"
+  notify_topic_arn = "arn:aws:sns:us-west-2:111122223333:florin-production-notify"
+  units = {
+    wallets = {
+      roles             = ["wallets"], vcpu = 4, memory_gib = 8, min = 3, desired = 6, max = 20
+      cpu_target        = 70, requests_per_minute = 60000, request_label = "app/lb/1/targetgroup/tg/2"
+      release           = "blue-green", spot = false, grants = "none"
+      secrets           = { FLORIN_DATABASE = "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/db-aaaaaa" }
+      target_groups     = { blue = { arn = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/b/1", name = "b" }, green = { arn = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/g/1", name = "g" } }
+      listener_arn      = "arn:aws:elasticloadbalancing:us-west-2:111122223333:listener/app/l/1/2"
+      security_group_id = "sg-1", environment = { FLORIN_ENVIRONMENT = "production" }, log_group = "/florin/production/wallets", rollback_alarms = ["a"]
+    }
+    kyc = {
+      roles             = ["kyc"], vcpu = 1, memory_gib = 2, min = 2, desired = 2, max = 8
+      cpu_target        = 70, requests_per_minute = 0, request_label = ""
+      release           = "rolling", spot = true, grants = "kyc", secrets = {}
+      target_groups     = { blue = { arn = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/k/1", name = "k" } }
+      listener_arn      = "arn:aws:elasticloadbalancing:us-west-2:111122223333:listener/app/l/1/2"
+      security_group_id = "sg-2", environment = {}, log_group = "/florin/production/kyc", rollback_alarms = ["a"]
+    }
+  }
+}
+
+run "dep_011_dep_053_to_dep_059_tasks" {
+  command = plan
+  assert {
+    condition     = alltrue([for u in ["wallets", "kyc"] : local.containers[u][0].portMappings[0].containerPort == 8443])
+    error_message = "DEP-011: one port, TLS"
+  }
+  assert {
+    condition     = alltrue([for u in ["wallets", "kyc"] : local.containers[u][0].readonlyRootFilesystem && local.containers[u][0].user == "65532:65532" && !local.containers[u][0].privileged && local.containers[u][0].linuxParameters.capabilities.drop[0] == "ALL" && local.containers[u][0].stopTimeout == 60])
+    error_message = "DEP-054"
+  }
+  assert {
+    condition     = aws_ecs_task_definition.unit["wallets"].cpu == "4096" && aws_ecs_task_definition.unit["wallets"].memory == "8192" && aws_ecs_task_definition.unit["wallets"].network_mode == "awsvpc"
+    error_message = "DEP-003, DEP-054: size"
+  }
+  assert {
+    condition     = alltrue([for s in aws_ecs_service.unit : s.platform_version == "1.4.0" && !s.network_configuration[0].assign_public_ip && s.desired_count == 0])
+    error_message = "DEP-030, DEP-054: no public address; releases start tasks"
+  }
+  assert {
+    condition     = alltrue([for p in aws_appautoscaling_policy.cpu : p.target_tracking_scaling_policy_configuration[0].target_value == 70 && p.target_tracking_scaling_policy_configuration[0].scale_out_cooldown == 60]) && keys(aws_appautoscaling_policy.requests) == ["wallets"]
+    error_message = "DEP-056"
+  }
+  assert {
+    condition     = aws_ecs_service.unit["kyc"].deployment_circuit_breaker[0].rollback && aws_ecs_service.unit["kyc"].deployment_minimum_healthy_percent == 100 && aws_ecs_service.unit["kyc"].deployment_maximum_percent == 200
+    error_message = "DEP-057"
+  }
+  assert {
+    condition     = aws_ecs_service.unit["wallets"].deployment_controller[0].type == "CODE_DEPLOY" && aws_codedeploy_deployment_config.this.traffic_routing_config[0].time_based_linear[0].percentage == 10 && aws_codedeploy_deployment_group.unit["wallets"].auto_rollback_configuration[0].enabled
+    error_message = "DEP-058"
+  }
+  assert {
+    condition     = length(local.grants["none"]) == 0 && !strcontains(jsonencode(local.grants["workers"]), "Delete") && strcontains(jsonencode(local.grants["kyc"]), "s3:DeleteObjectVersion")
+    error_message = "DEP-055: units without a row get nothing, workers delete nothing, kyc can erase"
+  }
+  assert {
+    condition     = aws_scheduler_schedule.check.schedule_expression == "rate(5 minutes)"
+    error_message = "DEP-131"
+  }
+}
+
+run "dep_018_a_tag_is_refused" {
+  command = plan
+  variables {
+    container_image = "111122223333.dkr.ecr.us-west-2.amazonaws.com/florin:latest"
+  }
+  expect_failures = [var.container_image]
+}

@@ -1,0 +1,19 @@
+output "cluster_name" {
+  description = "The cluster."
+  value       = aws_eks_cluster.this.name
+}
+
+output "oidc_provider_arn" {
+  description = "Issuer of the service accounts' tokens."
+  value       = aws_iam_openid_connect_provider.this.arn
+}
+
+output "service_account_role_arns" {
+  description = "Roles by service account."
+  value       = { for account, role in aws_iam_role.service_account : account => role.arn }
+}
+
+output "cert_manager_role_arn" {
+  description = "Role of cert-manager; null when the component is not used."
+  value       = try(aws_iam_role.service_account["cert-manager"].arn, null)
+}

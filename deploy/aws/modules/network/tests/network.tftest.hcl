@@ -1,0 +1,124 @@
+mock_provider "aws" {}
+
+variables {
+  name                  = "florin-production"
+  environment           = "production"
+  region                = "us-west-2"
+  account_id            = "111122223333"
+  vpc_cidr              = "10.0.0.0/16"
+  azs                   = ["us-west-2a", "us-west-2b", "us-west-2c"]
+  public_subnet_cidrs   = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
+  private_subnet_cidrs  = ["10.0.11.0/24", "10.0.12.0/24", "10.0.13.0/24"]
+  pod_subnet_cidrs      = ["10.0.32.0/19", "10.0.64.0/19", "10.0.96.0/19"]
+  database_subnet_cidrs = ["10.0.21.0/24", "10.0.22.0/24", "10.0.23.0/24"]
+  interface_endpoints   = ["logs", "kms"]
+  flow_log_bucket_arn   = "arn:aws:s3:::florin-production-logs"
+  units = {
+    gateway = { entrance = "public", needs = ["database", "cache", "kafka"] }
+    wallets = { entrance = "internal", needs = ["database", "cache"] }
+    custody = { entrance = "none", needs = ["database"] }
+  }
+}
+
+run "dep_019_vpc_with_names" {
+  command = plan
+  assert {
+    condition     = aws_vpc.this.enable_dns_hostnames && aws_vpc.this.enable_dns_support && aws_vpc.this.cidr_block == "10.0.0.0/16"
+    error_message = "the VPC resolves names and has the range given"
+  }
+}
+
+run "dep_020_three_zones_in_every_tier" {
+  command = plan
+  assert {
+    condition     = alltrue([for tier in ["public", "private", "pods", "database"] : length(distinct([for s in aws_subnet.this : s.availability_zone if s.tags.Tier == tier])) == 3])
+    error_message = "each tier stands in three zones"
+  }
+  assert {
+    condition     = alltrue([for s in aws_subnet.this : s.map_public_ip_on_launch == false])
+    error_message = "DEP-030: nothing gets a public address by itself"
+  }
+}
+
+run "dep_025_nat_per_zone" {
+  command = plan
+  assert {
+    condition     = length(aws_nat_gateway.this) == 3
+    error_message = "a NAT gateway in each zone"
+  }
+}
+
+run "dep_025_one_nat_in_staging" {
+  command = plan
+  variables {
+    nat_per_az = false
+  }
+  assert {
+    condition     = length(aws_nat_gateway.this) == 1 && length(aws_route.nat) == 3
+    error_message = "one gateway, and all zones use it"
+  }
+}
+
+run "dep_026_flow_logs" {
+  command = plan
+  assert {
+    condition     = aws_flow_log.this[0].traffic_type == "ALL" && aws_flow_log.this[0].destination_options[0].file_format == "parquet" && aws_flow_log.this[0].destination_options[0].per_hour_partition
+    error_message = "all traffic, as Parquet, by the hour"
+  }
+}
+
+run "dep_028_database_tier_is_fenced" {
+  command = plan
+  assert {
+    condition     = alltrue([for r in aws_network_acl.this["database"].ingress : r.cidr_block != "0.0.0.0/0"]) && alltrue([for r in aws_network_acl.this["database"].egress : r.cidr_block != "0.0.0.0/0"])
+    error_message = "the database tier talks to the VPC only"
+  }
+}
+
+run "dep_029_no_ssh_anywhere" {
+  command = plan
+  assert {
+    condition     = alltrue([for r in aws_vpc_security_group_ingress_rule.talk : !(r.from_port <= 22 && r.to_port >= 22) || r.tags.Name == "nodes-to-nodes-0"])
+    error_message = "port 22 is admitted between nodes of one cluster only, by their mutual rule"
+  }
+}
+
+run "dep_031_the_internet_reaches_the_load_balancer_only" {
+  command = plan
+  assert {
+    condition     = alltrue([for r in aws_vpc_security_group_ingress_rule.internet : contains([80, 443], r.from_port)]) && length(aws_vpc_security_group_ingress_rule.internet) == 2
+    error_message = "443 and the redirect on 80"
+  }
+  assert {
+    condition     = [for key, r in aws_vpc_security_group_egress_rule.talk : key if startswith(key, "alb-public-to-")] == ["alb-public-to-unit-gateway-8443"]
+    error_message = "the public load balancer reaches units with a public entrance only"
+  }
+}
+
+run "dep_034_stores_admit_named_groups_only" {
+  command = plan
+  assert {
+    condition     = !contains(keys(aws_vpc_security_group_ingress_rule.talk), "unit-custody-to-cache-6379") && contains(keys(aws_vpc_security_group_ingress_rule.talk), "unit-wallets-to-database-5432")
+    error_message = "a unit reaches the stores that it needs"
+  }
+  assert {
+    condition     = length([for key, r in aws_vpc_security_group_egress_rule.talk : key if startswith(key, "database-") || startswith(key, "cache-")]) == 0
+    error_message = "databases start no connections"
+  }
+}
+
+run "dep_036_every_rule_is_described" {
+  command = plan
+  assert {
+    condition     = alltrue([for r in aws_vpc_security_group_ingress_rule.talk : length(r.description) > 5])
+    error_message = "each rule says what it is for"
+  }
+}
+
+run "dep_020_two_zones_are_refused" {
+  command = plan
+  variables {
+    azs = ["us-west-2a", "us-west-2b"]
+  }
+  expect_failures = [var.azs]
+}

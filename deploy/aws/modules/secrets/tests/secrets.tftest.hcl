@@ -1,0 +1,53 @@
+mock_provider "aws" {}
+
+variables {
+  name            = "florin-staging"
+  environment     = "staging"
+  account_id      = "111122223333"
+  region          = "us-west-2"
+  kms_key_arn     = "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-4000-8000-000000000001"
+  replica_region  = "us-east-1"
+  replica_key_arn = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-000000000002"
+  units           = { wallets = ["db", "kafka"], gateway = ["db", "jwt-signing-key"] }
+}
+
+run "dep_093_paths" {
+  command = plan
+  assert {
+    condition     = toset([for s in aws_secretsmanager_secret.this : s.name]) == toset(["florin/staging/wallets/db", "AmazonMSK_florin_staging_wallets", "florin/staging/gateway/db", "florin/staging/gateway/jwt-signing-key"])
+    error_message = "the prefix of a secret names environment and unit"
+  }
+  assert {
+    condition     = alltrue([for s in aws_secretsmanager_secret.this : s.recovery_window_in_days == 30 && length(s.replica) == 1])
+    error_message = "DEP-097: 30 days to bring one back, and a replica"
+  }
+  assert {
+    condition     = length(aws_lambda_function.rotation) == 0 && length(aws_secretsmanager_secret_rotation.this) == 0
+    error_message = "without an image nothing rotates"
+  }
+}
+
+run "dep_096_rotation" {
+  command = plan
+  variables {
+    rotation_image    = "111122223333.dkr.ecr.us-west-2.amazonaws.com/florin@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
+    security_group_id = "sg-1"
+  }
+  assert {
+    condition     = aws_lambda_function.rotation[0].reserved_concurrent_executions == 1 && length(aws_lambda_function.rotation[0].vpc_config[0].subnet_ids) == 3
+    error_message = "one at a time, in the private subnets"
+  }
+  assert {
+    condition     = alltrue([for r in aws_secretsmanager_secret_rotation.this : r.rotation_rules[0].automatically_after_days == 30]) && length(aws_secretsmanager_secret_rotation.this) == 2
+    error_message = "DEP-095: users of databases rotate every 30 days"
+  }
+}
+
+run "dep_018_a_tag_is_refused" {
+  command = plan
+  variables {
+    rotation_image = "111122223333.dkr.ecr.us-west-2.amazonaws.com/florin:latest"
+  }
+  expect_failures = [var.rotation_image]
+}

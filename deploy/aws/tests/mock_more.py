@@ -1,0 +1,203 @@
+"""Starts the mock of AWS with the calls that this stack needs beyond the start file.
+
+The start file (mock_aws.py, beside the repository or named by FLORIN_MOCK_AWS) completes moto for
+a representative stack. Here stand the few calls that only this stack makes. Nothing here decides
+anything: it stores what it is given and gives it back, so that Terraform can create, read and
+delete. Usage: mock_more.py <folder of the start file> -H 127.0.0.1 -p PORT
+"""
+import json
+import sys
+from collections import defaultdict
+from urllib.parse import unquote
+
+sys.path.insert(0, sys.argv.pop(1))
+import mock_aws  # noqa: E402,F401  the start file patches moto when it is imported
+from moto.core.responses import ActionResult  # noqa: E402
+
+STORE = defaultdict(dict)
+
+
+def body(self):
+    return json.loads(self.body or "{}")
+
+
+def not_found(kind="ResourceNotFoundException"):
+    return 404, {"status": 404, "x-amzn-errortype": kind}, json.dumps({"message": "not found"})
+
+
+# --- EKS access entries and their policies
+import moto.eks.urls as eks_urls  # noqa: E402
+from moto.eks.responses import EKSResponse  # noqa: E402
+
+
+def eks_path(self):
+    parts = self.uri.split("?")[0].split("/clusters/")[1].split("/")
+    return [unquote(part) for part in parts]
+
+
+def entry_create(self):
+    cluster, given = eks_path(self)[0], body(self)
+    arn = given["principalArn"]
+    entry = {
+        "clusterName": cluster, "principalArn": arn, "type": given.get("type", "STANDARD"), "kubernetesGroups": [],
+        "accessEntryArn": f"arn:aws:eks:{self.region}:{self.current_account}:access-entry/{cluster}/{arn.split('/')[-1]}",
+        "createdAt": 1, "modifiedAt": 1, "tags": given.get("tags", {}), "username": arn,
+    }
+    STORE["entries"][(cluster, arn)] = entry
+    return ActionResult({"accessEntry": entry})
+
+
+def entry_key(self):
+    path = self.uri.split("?")[0].split("/clusters/")[1]
+    cluster, rest = path.split("/access-entries/")
+    return cluster, unquote(rest.split("/access-policies")[0])
+
+
+def entry_get(self):
+    entry = STORE["entries"].get(entry_key(self))
+    return ActionResult({"accessEntry": entry}) if entry else not_found()
+
+
+def entry_delete(self):
+    STORE["entries"].pop(entry_key(self), None)
+    return ActionResult({})
+
+
+def policy_add(self):
+    key, given = entry_key(self), body(self)
+    policy = {"policyArn": given["policyArn"], "accessScope": given["accessScope"], "associatedAt": 1, "modifiedAt": 1}
+    STORE["policies"].setdefault(key, {})[given["policyArn"]] = policy
+    return ActionResult({"clusterName": key[0], "principalArn": key[1], "associatedAccessPolicy": policy})
+
+
+def policy_list(self):
+    key = entry_key(self)
+    return ActionResult({"clusterName": key[0], "principalArn": key[1], "associatedAccessPolicies": list(STORE["policies"].get(key, {}).values())})
+
+
+def policy_remove(self):
+    STORE["policies"].pop(entry_key(self), None)
+    return ActionResult({})
+
+
+EKSResponse.create_access_entry = entry_create
+EKSResponse.describe_access_entry = entry_get
+EKSResponse.delete_access_entry = entry_delete
+EKSResponse.associate_access_policy = policy_add
+EKSResponse.list_associated_access_policies = policy_list
+EKSResponse.disassociate_access_policy = policy_remove
+eks_urls.url_paths = {
+    "{0}/clusters/(?P<name>[^/]+)/access-entries/(?P<arn>.+)/access-policies/(?P<policy>.+)$": eks_urls.response.dispatch,
+    "{0}/clusters/(?P<name>[^/]+)/access-entries/(?P<arn>.+)/access-policies$": eks_urls.response.dispatch,
+    "{0}/clusters/(?P<name>[^/]+)/access-entries/(?P<arn>.+)$": eks_urls.response.dispatch,
+    "{0}/clusters/(?P<name>[^/]+)/access-entries$": eks_urls.response.dispatch,
+    **eks_urls.url_paths,
+}
+
+# --- ElastiCache user groups
+from moto.elasticache.responses import ElastiCacheResponse  # noqa: E402
+
+
+def group_create(self):
+    name = self._get_param("UserGroupId")
+    group = {
+        "UserGroupId": name, "Status": "active", "Engine": self._get_param("Engine"), "UserIds": self._get_param("UserIds", []),
+        "ReplicationGroups": [], "ARN": f"arn:aws:elasticache:{self.region}:{self.current_account}:usergroup:{name}",
+    }
+    STORE["groups"][name] = group
+    return ActionResult(group)
+
+
+def group_list(self):
+    name = self._get_param("UserGroupId")
+    if name and name not in STORE["groups"]:
+        from moto.elasticache.exceptions import ElastiCacheException
+
+        raise ElastiCacheException("UserGroupNotFound", "not found")
+    return ActionResult({"UserGroups": [STORE["groups"][name]] if name else list(STORE["groups"].values())})
+
+
+def group_delete(self):
+    group = STORE["groups"].pop(self._get_param("UserGroupId"))
+    return ActionResult({**group, "Status": "deleting"})
+
+
+ElastiCacheResponse.create_user_group = group_create
+ElastiCacheResponse.describe_user_groups = group_list
+ElastiCacheResponse.delete_user_group = group_delete
+
+# --- MSK users
+import moto.kafka.urls as kafka_urls  # noqa: E402
+from moto.kafka.responses import KafkaResponse  # noqa: E402
+
+
+def kafka_arn(self):
+    return unquote(self.uri.split("?")[0].split("/clusters/")[1].split("/scram-secrets")[0])
+
+
+def scram_add(self):
+    held = STORE["scram"].setdefault(kafka_arn(self), [])
+    held.extend(arn for arn in body(self)["secretArnList"] if arn not in held)
+    return json.dumps({"clusterArn": kafka_arn(self), "unprocessedScramSecrets": []})
+
+
+def scram_list(self):
+    return json.dumps({"secretArnList": STORE["scram"].get(kafka_arn(self), [])})
+
+
+def scram_remove(self):
+    gone = body(self)["secretArnList"]
+    STORE["scram"][kafka_arn(self)] = [arn for arn in STORE["scram"].get(kafka_arn(self), []) if arn not in gone]
+    return json.dumps({"clusterArn": kafka_arn(self), "unprocessedScramSecrets": []})
+
+
+KafkaResponse.batch_associate_scram_secret = scram_add
+KafkaResponse.list_scram_secrets = scram_list
+KafkaResponse.batch_disassociate_scram_secret = scram_remove
+kafka_urls.url_paths = {"{0}/v1/clusters/(?P<clusterArn>.+)/scram-secrets$": KafkaResponse.dispatch, **kafka_urls.url_paths}
+
+# --- GuardDuty keeps features when a detector is updated
+from moto.guardduty.models import Detector  # noqa: E402
+
+plain_update = Detector.update
+
+
+def update_with_features(self, enable, finding_publishing_frequency, data_sources, features):
+    known = {feature["name"]: feature for feature in self.features}
+    known.update({feature["name"]: feature for feature in features or []})
+    plain_update(self, enable, finding_publishing_frequency, data_sources, list(known.values()))
+
+
+Detector.update = update_with_features
+
+# --- CodeDeploy deployment configurations
+from moto.codedeploy.responses import CodeDeployResponse  # noqa: E402
+
+
+def config_create(self):
+    given = body(self)
+    name = given["deploymentConfigName"]
+    STORE["configs"][name] = {**given, "deploymentConfigId": name, "createTime": 1}
+    return json.dumps({"deploymentConfigId": name})
+
+
+def config_get(self):
+    config = STORE["configs"].get(body(self)["deploymentConfigName"])
+    if not config:
+        return 400, {"status": 400, "x-amzn-errortype": "DeploymentConfigDoesNotExistException"}, json.dumps({"message": "no such configuration"})
+    return json.dumps({"deploymentConfigInfo": config})
+
+
+def config_delete(self):
+    STORE["configs"].pop(body(self)["deploymentConfigName"], None)
+    return "{}"
+
+
+CodeDeployResponse.create_deployment_config = config_create
+CodeDeployResponse.get_deployment_config = config_get
+CodeDeployResponse.delete_deployment_config = config_delete
+
+if __name__ == "__main__":
+    from moto.server import main
+
+    main(sys.argv[1:])
