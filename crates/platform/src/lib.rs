@@ -19,5 +19,5 @@ pub mod sql;
 pub mod telemetry;
 pub mod webhooks;
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

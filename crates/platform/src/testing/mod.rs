@@ -1,4 +1,4 @@
-//! What the tests of this crate stand on: a store for each test, SQLite always and a real
+//! What tests stand on: a store for each test, SQLite always and a real
 //! PostgreSQL where its programs are installed.
 
 pub mod postgres;
@@ -36,6 +36,7 @@ pub async fn on<T>(server: &Arc<TestPostgres>, case: impl Future<Output = T>) ->
     SERVER.scope(Arc::clone(server), case).await
 }
 
+#[cfg(test)]
 /// Makes tests of cases, `async fn`s without arguments: each on SQLite, and all of them on one
 /// PostgreSQL.
 macro_rules! conformance {
@@ -61,4 +62,5 @@ macro_rules! conformance {
         }
     };
 }
+#[cfg(test)]
 pub(crate) use conformance;

@@ -13,7 +13,9 @@ use crate::sql::{Db, PostgresSettings};
 
 /// Where Debian keeps the server programs, newest first.
 fn folders() -> Vec<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
     let mut found: Vec<PathBuf> = versions
         .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
         .collect();
@@ -43,7 +45,9 @@ impl TestPostgres {
         };
         let dir = folder();
         let made = command(&initdb, dir.path())
-            .args(["-D", "data", "-U", "florin", "-A", "trust", "-N", "-E", "UTF8"])
+            .args([
+                "-D", "data", "-U", "florin", "-A", "trust", "-N", "-E", "UTF8",
+            ])
             .args(["--locale", "C.UTF-8", "--locale-provider", "icu"])
             .args(["--icu-locale", "en-US"])
             .status();
@@ -91,10 +95,15 @@ impl TestPostgres {
         }
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("postgres://florin@127.0.0.1:{}/postgres", self.port)
+    }
+
     /// Settings for a schema of its own. Tests run beside much else: they wait longer.
     pub fn settings(&self) -> PostgresSettings {
         let schema = self.schemas.fetch_add(1, Ordering::Relaxed);
-        let url = format!("postgres://florin@127.0.0.1:{}/postgres", self.port);
+        let url = self.url();
         PostgresSettings {
             schema: format!("test_{schema}"),
             pool_max: 8,

@@ -37,6 +37,8 @@ pub struct Launch {
     dir: Option<PathBuf>,
     limits_apply: bool,
     through: Option<&'static str>,
+    env: Vec<(&'static str, String)>,
+    port: u16,
 }
 
 /// A server that runs. Dropped, it is killed and its folder removed.
@@ -62,7 +64,21 @@ impl Launch {
             dir: None,
             limits_apply: false,
             through: None,
+            env: Vec::new(),
+            port: 0,
         }
+    }
+
+    /// A setting of the environment, `FLORIN__SECTION__KEY`.
+    pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.env.push((name, value.into()));
+        self
+    }
+
+    /// On this port instead of a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
     }
 
     /// Further settings, as TOML sections that the harness does not set itself.
@@ -124,7 +140,9 @@ impl Launch {
             .append(true)
             .open(dir.join("server.log"));
         self.command()
-            .args(["serve", "--port", "0", "--output", "json", "--data-dir"])
+            .args(["serve", "--output", "json", "--port"])
+            .arg(self.port.to_string())
+            .arg("--data-dir")
             .arg(dir.join("data"))
             .arg("--config")
             .arg(&config)
@@ -132,6 +150,7 @@ impl Launch {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "1")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.expect("log file"))
