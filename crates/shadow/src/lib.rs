@@ -20,6 +20,7 @@
 
 pub mod corrections;
 pub mod drift;
+pub mod intake;
 pub mod matching;
 pub mod model;
 pub mod statements;

@@ -3,6 +3,28 @@
 
 use florin_platform::sql::{Arg, Query, Row, SqlError, Tx};
 
+/// How parameters are written. SQLite looks a numbered parameter up by its name, one after the
+/// other, which makes a statement of thousands quadratic; a plain mark it just counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marks {
+    /// `?`, for SQLite.
+    Plain,
+    /// `$1`, for PostgreSQL.
+    Numbered,
+}
+
+impl Marks {
+    fn push(self, text: &mut String, number: usize) {
+        match self {
+            Self::Plain => text.push('?'),
+            Self::Numbered => {
+                text.push('$');
+                text.push_str(&number.to_string());
+            }
+        }
+    }
+}
+
 /// Rows of one statement; the sizes that are prepared.
 const SIZES: [usize; 4] = [256, 32, 4, 1];
 
@@ -12,6 +34,7 @@ const SIZES: [usize; 4] = [256, 32, 4, 1];
 /// As [`Tx::execute`].
 pub async fn insert(
     tx: &mut Tx,
+    marks: Marks,
     prefix: &str,
     suffix: &str,
     rows: Vec<Vec<Arg>>,
@@ -20,7 +43,8 @@ pub async fn insert(
     while let Some(first) = rows.as_slice().first() {
         let width = first.len();
         let count = size_for(rows.len());
-        let mut statement = Query::assembled(format!("{prefix} {} {suffix}", values(count, width)));
+        let mut statement =
+            Query::assembled(format!("{prefix} {} {suffix}", values(marks, count, width)));
         for row in rows.by_ref().take(count) {
             for arg in row {
                 statement = statement.bind(arg);
@@ -37,6 +61,7 @@ pub async fn insert(
 /// As [`Tx::fetch_all`].
 pub async fn select(
     tx: &mut Tx,
+    marks: Marks,
     prefix: &str,
     suffix: &str,
     keys: Vec<Arg>,
@@ -45,7 +70,7 @@ pub async fn select(
     let mut keys = keys.into_iter();
     while keys.len() > 0 {
         let count = size_for(keys.len());
-        let mut statement = Query::assembled(format!("{prefix} {} {suffix}", list(count)));
+        let mut statement = Query::assembled(format!("{prefix} {} {suffix}", list(marks, count)));
         for key in keys.by_ref().take(count) {
             statement = statement.bind(key);
         }
@@ -59,20 +84,30 @@ fn size_for(rows: usize) -> usize {
     SIZES.into_iter().find(fits).unwrap_or(1)
 }
 
-fn list(count: usize) -> String {
-    let names: Vec<String> = (1..=count).map(|n| format!("${n}")).collect();
-    format!("({})", names.join(", "))
+fn list(marks: Marks, count: usize) -> String {
+    let mut text = String::with_capacity(count * 3 + 2);
+    for n in 1..=count {
+        text.push_str(if n == 1 { "(" } else { ", " });
+        marks.push(&mut text, n);
+    }
+    text.push(')');
+    text
 }
 
-fn values(count: usize, width: usize) -> String {
-    let row = |at: usize| {
-        let names: Vec<String> = (1..=width)
-            .map(|n| format!("${}", at * width + n))
-            .collect();
-        format!("({})", names.join(", "))
-    };
-    let rows: Vec<String> = (0..count).map(row).collect();
-    format!("VALUES {}", rows.join(", "))
+fn values(marks: Marks, count: usize, width: usize) -> String {
+    let mut text = String::with_capacity(count * width * 3 + 16);
+    text.push_str("VALUES ");
+    for row in 0..count {
+        text.push_str(if row == 0 { "(" } else { "), (" });
+        for column in 1..=width {
+            if column > 1 {
+                text.push_str(", ");
+            }
+            marks.push(&mut text, row * width + column);
+        }
+    }
+    text.push(')');
+    text
 }
 
 #[cfg(test)]
@@ -81,8 +116,9 @@ mod tests {
 
     #[test]
     fn statements_have_few_sizes() {
-        assert_eq!(values(2, 2), "VALUES ($1, $2), ($3, $4)");
-        assert_eq!(list(3), "($1, $2, $3)");
+        assert_eq!(values(Marks::Numbered, 2, 2), "VALUES ($1, $2), ($3, $4)");
+        assert_eq!(values(Marks::Plain, 2, 1), "VALUES (?), (?)");
+        assert_eq!(list(Marks::Numbered, 3), "($1, $2, $3)");
         let sizes = [1, 3, 4, 31, 32, 255, 256, 9_999].map(size_for);
         assert_eq!(sizes, [1, 1, 4, 4, 32, 32, 256, 256]);
     }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use florin_platform::sql::{Arg, Query, Row, SqlError, Tx, query};
 
-use super::bulk;
+use super::bulk::{self, Marks};
 use super::error::WriteError;
 use super::rows;
 use crate::model::book::Slot;
@@ -93,6 +93,8 @@ impl Books {
     /// Ends a transaction: the least recently used books go when there are too many events.
     pub fn end_of_commit(&mut self) {
         self.commit += 1;
+        // A book that was only asked for has no row and no number of its own.
+        self.known.retain(|_, cached| !cached.is_new);
         for cached in self.known.values_mut() {
             cached.touched = false;
         }
@@ -128,6 +130,7 @@ impl Books {
     pub async fn load(
         &mut self,
         tx: &mut Tx,
+        marks: Marks,
         ids: impl Iterator<Item = BookId>,
         fresh: Option<(NewBook, &mut i64)>,
     ) -> Result<(), WriteError> {
@@ -142,7 +145,7 @@ impl Books {
         let keys = accounts.into_iter().map(Arg::from).collect();
         let mut small = Vec::new();
         let mut numbers = HashMap::new();
-        for row in bulk::select(tx, BOOKS, "", keys).await? {
+        for row in bulk::select(tx, marks, BOOKS, "", keys).await? {
             let (book, events) = book_of(&row)?;
             if missing.binary_search(&book.id).is_err() {
                 continue;
@@ -160,7 +163,7 @@ impl Books {
         }
         let prefix = format!("{SLOTS} WHERE book_id IN");
         let order = "ORDER BY book_id, ts, event_id";
-        for row in bulk::select(tx, &prefix, order, small).await? {
+        for row in bulk::select(tx, marks, &prefix, order, small).await? {
             let id = &numbers[&row.get::<i64>("book_id")?];
             let slot = slot_of(&row)?;
             if let Some(cached) = self.known.get_mut(id) {
@@ -187,7 +190,7 @@ impl Books {
     fn put(&mut self, book: Book, is_new: bool) {
         let cached = Cached {
             blocks_stored: false,
-            touched: is_new,
+            touched: false,
             is_new,
             used: self.commit,
             book,

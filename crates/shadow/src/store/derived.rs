@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use florin_platform::sql::{Arg, SqlError, Tx, query};
 
-use super::bulk;
+use super::bulk::{self, Marks};
 use super::cache::Cached;
 use crate::model::amount::split;
 use crate::model::book::Block;
@@ -45,18 +45,19 @@ const BLOCKS_AGAIN: &str = "ON CONFLICT (book_id, block) DO UPDATE SET
 /// Records, entries and what changed in them. A state that changed twice is written once.
 pub(super) async fn write(
     tx: &mut Tx,
+    marks: Marks,
     log: Vec<Vec<Arg>>,
     entries: Vec<Vec<Arg>>,
     states: Vec<Vec<Arg>>,
     finals: Vec<Vec<Arg>>,
     changes: Vec<Vec<Arg>>,
 ) -> Result<(), SqlError> {
-    bulk::insert(tx, LOG, "", log).await?;
+    bulk::insert(tx, marks, LOG, "", log).await?;
     super::failpoint::reach("batch.mid");
-    bulk::insert(tx, ENTRIES, "", entries).await?;
-    bulk::insert(tx, STATES, BY_EVENT, last_of_each(states)).await?;
-    bulk::insert(tx, FINALS, BY_EVENT, finals).await?;
-    bulk::insert(tx, CHANGES, "", changes).await
+    bulk::insert(tx, marks, ENTRIES, "", entries).await?;
+    bulk::insert(tx, marks, STATES, BY_EVENT, last_of_each(states)).await?;
+    bulk::insert(tx, marks, FINALS, BY_EVENT, finals).await?;
+    bulk::insert(tx, marks, CHANGES, "", changes).await
 }
 
 fn last_of_each(rows: Vec<Vec<Arg>>) -> Vec<Vec<Arg>> {
@@ -76,7 +77,11 @@ fn last_of_each(rows: Vec<Vec<Arg>>) -> Vec<Vec<Arg>> {
 }
 
 /// The blocks of a book that changed; a book of one block needs none.
-pub(super) async fn write_blocks(tx: &mut Tx, cached: &mut Cached) -> Result<(), SqlError> {
+pub(super) async fn write_blocks(
+    tx: &mut Tx,
+    marks: Marks,
+    cached: &mut Cached,
+) -> Result<(), SqlError> {
     if cached.book.blocks().len() < 2 {
         return Ok(());
     }
@@ -97,7 +102,7 @@ pub(super) async fn write_blocks(tx: &mut Tx, cached: &mut Cached) -> Result<(),
         .into_iter()
         .filter_map(|at| block_row(number, &blocks[at]))
         .collect();
-    bulk::insert(tx, BLOCKS, BLOCKS_AGAIN, rows).await
+    bulk::insert(tx, marks, BLOCKS, BLOCKS_AGAIN, rows).await
 }
 
 fn block_row(book: i64, block: &Block) -> Option<Vec<Arg>> {
@@ -120,6 +125,7 @@ fn block_row(book: i64, block: &Block) -> Option<Vec<Arg>> {
 /// The rows of changed books.
 pub(super) async fn write_books(
     tx: &mut Tx,
+    marks: Marks,
     touched: impl Iterator<Item = &mut Cached>,
     log_seq: i64,
 ) -> Result<(), SqlError> {
@@ -129,7 +135,7 @@ pub(super) async fn write_books(
             book_row(cached, log_seq)
         })
         .collect();
-    bulk::insert(tx, BOOKS, BOOKS_AGAIN, rows).await
+    bulk::insert(tx, marks, BOOKS, BOOKS_AGAIN, rows).await
 }
 
 fn book_row(cached: &Cached, log_seq: i64) -> Vec<Arg> {

@@ -5,10 +5,36 @@ use florin_platform::sql::{Migration, Migrations};
 /// Log, books, entries, blocks, dead letters, checkpoints.
 pub const MIGRATIONS: Migrations = Migrations {
     room: "shadow",
-    steps: &[Migration {
-        version: 1,
-        name: "log",
-        sqlite: include_str!("../../migrations/sqlite/0001_log.sql"),
-        postgres: include_str!("../../migrations/postgres/0001_log.sql"),
-    }],
+    steps: &[
+        Migration {
+            version: 1,
+            name: "log",
+            sqlite: include_str!("../../migrations/sqlite/0001_log.sql"),
+            postgres: include_str!("../../migrations/postgres/0001_log.sql"),
+        },
+        Migration {
+            version: 20,
+            name: "corrections",
+            sqlite: include_str!("../../migrations/sqlite/0020_corrections.sql"),
+            postgres: include_str!("../../migrations/postgres/0020_corrections.sql"),
+        },
+        Migration {
+            version: 21,
+            name: "drift",
+            sqlite: include_str!("../../migrations/sqlite/0021_drift.sql"),
+            postgres: include_str!("../../migrations/postgres/0021_drift.sql"),
+        },
+        Migration {
+            version: 22,
+            name: "links",
+            sqlite: include_str!("../../migrations/sqlite/0022_links.sql"),
+            postgres: include_str!("../../migrations/postgres/0022_links.sql"),
+        },
+        Migration {
+            version: 23,
+            name: "monitors",
+            sqlite: include_str!("../../migrations/sqlite/0023_monitors.sql"),
+            postgres: include_str!("../../migrations/postgres/0023_monitors.sql"),
+        },
+    ],
 };

@@ -4,7 +4,7 @@
 use florin_platform::sql::{Arg, SqlError, Tx, query};
 
 use super::bodies::{DecisionBody, EventBody};
-use super::bulk;
+use super::bulk::{self, Marks};
 use super::cache::{Books, Cached, NewBook, changed_since};
 use super::error::WriteError;
 use super::record::{Actor, Chained, NewRecord, Stamp, kind};
@@ -30,6 +30,7 @@ pub(super) struct Core {
     pub(super) books: Books,
     pub(super) known_head: i64,
     pub(super) fresh: NewBook,
+    pub(super) marks: Marks,
 }
 
 /// A write transaction on the log; see [`Shadow::write`](super::Shadow::write).
@@ -170,7 +171,7 @@ impl Session {
     pub async fn load(&mut self, ids: impl Iterator<Item = BookId>) -> Result<(), WriteError> {
         let tx = self.tx.as_mut().expect("open");
         let fresh = Some((self.core.fresh, &mut self.books_made));
-        self.core.books.load(tx, ids, fresh).await
+        self.core.books.load(tx, self.core.marks, ids, fresh).await
     }
 
     /// A book, made when it is missing.
@@ -189,7 +190,7 @@ impl Session {
     pub async fn find_book(&mut self, id: &BookId) -> Result<Option<&Book>, WriteError> {
         let tx = self.tx.as_mut().expect("open");
         let ids = std::iter::once(id.clone());
-        self.core.books.load(tx, ids, None).await?;
+        self.core.books.load(tx, self.core.marks, ids, None).await?;
         Ok(self.core.books.get(id).map(|cached| &cached.book))
     }
 
@@ -457,6 +458,7 @@ impl Session {
         let tx = self.tx.as_mut().expect("open");
         super::derived::write(
             tx,
+            self.core.marks,
             std::mem::take(&mut self.log),
             std::mem::take(&mut self.entries),
             std::mem::take(&mut self.states),
@@ -465,9 +467,15 @@ impl Session {
         )
         .await?;
         for cached in self.core.books.touched() {
-            super::derived::write_blocks(tx, cached).await?;
+            super::derived::write_blocks(tx, self.core.marks, cached).await?;
         }
-        super::derived::write_books(tx, self.core.books.touched(), self.head.log_seq).await?;
+        super::derived::write_books(
+            tx,
+            self.core.marks,
+            self.core.books.touched(),
+            self.head.log_seq,
+        )
+        .await?;
         Ok(())
     }
 
@@ -537,8 +545,9 @@ impl Session {
     /// As [`Session::find_event`].
     pub async fn find_events(&mut self, ids: &[&str]) -> Result<Vec<Stored>, WriteError> {
         let keys = ids.iter().map(|id| Arg::from(*id)).collect();
+        let marks = self.core.marks;
         let tx = self.tx();
-        let rows = bulk::select(tx, Stored::SELECT, "", keys).await?;
+        let rows = bulk::select(tx, marks, Stored::SELECT, "", keys).await?;
         rows.iter().map(Stored::from_row).collect()
     }
 }

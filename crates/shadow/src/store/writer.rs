@@ -7,6 +7,7 @@ use florin_platform::sql::Db;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+use super::bulk::Marks;
 use super::cache::{Books, NewBook};
 use super::error::WriteError;
 use super::intake::{self, Intake, IntakeReply};
@@ -79,6 +80,10 @@ pub(super) async fn run(
     let mut core = Core {
         books: Books::default(),
         known_head: 0,
+        marks: match db.is_shared() {
+            true => Marks::Numbered,
+            false => Marks::Plain,
+        },
         fresh: NewBook {
             rules: settings.rules(),
         },
