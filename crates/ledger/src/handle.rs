@@ -9,12 +9,13 @@ use uuid::Uuid;
 use crate::{
     call::{Answer, Call, Query, Unavailable, View},
     checkpoints::Checkpoints,
-    engine::{Embedded, OpenError, OpenOptions, ReadView, Status},
+    engine::{Embedded, OpenError, OpenOptions, Status},
     index::IndexStats,
     model::{AccountFacts, AccountId, Asset, AssetNo, Slot},
     policy::Policy,
     postgres::{Postgres, PostgresOptions},
     proof::Checkpoint,
+    view::ReadView,
 };
 
 #[derive(Clone)]
@@ -110,7 +111,20 @@ impl Ledger {
     /// # Errors
     /// `StoreUnavailable` when the store does not answer, or its index does not catch up in 5 s.
     pub async fn read_view(&self) -> Result<ReadView, Unavailable> {
-        either!(self, engine => engine.read_view().await)
+        either!(self, engine => engine.read_view().await.map(Into::into))
+    }
+
+    /// The same for reads that may lack what other processes wrote a moment ago: a view of
+    /// everything acknowledged by this handle, and at least up to `min` where that exists. Comes
+    /// from a read replica when one is configured and keeps up. Nothing may be decided by it.
+    ///
+    /// # Errors
+    /// As [`Self::read_view`].
+    pub async fn recent_view(&self, min: u64) -> Result<ReadView, Unavailable> {
+        match &self.0 {
+            Engine::Embedded(engine) => engine.read_view().await.map(Into::into),
+            Engine::Postgres(engine) => engine.recent_view(min).await.map(Into::into),
+        }
     }
 
     /// Last `seq` that can be read; changes wake feed followers.

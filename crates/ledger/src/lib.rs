@@ -31,10 +31,12 @@ pub mod proof;
 pub mod record;
 pub mod rules;
 pub mod verify;
+mod view;
 
 pub use call::{Answer, Call, Outcome, Query, Unavailable, View};
 pub use codes::ResultCode;
-pub use engine::{OpenError, OpenOptions, ReadView};
+pub use engine::{OpenError, OpenOptions};
 pub use handle::Ledger;
 pub use policy::Policy;
 pub use postgres::PostgresOptions;
+pub use view::ReadView;

@@ -1,4 +1,5 @@
-//! The checkpoints of a ledger on disk, and the keys that sign them (contract A9).
+//! The checkpoints of a ledger, and the keys that sign them (contract A9): on disk, or on a
+//! [`Shelf`] that several processes share.
 //!
 //! Purpose: what was once signed and shown is there for ever, under its number. Boundary: knows
 //! files and signatures, neither the journal nor a clock; what a checkpoint states comes from the
@@ -77,6 +78,9 @@ pub enum CheckpointError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The shared store does not answer, or holds what nobody wrote.
+    #[error("the shared checkpoints: {0}")]
+    Shelf(String),
 }
 
 /// Result of this module.
@@ -90,13 +94,63 @@ fn failed<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Che
     }
 }
 
+/// Where several processes keep the checkpoints and keys of one ledger together. Methods block.
+pub trait Shelf: std::fmt::Debug + Send + Sync {
+    /// See [`Checkpoints::make`].
+    ///
+    /// # Errors
+    /// `Shelf`, `OutOfOrder`.
+    fn make(&self, body: &CheckpointBody) -> Result<Checkpoint>;
+    /// See [`Checkpoints::count`].
+    ///
+    /// # Errors
+    /// `Shelf`.
+    fn count(&self) -> Result<u64>;
+    /// See [`Checkpoints::get`].
+    ///
+    /// # Errors
+    /// `Shelf`.
+    fn get(&self, number: u64) -> Result<Option<Checkpoint>>;
+    /// See [`Checkpoints::covering`].
+    ///
+    /// # Errors
+    /// `Shelf`.
+    fn covering(&self, seq: u64) -> Result<Option<Checkpoint>>;
+    /// Those with numbers below `before`, newest first.
+    ///
+    /// # Errors
+    /// `Shelf`.
+    fn list_newest_first(&self, before: u64, limit: usize) -> Result<Vec<Checkpoint>>;
+    /// See [`Checkpoints::keys`].
+    ///
+    /// # Errors
+    /// `Shelf`.
+    fn keys(&self) -> Result<Vec<KeyValidity>>;
+    /// See [`Checkpoints::rotate`].
+    ///
+    /// # Errors
+    /// `Shelf`.
+    fn rotate(&self, now: Timestamp) -> Result<KeyValidity>;
+}
+
+#[derive(Debug)]
+struct Files {
+    file: CheckpointFile,
+    keys: Mutex<KeyFiles>,
+    signer: RwLock<Arc<Signer>>,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Files(Box<Files>),
+    Shelf(Arc<dyn Shelf>),
+}
+
 /// The checkpoints and keys of one ledger. Shared by threads; appends take turns.
 #[derive(Debug)]
 pub struct Checkpoints {
     ledger_id: Uuid,
-    file: CheckpointFile,
-    keys: Mutex<KeyFiles>,
-    signer: RwLock<Arc<Signer>>,
+    kept: Kept,
 }
 
 impl Checkpoints {
@@ -114,12 +168,23 @@ impl Checkpoints {
     ) -> Result<Self> {
         let origin = CheckpointBody::origin(ledger_id);
         let (keys, signer) = KeyFiles::open(dir, key_name.unwrap_or(&origin), now)?;
-        Ok(Self {
-            ledger_id,
+        let files = Files {
             file: CheckpointFile::open(&dir.join(CHECKPOINTS_FILE), ledger_id)?,
             keys: Mutex::new(keys),
             signer: RwLock::new(Arc::new(signer)),
+        };
+        Ok(Self {
+            ledger_id,
+            kept: Kept::Files(Box::new(files)),
         })
+    }
+
+    /// The checkpoints of a ledger that several processes share.
+    pub fn shared(ledger_id: Uuid, shelf: Arc<dyn Shelf>) -> Self {
+        Self {
+            ledger_id,
+            kept: Kept::Shelf(shelf),
+        }
     }
 
     /// Signs a statement, numbers it, makes it durable. A statement equal to the last one is
@@ -129,6 +194,10 @@ impl Checkpoints {
     /// `OutOfOrder` when it does not follow the last one; `Io`, after which the store is as
     /// before and the call may be repeated.
     pub fn make(&self, body: &CheckpointBody) -> Result<Checkpoint> {
+        let files = match &self.kept {
+            Kept::Files(files) => files,
+            Kept::Shelf(shelf) => return shelf.make(body),
+        };
         if let Some(last) = self.newest()?
             && last.batch == body.batch
             && last.tree_size == body.tree_size
@@ -136,8 +205,9 @@ impl Checkpoints {
         {
             return Ok(last);
         }
-        let signer = Arc::clone(&self.signer.read());
-        self.file
+        let signer = Arc::clone(&files.signer.read());
+        files
+            .file
             .append(|number| Checkpoint::sign(number, body, &[&signer]))
     }
 
@@ -147,63 +217,93 @@ impl Checkpoints {
     }
 
     /// How many there are; also the number of the newest.
-    pub fn count(&self) -> u64 {
-        self.file.count()
+    ///
+    /// # Errors
+    /// `Shelf`.
+    pub fn count(&self) -> Result<u64> {
+        match &self.kept {
+            Kept::Files(files) => Ok(files.file.count()),
+            Kept::Shelf(shelf) => shelf.count(),
+        }
     }
 
     /// A checkpoint by number, from 1.
     ///
     /// # Errors
-    /// `Io`, `Damaged`.
+    /// `Io`, `Damaged`, `Shelf`.
     pub fn get(&self, number: u64) -> Result<Option<Checkpoint>> {
-        self.file.get(number)
+        match &self.kept {
+            Kept::Files(files) => files.file.get(number),
+            Kept::Shelf(shelf) => shelf.get(number),
+        }
     }
 
     /// The newest.
     ///
     /// # Errors
-    /// `Io`, `Damaged`.
+    /// `Io`, `Damaged`, `Shelf`.
     pub fn newest(&self) -> Result<Option<Checkpoint>> {
-        self.file.get(self.count())
+        let newest = self.list_newest_first(None, 1)?;
+        Ok(newest.into_iter().next())
     }
 
     /// The oldest whose tree holds record `seq`.
     ///
     /// # Errors
-    /// `Io`, `Damaged`.
+    /// `Io`, `Damaged`, `Shelf`.
     pub fn covering(&self, seq: u64) -> Result<Option<Checkpoint>> {
-        self.file.get(self.file.first_covering(seq))
+        match &self.kept {
+            Kept::Files(files) => files.file.get(files.file.first_covering(seq)),
+            Kept::Shelf(shelf) => shelf.covering(seq),
+        }
     }
 
     /// At most `limit` with numbers below `before` (all, if left out), newest first.
     ///
     /// # Errors
-    /// `Io`, `Damaged`.
+    /// `Io`, `Damaged`, `Shelf`.
     pub fn list_newest_first(&self, before: Option<u64>, limit: usize) -> Result<Vec<Checkpoint>> {
+        let files = match &self.kept {
+            Kept::Files(files) => files,
+            Kept::Shelf(shelf) => {
+                return shelf.list_newest_first(before.unwrap_or(u64::MAX), limit);
+            }
+        };
         let end = before
             .map_or(u64::MAX, |b| b.saturating_sub(1))
-            .min(self.count());
+            .min(files.file.count());
         let mut found = Vec::new();
         for number in (1..=end).rev().take(limit) {
-            found.extend(self.file.get(number)?);
+            found.extend(files.file.get(number)?);
         }
         Ok(found)
     }
 
     /// Every key that was ever in use, oldest first, the one in use last.
-    pub fn keys(&self) -> Vec<KeyValidity> {
-        self.keys.lock().list().to_vec()
+    ///
+    /// # Errors
+    /// `Shelf`.
+    pub fn keys(&self) -> Result<Vec<KeyValidity>> {
+        match &self.kept {
+            Kept::Files(files) => Ok(files.keys.lock().list().to_vec()),
+            Kept::Shelf(shelf) => shelf.keys(),
+        }
     }
 
     /// Makes a new key that signs from now on; the old one stays listed as valid until `now`.
     ///
     /// # Errors
-    /// `Io`. After an error the key in use is the old or the new one, as a restart will show.
+    /// `Io`, `Shelf`. After an error the key in use is the old or the new one, as a restart will
+    /// show.
     pub fn rotate(&self, now: Timestamp) -> Result<KeyValidity> {
-        let mut keys = self.keys.lock();
+        let files = match &self.kept {
+            Kept::Files(files) => files,
+            Kept::Shelf(shelf) => return shelf.rotate(now),
+        };
+        let mut keys = files.keys.lock();
         let signer = keys.rotate(now)?;
         let listed = keys.list().last().cloned();
-        *self.signer.write() = Arc::new(signer);
+        *files.signer.write() = Arc::new(signer);
         Ok(listed.expect("a rotation lists its new key"))
     }
 }

@@ -11,7 +11,7 @@ use florin_base::Timestamp;
 use super::{
     indexer::{backdated_key, entry_key},
     store::{BACKDATED, Delta, ENTRIES},
-    view::{Entry, EntryPage, ReadError, ReadView},
+    view::{Entry, EntryPage, IndexView, ReadError},
 };
 use crate::{
     index::{Direction, RunView},
@@ -25,9 +25,9 @@ fn broken(error: impl std::fmt::Display) -> ReadError {
     ReadError::Store(error.to_string())
 }
 
-/// See [`ReadView::totals_at`].
+/// See [`IndexView::totals_at`].
 pub(super) fn totals_at(
-    view: &ReadView,
+    view: &IndexView,
     slot: Slot,
     effective: Option<Timestamp>,
     recorded: Option<Timestamp>,
@@ -49,7 +49,7 @@ pub(super) fn totals_at(
         .to_totals())
 }
 
-fn has_odd(view: &ReadView, slot: Slot) -> Result<bool, ReadError> {
+fn has_odd(view: &IndexView, slot: Slot) -> Result<bool, ReadError> {
     let table = view.store.index.view(BACKDATED);
     let found = table
         .predecessor(&backdated_key(slot, i64::MAX, u64::MAX))
@@ -58,7 +58,7 @@ fn has_odd(view: &ReadView, slot: Slot) -> Result<bool, ReadError> {
 }
 
 /// Sum of the odd records that count up to `effective` and have `seq` up to `through`.
-fn odd_sum(view: &ReadView, slot: Slot, effective: i64, through: u64) -> Result<Delta, ReadError> {
+fn odd_sum(view: &IndexView, slot: Slot, effective: i64, through: u64) -> Result<Delta, ReadError> {
     let table = view.store.index.view(BACKDATED);
     let from = backdated_key(slot, i64::MIN, 0);
     let to = backdated_key(slot, effective, u64::MAX);
@@ -120,7 +120,7 @@ fn effective_of(key: &[u8]) -> i64 {
 
 /// Entries ordered by (`effectiveAt`, `seq`), each with the totals on that axis after it.
 pub(super) fn effective_entries(
-    view: &ReadView,
+    view: &IndexView,
     slot: Slot,
     page: &EntryPage,
 ) -> Result<Vec<Entry>, ReadError> {
@@ -172,7 +172,7 @@ pub(super) fn effective_entries(
 
 /// Totals of everything that sorts before (`effectiveAt`, `seq`).
 fn totals_before(
-    view: &ReadView,
+    view: &IndexView,
     slot: Slot,
     (at, seq): (Timestamp, u64),
 ) -> Result<Delta, ReadError> {
@@ -199,7 +199,7 @@ struct Merge {
 
 impl Merge {
     fn new(
-        view: &ReadView,
+        view: &IndexView,
         slot: Slot,
         low: (i64, u64),
         high: (i64, u64),
@@ -237,7 +237,7 @@ impl Merge {
         Ok(merge)
     }
 
-    fn read_regular(&mut self, view: &ReadView) -> Result<Option<Entry>, ReadError> {
+    fn read_regular(&mut self, view: &IndexView) -> Result<Option<Entry>, ReadError> {
         while let Some(row) = self.regular.next_record().map_err(broken)? {
             let irregular = row
                 .value
@@ -256,7 +256,7 @@ impl Merge {
         Ok(None)
     }
 
-    fn read_odd(&mut self, view: &ReadView) -> Result<Option<Entry>, ReadError> {
+    fn read_odd(&mut self, view: &IndexView) -> Result<Option<Entry>, ReadError> {
         while let Some(row) = self.odd.next_record().map_err(broken)? {
             let (seq, effective) = (seq_of(row.key), effective_of(row.key));
             if seq > view.seq {
@@ -275,7 +275,7 @@ impl Merge {
         Ok(None)
     }
 
-    fn next(&mut self, view: &ReadView) -> Result<Option<Entry>, ReadError> {
+    fn next(&mut self, view: &IndexView) -> Result<Option<Entry>, ReadError> {
         let place = |e: &Entry| (e.effective_at.0, e.seq);
         let take_regular = match (&self.next_regular, &self.next_odd) {
             (None, None) => return Ok(None),

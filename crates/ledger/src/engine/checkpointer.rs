@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Embedded, OpenError, ReadView, progress::Progress, proofs::LedgerTree, store::Store};
+use super::{Embedded, IndexView, OpenError, progress::Progress, proofs::LedgerTree, store::Store};
 use crate::{
     call::Unavailable,
     checkpoints::Checkpoints,
     proof::{Checkpoint, CheckpointBody},
+    view::ReadView,
 };
 
 /// The thread; ends with a last checkpoint when told to.
@@ -33,12 +34,12 @@ impl Checkpointer {
     ) -> Result<Self, OpenError> {
         let (stop, stopped) = sync_channel(1);
         let make_now = move || {
-            let view = ReadView {
+            let view = IndexView {
                 store: store.clone(),
                 tree: tree.clone(),
                 seq: progress.indexed().seq,
             };
-            if let Err(error) = make(&view, &checkpoints) {
+            if let Err(error) = make_checkpoint(&view.into(), &checkpoints) {
                 tracing::warn!(%error, "no checkpoint was made");
             }
         };
@@ -65,7 +66,10 @@ impl Checkpointer {
 
 /// Makes a checkpoint of all whole commits in the view; `None` for an empty ledger, `false` when
 /// there was no news.
-fn make(view: &ReadView, checkpoints: &Checkpoints) -> Result<Option<(Checkpoint, bool)>, String> {
+pub(crate) fn make_checkpoint(
+    view: &ReadView,
+    checkpoints: &Checkpoints,
+) -> Result<Option<(Checkpoint, bool)>, String> {
     let Some((batch, tree_size, chain_hash)) = view.last_batch().map_err(|e| e.to_string())? else {
         return Ok(None);
     };
@@ -99,7 +103,8 @@ impl Embedded {
     pub async fn checkpoint_now(&self) -> Result<Option<(Checkpoint, bool)>, Unavailable> {
         let view = self.read_view().await?;
         let checkpoints = self.inner.checkpoints.clone();
-        let made = tokio::task::spawn_blocking(move || make(&view, &checkpoints)).await;
+        let made =
+            tokio::task::spawn_blocking(move || make_checkpoint(&view.into(), &checkpoints)).await;
         made.map_err(|_| Unavailable::StoreUnavailable)?
             .map_err(|error| {
                 tracing::error!(error, "no checkpoint was made");

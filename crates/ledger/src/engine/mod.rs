@@ -33,12 +33,14 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub(crate) use time::LedgerTime;
-pub use time::ClockState;
+pub(crate) use checkpointer::make_checkpoint;
 pub(crate) use deciding::{Shown, judge_one};
 pub(crate) use state::pending_of;
 pub(crate) use store::{Delta, identity_key};
-pub use view::{Entry, EntryPage, IdLookup, Phase, ReadError, ReadView, TransferState};
+pub use time::ClockState;
+pub(crate) use time::LedgerTime;
+pub(crate) use view::IndexView;
+pub use view::{Entry, EntryPage, IdLookup, Phase, ReadError, TransferState};
 pub use writer::Status;
 
 use self::{
@@ -192,7 +194,7 @@ impl Embedded {
         receiver.await.unwrap_or(Err(Unavailable::StoreUnavailable))
     }
 
-    /// Ledger time now. A [`ReadView`] taken after it holds everything recorded up to it, for
+    /// Ledger time now. A [`IndexView`] taken after it holds everything recorded up to it, for
     /// ever: later records get later times.
     ///
     /// # Errors
@@ -209,7 +211,7 @@ impl Embedded {
     ///
     /// # Errors
     /// `StoreUnavailable` when the index stopped or does not catch up in 5 s.
-    pub async fn read_view(&self) -> Result<ReadView, Unavailable> {
+    pub async fn read_view(&self) -> Result<IndexView, Unavailable> {
         let durable = self.inner.progress.durable();
         let caught_up = self.inner.progress.indexed_through(durable.frame);
         match tokio::time::timeout(CATCH_UP_MAX, caught_up).await {
@@ -218,13 +220,8 @@ impl Embedded {
         }
     }
 
-    /// The same view for callers without an async runtime: of what is indexed now.
-    pub fn indexed_view(&self) -> ReadView {
-        self.view_at(self.inner.progress.indexed().seq)
-    }
-
-    fn view_at(&self, seq: u64) -> ReadView {
-        ReadView {
+    fn view_at(&self, seq: u64) -> IndexView {
+        IndexView {
             store: self.inner.store.clone(),
             tree: self.inner.tree.clone(),
             seq,
@@ -278,9 +275,7 @@ impl Embedded {
         code: &str,
     ) -> Result<Option<(AssetNo, Arc<Asset>)>, Unavailable> {
         let directory = &self.inner.directory;
-        Ok(directory
-            .asset_no(code)
-            .map(|no| (no, directory.asset(no))))
+        Ok(directory.asset_no(code).map(|no| (no, directory.asset(no))))
     }
 
     /// All assets in order of creation.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::{
-    ClockState, Inner, Embedded, OpenError, OpenOptions, Status,
+    ClockState, Embedded, Inner, OpenError, OpenOptions, Status,
     checkpointer::Checkpointer,
     directory::Directory,
     history::{Committed, History},

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use super::{
     store::{BATCH_BYTES, BATCHES, CHAIN, LEVEL8, SEQS, Store, split_batch},
-    view::{ReadError, ReadView, broken},
+    view::{IndexView, ReadError, broken},
 };
 use crate::{
     proof::{Hash, Tree, TreeSource, hash},
@@ -50,7 +50,7 @@ impl TreeSource for Leaves {
     }
 }
 
-impl ReadView {
+impl IndexView {
     /// Last commit whose records are all in the view, with its last `seq` and `chain` hash.
     ///
     /// # Errors

@@ -127,10 +127,10 @@ pub struct EntryPage {
     pub limit: usize,
 }
 
-/// A consistent view of everything recorded up to [`ReadView::seq`]. All methods may block on
+/// A consistent view of everything recorded up to [`IndexView::seq`]. All methods may block on
 /// files.
 #[derive(Clone)]
-pub struct ReadView {
+pub(crate) struct IndexView {
     pub(super) store: Arc<Store>,
     pub(super) tree: Arc<LedgerTree>,
     pub(super) seq: u64,
@@ -140,7 +140,7 @@ pub(super) fn broken(error: impl std::fmt::Display) -> ReadError {
     ReadError::Store(error.to_string())
 }
 
-impl ReadView {
+impl IndexView {
     /// The last `seq` of the view.
     pub fn seq(&self) -> u64 {
         self.seq
@@ -154,7 +154,7 @@ impl ReadView {
         }
     }
 
-    /// A record by number, 1 ..= [`ReadView::seq`].
+    /// A record by number, 1 ..= [`IndexView::seq`].
     ///
     /// # Errors
     /// [`ReadError`] when there is none or files cannot be read.
@@ -451,8 +451,11 @@ impl ReadView {
         Ok(line)
     }
 
-    /// Count of accounts known, for statistics.
-    pub fn accounts(&self) -> usize {
-        self.store.directory.len()
+    /// Count of accounts known; slots are below it.
+    ///
+    /// # Errors
+    /// None; views of other engines have some.
+    pub fn accounts(&self) -> Result<usize, ReadError> {
+        Ok(self.store.directory.len())
     }
 }

@@ -37,19 +37,19 @@ use std::{
 
 use florin_base::{Clock, IdSource, Secret, Timestamp};
 use parking_lot::Mutex;
-use sqlx::postgres::PgPool;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+pub(crate) use self::reads::PgView;
 use self::{
     batcher::Batcher,
     directory::Directory,
     queue::{Message, Queue},
+    reads::Reads,
     schema::Connections,
 };
 use crate::{
     call::{Answer, Call, Head, Outcome, Unavailable},
-    checkpoints::Checkpoints,
     engine::{ClockState, OpenError, Status},
     model::Asset,
     policy::Policy,
@@ -78,6 +78,9 @@ pub struct PostgresOptions {
     pub checkpoint_interval: Duration,
     /// Name of the key that signs checkpoints; `None` = `florin/ledger/{ledgerId}`.
     pub checkpoint_key_name: Option<String>,
+    /// Secret of that key, 64 hex digits; `None` = one that is generated once and kept in the
+    /// database.
+    pub checkpoint_key: Option<Secret<String>>,
 }
 
 impl PostgresOptions {
@@ -94,6 +97,7 @@ impl PostgresOptions {
             accounts_cached: 1_000_000,
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_key_name: None,
+            checkpoint_key: None,
         }
     }
 }
@@ -168,10 +172,8 @@ pub(crate) struct Postgres {
     shared: Arc<Shared>,
     ledger_id: Uuid,
     dir: PathBuf,
-    pool: PgPool,
-    stale_pool: PgPool,
+    reads: Reads,
     ids: Mutex<IdSource>,
-    checkpoints: Arc<Checkpoints>,
     batcher: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -194,10 +196,6 @@ impl Postgres {
         let new_id = ids.uuid_v7(clock.wall_micros());
         let facts = schema::prepare(&connections, &options, new_id).await?;
         std::fs::create_dir_all(&options.dir).map_err(|e| refused(&e))?;
-        let name = options.checkpoint_key_name.as_deref();
-        let now = Timestamp(clock.wall_micros());
-        let checkpoints = Checkpoints::open(&options.dir, facts.ledger_id, name, now)
-            .map_err(|e| refused(&e))?;
         let head = Head {
             seq: 0,
             batch: 0,
@@ -219,26 +217,17 @@ impl Postgres {
             seq: watch::channel(0).0,
             connections: connections.clone(),
         });
-        let pool = connections.pool(options.pool_max);
-        let head = listen::head(&pool).await.map_err(|e| refused(&e))?;
-        shared.advance(head);
+        let reads = Reads::open(shared.clone(), &connections, &options, facts.ledger_id).await?;
         let channel = format!("{}_head", options.schema);
         let engine = Self {
             batcher: Mutex::new(Some(start_batcher(&shared, &options, channel.clone())?)),
             shared,
             ledger_id: facts.ledger_id,
             dir: options.dir.clone(),
-            pool,
-            stale_pool: connections.stale_pool(options.pool_max),
+            reads,
             ids: Mutex::new(ids),
-            checkpoints: Arc::new(checkpoints),
         };
-        let follower = listen::follow(
-            Arc::downgrade(&engine.shared),
-            connections.pool(2),
-            channel,
-        );
-        tokio::spawn(follower);
+        engine.reads.follow(&connections, channel);
         engine.create_assets(options.assets).await?;
         Ok(engine)
     }
@@ -316,20 +305,6 @@ impl Postgres {
         self.shared.queue.depth()
     }
 
-    pub(crate) fn checkpoints(&self) -> &Checkpoints {
-        &self.checkpoints
-    }
-
-    /// Connections for reads that show every acknowledged write.
-    fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    /// Connections for reads that may be stale.
-    fn stale_pool(&self) -> &PgPool {
-        &self.stale_pool
-    }
-
     fn directory(&self) -> &Directory {
         &self.shared.directory
     }
@@ -340,5 +315,6 @@ impl Postgres {
         if let Some(batcher) = self.batcher.lock().take() {
             drop(batcher.join());
         }
+        self.reads.stop();
     }
 }

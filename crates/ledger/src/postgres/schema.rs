@@ -26,7 +26,10 @@ const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATION_LOCK: i64 = 0x666c_6f72_696e;
 
 /// Every migration, in order. Applied ones are never edited.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_ledger.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/postgres/0001_ledger.sql"),
+    include_str!("../../migrations/postgres/0002_reads.sql"),
+];
 
 /// What every start reads.
 #[derive(Debug, Clone)]

@@ -296,6 +296,7 @@ fn inv_l23_a_proof_verifies_against_its_signed_checkpoint() {
         .ledger
         .checkpoints()
         .keys()
+        .expect("readable")
         .into_iter()
         .map(|k| k.key)
         .collect();

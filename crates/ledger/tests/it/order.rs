@@ -10,8 +10,7 @@ use std::{
 };
 
 use florin_ledger::{
-    Ledger, Outcome, Policy, Query, View,
-    engine::ReadView,
+    Ledger, Outcome, Policy, Query, ReadView, View,
     model::{AccountId, Body, Mode},
 };
 

@@ -166,7 +166,7 @@ fn inv_l3_what_the_engine_wrote_is_good_as_directory_and_as_export() {
     let bank = Bank::open(dir.path());
     busy(&bank, true);
     let signed = checkpoint(&bank);
-    let keys = bank.ledger.checkpoints().keys();
+    let keys = bank.ledger.checkpoints().keys().expect("readable");
     let export = feed(&bank);
     bank.ledger.close();
     drop(bank);
@@ -198,7 +198,7 @@ fn balances(bank: &Bank, effective: Timestamp) -> Vec<(String, [u128; 4])> {
         .block_on(bank.ledger.read_view())
         .expect("a view");
     let now = view.recorded_at(view.seq()).expect("recorded");
-    let accounts = 0..view.accounts() as u32;
+    let accounts = 0..view.accounts().expect("readable") as u32;
     let mut found: Vec<(String, [u128; 4])> = accounts
         .map(|slot| {
             let t = view

@@ -222,15 +222,16 @@ pub struct KeyPage {
     get, path = "/api/v1/ledger/checkpoints/keys", tag = "Ledger",
     responses((status = 200, description = "The keys", body = KeyPage))
 )]
-pub async fn keys(State(api): State<Shared>) -> Json<Page<KeyBody>> {
-    let keys = api.ledger.checkpoints().keys();
+pub async fn keys(State(api): State<Shared>) -> Result<Json<Page<KeyBody>>, Problem> {
+    let ledger = api.ledger.clone();
+    let keys = blocking(move || ledger.checkpoints().keys()).await?;
     let body = |validity: florin_ledger::checkpoints::KeyValidity| KeyBody {
         key: validity.key.to_string(),
         valid_from: validity.valid_from,
         valid_until: validity.valid_until,
     };
-    Json(Page {
+    Ok(Json(Page {
         items: keys.into_iter().map(body).collect(),
         next_cursor: None,
-    })
+    }))
 }
