@@ -148,6 +148,7 @@ impl AuditLog {
     /// [`SqlError`] of the store or its migrations.
     pub async fn open(db: Db, clock: Arc<dyn Clock>) -> Result<Self, SqlError> {
         db.migrate(&MIGRATIONS, clock.wall_micros()).await?;
+        let db = db.lane("audit");
         Ok(Self { db, clock })
     }
 
@@ -162,7 +163,9 @@ impl AuditLog {
         Ok(seq)
     }
 
-    /// Writes an entry within the caller's transaction; answers its `seq`.
+    /// Writes an entry within the caller's transaction, of any lane; answers its `seq`. It comes
+    /// last in a transaction: from here to the commit all writers of the log wait, in every
+    /// process, so that the chain has one order.
     ///
     /// # Errors
     /// As the store; the caller's transaction must then not be committed.

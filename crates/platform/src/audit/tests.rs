@@ -24,13 +24,17 @@ async fn log_with(entries: usize) -> AuditLog {
 }
 
 /// Changes the table behind the log's back, triggers and all.
-async fn tamper(log: &AuditLog, sql: &'static str) {
+async fn tamper(log: &AuditLog, sql: &str) {
+    let (on, zeros) = match log.db.is_shared() {
+        true => (" ON audit_log", "decode(repeat('00', 32), 'hex')"),
+        false => ("", "zeroblob(32)"),
+    };
     for statement in [
-        "DROP TRIGGER audit_log_no_update",
-        "DROP TRIGGER audit_log_no_delete",
-        sql,
+        format!("DROP TRIGGER audit_log_no_update{on}"),
+        format!("DROP TRIGGER audit_log_no_delete{on}"),
+        sql.replace("ZEROS", zeros),
     ] {
-        log.db.execute(query(statement)).await.unwrap();
+        log.db.execute(Query::assembled(statement)).await.unwrap();
     }
 }
 
@@ -76,19 +80,16 @@ async fn any_tampering_is_found_at_its_place() {
             (1, Broken::Content),
         ),
         (
-            "UPDATE audit_log SET hash = zeroblob(32) WHERE seq = 4",
+            "UPDATE audit_log SET hash = ZEROS WHERE seq = 4",
             (4, Broken::Content),
         ),
         (
-            "UPDATE audit_log SET prev_hash = zeroblob(32) WHERE seq = 4",
+            "UPDATE audit_log SET prev_hash = ZEROS WHERE seq = 4",
             (4, Broken::Link),
         ),
         ("DELETE FROM audit_log WHERE seq = 3", (3, Broken::Missing)),
         ("DELETE FROM audit_log WHERE seq = 5", (5, Broken::Missing)),
-        (
-            "UPDATE audit_head SET hash = zeroblob(32)",
-            (5, Broken::Head),
-        ),
+        ("UPDATE audit_head SET hash = ZEROS", (5, Broken::Head)),
         (
             "UPDATE audit_log SET seq = 0 WHERE seq = 5",
             (5, Broken::Missing),
@@ -149,7 +150,46 @@ async fn filters_narrow_and_pages_join() {
     );
 }
 
+/// Two processes append, some of it in transactions of another lane, some of that given up.
+async fn writers_of_two_processes_leave_the_chain_whole() {
+    let log = log_with(0).await;
+    let other = AuditLog::open(
+        crate::testing::neighbour(&log.db).await,
+        Arc::clone(&log.clock),
+    );
+    let other = other.await.unwrap();
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..6 {
+        let log = if writer % 2 == 0 {
+            log.clone()
+        } else {
+            other.clone()
+        };
+        let db = log.db.lane(["audit", "room", "room"][writer % 3]);
+        writers.spawn(async move {
+            for n in 0..10 {
+                let mut tx = db.begin().await?;
+                let entry = Entry::new("u1", "x", format!("y:{writer}-{n}"));
+                log.append_in(&mut tx, entry).await?;
+                if n % 5 != 4 {
+                    tx.commit().await?;
+                }
+            }
+            Ok::<_, SqlError>(())
+        });
+    }
+    for done in writers.join_all().await {
+        done.unwrap();
+    }
+    let verdict = other.verify().await.unwrap();
+    assert!(
+        matches!(verdict, Verdict::Whole { entries: 48, .. }),
+        "{verdict:?}"
+    );
+}
+
 crate::testing::conformance! {
+    writers_of_two_processes_leave_the_chain_whole,
     an_untouched_log_is_whole,
     any_tampering_is_found_at_its_place,
     the_store_itself_refuses_changes,

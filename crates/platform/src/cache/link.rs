@@ -62,7 +62,9 @@ impl Link {
             .iter()
             .any(|scheme| url.starts_with(scheme))
         {
-            return Err(CacheError::Url("it does not begin with redis:// or rediss://"));
+            return Err(CacheError::Url(
+                "it does not begin with redis:// or rediss://",
+            ));
         }
         // The driver's words may quote the URL, which holds the password.
         let client = Client::open(url).map_err(|_| CacheError::Url("it cannot be read"))?;
@@ -131,7 +133,12 @@ impl Link {
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>, Away> {
         let key = self.key(name);
         let found: Option<Vec<u8>> = self
-            .call(async |mut connection| redis::cmd("GET").arg(key).query_async(&mut connection).await)
+            .call(async |mut connection| {
+                redis::cmd("GET")
+                    .arg(key)
+                    .query_async(&mut connection)
+                    .await
+            })
             .await?;
         Ok(found.map(Bytes::from))
     }
@@ -232,7 +239,8 @@ impl Link {
             let info: String = redis::cmd("INFO").query_async(&mut connection).await?;
             let field = |name: &str| {
                 let line = info.lines().find_map(|line| line.strip_prefix(name));
-                line.and_then(|rest| rest.strip_prefix(':')).map(str::to_owned)
+                line.and_then(|rest| rest.strip_prefix(':'))
+                    .map(str::to_owned)
             };
             // Leaves no trace but proves that writes are taken.
             let mut set = redis::cmd("SET");

@@ -52,9 +52,8 @@ impl LocalCache {
         let ttl = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
         let mut held = self.held.lock();
         held.remove(&name);
-        let fits = |held: &Held| {
-            held.entries.len() < ENTRIES_MAX && held.bytes + value.len() <= BYTES_MAX
-        };
+        let fits =
+            |held: &Held| held.entries.len() < ENTRIES_MAX && held.bytes + value.len() <= BYTES_MAX;
         if !fits(&held) {
             held.entries.retain(|_, entry| now < entry.until);
             held.bytes = held.entries.values().map(|entry| entry.value.len()).sum();

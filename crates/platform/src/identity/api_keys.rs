@@ -190,7 +190,7 @@ impl AuthService {
             .append_in(&mut tx, entry.before(&before).after(&after))
             .await?;
         tx.commit().await?;
-        self.revocations.apply(&cut);
+        self.cut(&cut);
         Ok(after)
     }
 
@@ -252,6 +252,7 @@ impl AuthService {
             None => object(&key.id).into(),
         };
         Principal {
+            accounts: None,
             owner: Arc::clone(&subject),
             subject,
             kind: CredentialKind::ApiKey,

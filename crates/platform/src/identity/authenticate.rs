@@ -18,6 +18,7 @@ use super::roles::valid_permission;
 use super::settings::IssuerSettings;
 use super::{AuthService, MICROS, sessions, users};
 use crate::http::auth::{Authentication, Authenticator, CredentialKind, PermissionSet, Principal};
+use crate::http::problem::Problem;
 
 /// `X-API-Key`.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -38,6 +39,10 @@ type Fresh = (Arc<Principal>, Scopes, i64);
 
 impl Authenticator for AuthService {
     fn authenticate<'a>(&'a self, headers: &'a HeaderMap, _peer: IpAddr) -> Authentication<'a> {
+        if self.is_blind() {
+            let detail = "The revocations of other processes cannot be read; nothing was done.";
+            return Authentication::Now(Err(Problem::unavailable("store_unavailable", detail)));
+        }
         let credential = match credential(headers) {
             Ok(credential) => credential,
             Err(error) => return Authentication::Now(Err(error.into())),
@@ -157,6 +162,7 @@ impl AuthService {
         let permissions = self.roles.permissions(&roles);
         let name: Arc<str> = subject.into();
         let principal = Principal {
+            accounts: accounts_of(&claims),
             owner: Arc::clone(&name),
             subject: name,
             kind: CredentialKind::Token,
@@ -232,6 +238,7 @@ impl AuthService {
             permissions = Arc::new(PermissionSet::parse(names.iter().map(String::as_str)));
         }
         let principal = Principal {
+            accounts: accounts_of(claims),
             credential: users::object(&subject).into(),
             subject,
             owner,
@@ -251,6 +258,12 @@ impl AuthService {
                 .put(mark, Verified::new(principal, until, scopes, seen), now);
         }
     }
+}
+
+/// The claim `accounts`, where there is one.
+fn accounts_of(claims: &Claims) -> Option<Arc<[Box<str>]>> {
+    claims.at("accounts")?;
+    Some(claims.names("accounts").into_iter().map(Box::from).collect())
 }
 
 /// Wall clock in microseconds after which a token must not be remembered. The leeway is not

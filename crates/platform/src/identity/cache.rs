@@ -119,6 +119,7 @@ mod tests {
 
     fn entry(until: i64) -> Verified {
         let principal = Principal {
+            accounts: None,
             subject: "u".into(),
             owner: "u".into(),
             kind: CredentialKind::Token,

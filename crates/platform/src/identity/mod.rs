@@ -9,7 +9,8 @@
 //! - Nothing secret is stored in the clear: passwords as argon2id, refresh tokens and API keys as
 //!   SHA-256, the signing key in a file of mode 0600 or in the configuration.
 //! - A log-out, a revoked key, a disabled user and a taken role count before the call that made
-//!   the change answers; in other processes within [`PULL_INTERVAL`].
+//!   the change answers; in other processes at the news of it, at the latest within
+//!   [`PULL_INTERVAL`]. A process that cannot read them for [`BLIND_MAX`] recognises nobody.
 //! - Every change of users, keys and log-ins stands in the audit log, in the same transaction.
 //! - A refusal never says what was wrong with a credential.
 
@@ -41,12 +42,13 @@ pub use users::{NewUser, User, UserChange, UserFilter};
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use florin_base::{Clock, IdSource};
 use parking_lot::Mutex;
 
 use crate::audit::AuditLog;
+use crate::cache::Signals;
 use crate::http::auth::{CredentialKind, PermissionSet, Principal};
 use crate::http::client::Outgoing;
 use crate::sql::{Db, Migration, Migrations, query};
@@ -54,7 +56,7 @@ use cache::Cache;
 use issuer::Issuer;
 use keyring::KeyRing;
 use password::Passwords;
-use revocation::Revocations;
+use revocation::{Cut, Revocations};
 
 /// Tables of users, log-ins and keys.
 pub const MIGRATIONS: Migrations = Migrations {
@@ -67,8 +69,15 @@ pub const MIGRATIONS: Migrations = Migrations {
     }],
 };
 
-/// How often cuts made by other processes are read.
+/// How often cuts made by other processes are read, where no news of them comes sooner.
 pub const PULL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where other processes cut too, nobody is recognised any more when their cuts could not be read
+/// for so long: a revocation counts everywhere within this time, or there is no answer.
+pub const BLIND_MAX: Duration = Duration::from_secs(5);
+
+/// Topic of the news that something was cut off.
+pub const CUTS_TOPIC: &str = "cuts";
 
 /// How often what has expired is thrown away and the age of the signing key is looked at.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3_600);
@@ -137,6 +146,10 @@ pub struct AuthService {
     passwords: Passwords,
     cache: Cache,
     revocations: Revocations,
+    /// When the cuts of other processes were read last.
+    pulled: Mutex<Instant>,
+    pull_every: Duration,
+    signals: Signals,
     ids: Mutex<IdSource>,
 }
 
@@ -152,6 +165,7 @@ impl AuthService {
             clock,
             ..
         } = parts;
+        let db = db.lane("identity");
         let now = clock.wall_micros();
         db.migrate(&MIGRATIONS, now)
             .await
@@ -175,6 +189,9 @@ impl AuthService {
             audit: parts.audit,
             cache: Cache::default(),
             revocations: Revocations::default(),
+            pulled: Mutex::new(Instant::now()),
+            pull_every: PULL_INTERVAL,
+            signals: Signals::none(),
             ids: Mutex::new(IdSource::new()),
             settings,
             db,
@@ -184,6 +201,14 @@ impl AuthService {
         };
         service.pull_cuts().await?;
         Ok(service)
+    }
+
+    /// Tells other processes of cuts, and hears of theirs, without waiting for
+    /// [`PULL_INTERVAL`]; the topic is [`CUTS_TOPIC`].
+    #[must_use]
+    pub fn with_signals(mut self, signals: Signals) -> Self {
+        self.signals = signals;
+        self
     }
 
     /// The configured roles.
@@ -211,6 +236,7 @@ impl AuthService {
         let roles: Arc<[Box<str>]> = roles.iter().map(|role| Box::from(*role)).collect();
         let permissions: Arc<PermissionSet> = self.roles.permissions(&roles);
         Principal {
+            accounts: None,
             subject: subject.into(),
             owner: subject.into(),
             kind: CredentialKind::System,
@@ -221,12 +247,27 @@ impl AuthService {
         }
     }
 
-    /// Reads what other processes cut off. Called every [`PULL_INTERVAL`] by [`AuthService::run`].
+    /// Reads what other processes cut off. Called every [`PULL_INTERVAL`], and at news, by
+    /// [`AuthService::follow`].
     ///
     /// # Errors
-    /// The store's; what is known stays in force.
+    /// The store's; what is known stays in force, for [`BLIND_MAX`].
     pub async fn pull_cuts(&self) -> Result<(), IdentityError> {
-        Ok(self.revocations.pull(&self.db).await?)
+        let asked = Instant::now();
+        self.revocations.pull(&self.db).await?;
+        *self.pulled.lock() = asked;
+        Ok(())
+    }
+
+    /// The cuts of other processes have not been read for too long.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.db.is_shared() && self.pulled.lock().elapsed() > BLIND_MAX
+    }
+
+    /// Makes a committed cut count here and soon elsewhere.
+    fn cut(&self, cut: &Cut) {
+        self.revocations.apply(cut);
+        self.signals.tell();
     }
 
     /// Throws expired rows away and gives the key file a new key when the old one is due.
@@ -235,15 +276,14 @@ impl AuthService {
     /// The store's or the key file's.
     pub async fn housekeeping(&self) -> Result<(), IdentityError> {
         let now = self.now();
-        self.revocations.prune(&self.db, now).await?;
+        let db = self.db.patient();
+        self.revocations.prune(&db, now).await?;
         let ended = query("DELETE FROM sessions WHERE expires_at <= $1").bind(now);
-        self.db.execute(ended).await?;
+        db.execute(ended).await?;
         let used = query("DELETE FROM refresh_tokens WHERE expires_at <= $1").bind(now);
-        self.db.execute(used).await?;
+        db.execute(used).await?;
         let replies = query("DELETE FROM identity_replies WHERE created_at <= $1");
-        self.db
-            .execute(replies.bind(now - REPLIES_KEPT_MICROS))
-            .await?;
+        db.execute(replies.bind(now - REPLIES_KEPT_MICROS)).await?;
         let due = i64::from(self.settings.signing_key_days) * 86_400 * MICROS;
         if self.settings.signing_key.is_none() {
             if self.keys.age(now) >= due {
@@ -269,20 +309,37 @@ impl AuthService {
         Ok(kid)
     }
 
-    /// Runs [`AuthService::pull_cuts`] and [`AuthService::housekeeping`] for ever; the caller
-    /// drops the future to stop.
-    pub async fn run(&self) {
-        let mut pull = tokio::time::interval(PULL_INTERVAL);
+    /// Takes over what other processes cut off, for ever; the caller drops the future to stop.
+    /// Every process that recognises callers runs it.
+    pub async fn follow(&self) {
+        let mut pull = tokio::time::interval(self.pull_every);
         pull.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let pulling = async {
+            loop {
+                tokio::select! {
+                    _ = pull.tick() => {}
+                    () = self.signals.heard() => {}
+                }
+                if let Err(error) = self.pull_cuts().await {
+                    tracing::warn!(%error, "revocations could not be read");
+                }
+            }
+        };
+        tokio::select! {
+            () = pulling => {}
+            () = self.signals.listen() => {}
+        }
+    }
+
+    /// Runs [`AuthService::housekeeping`] for ever; the caller drops the future to stop. One
+    /// process is enough.
+    pub async fn run(&self) {
         let mut clean = tokio::time::interval(HOUSEKEEPING_INTERVAL);
         clean.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let (what, done) = tokio::select! {
-                _ = pull.tick() => ("pull", self.pull_cuts().await),
-                _ = clean.tick() => ("housekeeping", self.housekeeping().await),
-            };
-            if let Err(error) = done {
-                tracing::warn!(what, %error, "identity worker");
+            clean.tick().await;
+            if let Err(error) = self.housekeeping().await {
+                tracing::warn!(%error, "identity housekeeping");
             }
         }
     }

@@ -98,10 +98,14 @@ impl AuthService {
         let id = self.new_id();
         let expires_at = now + i64::from(self.settings.session_seconds) * MICROS;
         let mut tx = self.db.begin().await?;
-        // The user is read again: he may have been disabled while the password was checked.
-        let user = super::users::find(&mut tx, &user.id).await?;
-        if user.disabled {
-            return Err(unauthenticated("the user is disabled"));
+        // The user is read again: he may have been disabled, or have got another password, while
+        // this one was checked.
+        let known = user;
+        let user = super::users::find(&mut tx, &known.id).await?;
+        if user.disabled || user.epoch != known.epoch {
+            return Err(unauthenticated(
+                "the user was disabled or changed meanwhile",
+            ));
         }
         let insert = "INSERT INTO sessions (id, user_id, created_at, expires_at)
                       VALUES ($1, $2, $3, $4)";
@@ -209,7 +213,7 @@ impl AuthService {
         Revocations::write(&mut tx, &cut).await?;
         self.audit.append_in(&mut tx, entry).await?;
         tx.commit().await?;
-        self.revocations.apply(&cut);
+        self.cut(&cut);
         Ok(())
     }
 

@@ -240,7 +240,7 @@ impl AuthService {
         self.audit.append_in(&mut tx, entry).await?;
         tx.commit().await?;
         if let Some(cut) = &cut {
-            self.revocations.apply(cut);
+            self.cut(cut);
         }
         Ok(after)
     }
@@ -272,7 +272,7 @@ impl AuthService {
         let entry = entry.before(&before).after(&after);
         self.audit.append_in(&mut tx, entry).await?;
         tx.commit().await?;
-        self.revocations.apply(&cut);
+        self.cut(&cut);
         Ok(())
     }
 

@@ -57,7 +57,11 @@ impl SqlError {
             Self::Unavailable(_) => "store_unavailable",
             Self::CommitUnknown(_) => "commit_unknown",
             Self::Duplicate(_) => "already_exists",
-            Self::Failed | Self::Settings(_) | Self::Statement(_) | Self::Column { .. } | Self::Migration { .. } => "internal",
+            Self::Failed
+            | Self::Settings(_)
+            | Self::Statement(_)
+            | Self::Column { .. }
+            | Self::Migration { .. } => "internal",
         }
     }
 }
@@ -83,7 +87,9 @@ fn is_outage(error: &dyn DatabaseError) -> bool {
         // Classes: connection, roll-back by the server, resources, operator, system; a standby
         // that takes no writes; a lock not had in time; a transaction that idled too long; a
         // plan made for tables that have changed.
-        return ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+        return ["08", "40", "53", "57", "58"]
+            .iter()
+            .any(|class| code.starts_with(class))
             || ["25006", "25P03", "55P03", "0A000"].contains(&&*code);
     }
     // SQLite: BUSY (5), LOCKED (6), READONLY (8), IOERR (10), CORRUPT (11), FULL (13), CANTOPEN

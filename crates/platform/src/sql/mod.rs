@@ -44,14 +44,14 @@ use sqlite::{SqliteDb, SqliteTx};
 
 /// Longest wait for a free connection of SQLite; then [`SqlError::Unavailable`]. The ledger
 /// contract wants `store_unavailable` within one second (ledger-wallets.md, part E).
-pub const ACQUIRE_TIMEOUT: Duration = PATIENCE;
+pub const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Longest wait for a lock that another process holds on the same SQLite file.
-pub const BUSY_TIMEOUT: Duration = PATIENCE;
+pub const BUSY_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Longest time of a call or transaction on PostgreSQL, from asking for a connection to the
-/// answer, for the same reason.
-pub const PATIENCE: Duration = Duration::from_millis(900);
+/// answer, for the same reason; a request may have waited for something else before.
+pub const PATIENCE: Duration = Duration::from_millis(800);
 
 /// The same for migrations and housekeeping, for which nobody waits.
 pub const BACKGROUND_PATIENCE: Duration = Duration::from_secs(30);
@@ -260,7 +260,7 @@ impl Db {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn postgres_settings(&self) -> Option<PostgresSettings> {
         match &self.0 {
             Store::Sqlite(_) => None,
@@ -326,7 +326,11 @@ impl Tx {
     }
 
     /// Several statements separated by `;`, without parameters. Only migrations need this.
-    async fn execute_script(&mut self, sqlite: &'static str, postgres: &str) -> Result<(), SqlError> {
+    async fn execute_script(
+        &mut self,
+        sqlite: &'static str,
+        postgres: &str,
+    ) -> Result<(), SqlError> {
         self.usable()?;
         let done = match &mut self.running {
             Running::Sqlite(tx) => tx.execute_script(sqlite).await,

@@ -111,7 +111,7 @@ impl PostgresDb {
         other
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn settings(&self) -> PostgresSettings {
         (*self.settings).clone()
     }
@@ -260,6 +260,10 @@ impl PostgresTx {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), SqlError> {
+        // Nothing was sent: certainly not done.
+        if self.deadline <= Instant::now() {
+            return Err(SqlError::Unavailable(sqlx::Error::PoolTimedOut));
+        }
         let done = self.script("COMMIT".to_owned()).await;
         match done {
             Ok(()) => {
@@ -276,9 +280,7 @@ impl PostgresTx {
         }
     }
 
-    fn use_connection(
-        &mut self,
-    ) -> Result<(Instant, &mut PoolConnection<Postgres>), sqlx::Error> {
+    fn use_connection(&mut self) -> Result<(Instant, &mut PoolConnection<Postgres>), sqlx::Error> {
         if self.broken {
             return Err(broken_off());
         }

@@ -152,11 +152,21 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_without_quoting_it() {
-        for wrong in ["mysql://a:hunter2@b/c", "hunter2", "postgres://a:hunter2@b:port/c"] {
+        for wrong in [
+            "mysql://a:hunter2@b/c",
+            "hunter2",
+            "postgres://a:hunter2@b:port/c",
+        ] {
             let error = settings(wrong).address().unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
-        for (schema, good) in [("florin", true), ("f_1", true), ("1f", false), ("F", false), ("", false)] {
+        for (schema, good) in [
+            ("florin", true),
+            ("f_1", true),
+            ("1f", false),
+            ("F", false),
+            ("", false),
+        ] {
             assert_eq!(valid_schema(schema), good, "{schema}");
         }
     }

@@ -15,7 +15,7 @@ use self::bodies::{
 };
 use super::{
     model::{Delivery, Endpoint, State},
-    service::{Webhooks, sql_problem},
+    service::{Registered, Webhooks, sql_problem},
     sign::SigningSecret,
     store,
 };
@@ -87,8 +87,10 @@ fn delivery_not_found() -> Problem {
     )
 }
 
-fn find(hooks: &Webhooks, id: &str) -> Result<Endpoint, Problem> {
-    hooks.endpoint(id).ok_or_else(not_found)
+async fn find(hooks: &Webhooks, id: &str) -> Result<Endpoint, Problem> {
+    let all = hooks.current().await.map_err(sql_problem)?;
+    let found = all.iter().find(|endpoint| *endpoint.id == *id);
+    found.cloned().ok_or_else(not_found)
 }
 
 /// The body as an endpoint, with a fresh secret.
@@ -164,35 +166,19 @@ async fn create(
 ) -> Result<Response, Problem> {
     let wanted = read(&hooks, request)?;
     let identity = key.as_deref().map(|key| (&*caller.subject, key));
-    if let Some((scope, key)) = identity {
-        let db = &hooks.inner.db;
-        let known = store::endpoint_by_key(db, scope, key)
-            .await
-            .map_err(sql_problem)?;
-        if let Some(known) = known {
-            return match difference(&known, &wanted) {
-                None => Ok(replayed(created(&known))),
-                Some(member) => Err(Problem::field(
-                    Status::Conflict,
-                    "idempotency_conflict",
-                    member,
-                    "This key was used with another value here.",
-                )
-                .with("field", member)),
-            };
-        }
+    match hooks.register(wanted.clone(), identity).await? {
+        Registered::New(endpoint) => Ok(created(&endpoint)),
+        Registered::Known(known) => match difference(&known, &wanted) {
+            None => Ok(replayed(created(&known))),
+            Some(member) => Err(Problem::field(
+                Status::Conflict,
+                "idempotency_conflict",
+                member,
+                "This key was used with another value here.",
+            )
+            .with("field", member)),
+        },
     }
-    if hooks.endpoints().len() >= hooks.inner.settings.endpoints_max {
-        return Err(Problem::conflict(
-            "too_many_webhooks",
-            format!(
-                "There may be {} webhooks.",
-                hooks.inner.settings.endpoints_max
-            ),
-        ));
-    }
-    let endpoint = hooks.register(wanted, identity).await?;
-    Ok(created(&endpoint))
 }
 
 fn created(endpoint: &Endpoint) -> Response {
@@ -220,7 +206,7 @@ async fn list(
     let after = cursors
         .open_optional(digest, query.cursor.as_deref())?
         .map(|position| position.after);
-    let all = hooks.endpoints();
+    let all = hooks.current().await.map_err(sql_problem)?;
     // The cursor holds creation time and id of the last one shown.
     let place = |e: &Endpoint| [&e.created_at.to_be_bytes()[..], e.id.as_bytes()].concat();
     let mut rest = all
@@ -254,7 +240,7 @@ async fn get(
     Shared(hooks): Shared<Webhooks>,
     Path(id): Path<String>,
 ) -> Result<Json<EndpointBody>, Problem> {
-    Ok(Json(EndpointBody::from(&find(&hooks, &id)?)))
+    Ok(Json(EndpointBody::from(&find(&hooks, &id).await?)))
 }
 
 /// Removes a receiver with its deliveries and their log.
@@ -270,7 +256,7 @@ async fn delete(
     Shared(hooks): Shared<Webhooks>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    find(&hooks, &id)?;
+    find(&hooks, &id).await?;
     let db = &hooks.inner.db;
     store::delete_endpoint(db, &id).await.map_err(sql_problem)?;
     hooks.reload().await.map_err(sql_problem)?;
@@ -290,10 +276,10 @@ async fn rotate(
     Shared(hooks): Shared<Webhooks>,
     Path(id): Path<String>,
 ) -> Result<Json<RotatedBody>, Problem> {
-    let endpoint = find(&hooks, &id)?;
+    find(&hooks, &id).await?;
     let new = SigningSecret::generate();
     let until = hooks.now() + ROTATION_MICROS;
-    store::rotate(&hooks.inner.db, &id, &new, &endpoint.secret, until)
+    store::rotate(&hooks.inner.db, &id, &new, until)
         .await
         .map_err(sql_problem)?;
     hooks.reload().await.map_err(sql_problem)?;
@@ -313,7 +299,7 @@ async fn replay(
     Shared(hooks): Shared<Webhooks>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    find(&hooks, &id)?;
+    find(&hooks, &id).await?;
     let queued = store::replay(&hooks.inner.db, &id, hooks.now())
         .await
         .map_err(sql_problem)?;
@@ -340,7 +326,7 @@ async fn deliveries(
     Path(id): Path<String>,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
-    find(&hooks, &id)?;
+    find(&hooks, &id).await?;
     let limit = PageLimits::default().resolve(query.limit)?;
     let state = match query.state.as_deref().map(State::from_word) {
         Some(None) => {
@@ -392,7 +378,7 @@ async fn delivery(
     Shared(hooks): Shared<Webhooks>,
     Path((id, delivery_id)): Path<(String, String)>,
 ) -> Result<Json<DeliveryDetail>, Problem> {
-    find(&hooks, &id)?;
+    find(&hooks, &id).await?;
     let found = load(&hooks, &id, &delivery_id).await?;
     let tries = store::tries(&hooks.inner.db, &delivery_id)
         .await
@@ -424,7 +410,7 @@ async fn redeliver(
     Shared(hooks): Shared<Webhooks>,
     Path((id, delivery_id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    if find(&hooks, &id)?.disabled.is_some() {
+    if find(&hooks, &id).await?.disabled.is_some() {
         let detail = "Nothing is sent to a disabled webhook; replay enables it.";
         return Err(Problem::conflict("webhook_disabled", detail));
     }

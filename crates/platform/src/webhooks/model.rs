@@ -120,7 +120,7 @@ pub struct Delivery {
     pub tries: u32,
     /// Tries of all rounds.
     pub tries_total: u32,
-    /// Earliest next try, microseconds.
+    /// Earliest next try, microseconds; while one is under way, when it counts as lost.
     pub next_at: i64,
     /// Microseconds.
     pub created_at: i64,

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use florin_base::{Clock, IdSource};
 use parking_lot::{Mutex, RwLock};
@@ -52,6 +51,7 @@ pub struct Webhooks {
 }
 
 pub(super) struct Inner {
+    /// In the lane of the webhooks.
     pub db: Db,
     pub clock: Arc<dyn Clock>,
     pub outgoing: Outgoing,
@@ -64,7 +64,6 @@ pub(super) struct Inner {
     /// Readers pass; the creation of an endpoint waits for them and holds them back, so that
     /// no event falls between its `since_seq` and what readers skip.
     gate: Gate<()>,
-    place: AtomicI64,
     ids: Mutex<IdSource>,
 }
 
@@ -81,8 +80,8 @@ impl Webhooks {
         settings: Settings,
         head: Head,
     ) -> Result<Self, SqlError> {
+        let db = db.lane("webhooks");
         let endpoints = store::endpoints(&db).await?;
-        let place = store::last_place(&db).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
@@ -94,7 +93,6 @@ impl Webhooks {
                 wake: Notify::new(),
                 endpoints: RwLock::new(endpoints.into()),
                 gate: Gate::new(()),
-                place: AtomicI64::new(place),
                 ids: Mutex::new(IdSource::new()),
             }),
         })
@@ -106,9 +104,10 @@ impl Webhooks {
     }
 
     /// No endpoint wants anything. A reader that holds [`Webhooks::gate`] may then move its
-    /// position to the end it knows without reading.
+    /// position to the end it knows without reading. Never so where another process may be
+    /// adding an endpoint at this moment.
     pub fn is_idle(&self) -> bool {
-        self.endpoints().iter().all(|e| e.disabled.is_some())
+        !self.inner.db.is_shared() && self.endpoints().iter().all(|e| e.disabled.is_some())
     }
 
     /// Queues events for everybody who wants them and saves the position of the channel they
@@ -124,17 +123,27 @@ impl Webhooks {
         events: &[Event],
     ) -> Result<bool, SqlError> {
         let _gate = self.gate().await;
-        let endpoints = self.endpoints();
-        let wanted = |event: &&Event| endpoints.iter().any(|endpoint| endpoint.wants(event));
-        if !events.iter().any(|event| wanted(&event)) {
+        let inner = &self.inner;
+        let shared = inner.db.is_shared();
+        let mut endpoints = self.endpoints();
+        if events.is_empty() || (!shared && !any_wanted(&endpoints, events)) {
             return Ok(false);
         }
-        let inner = &self.inner;
         let now = inner.clock.wall_micros();
         let mut tx = inner.db.begin().await?;
+        if shared {
+            // Endpoints are added in the same lane, behind the end of the feed at that moment:
+            // one that is not here yet is younger than these events.
+            endpoints = store::endpoints_in(&mut tx).await?.into();
+            *inner.endpoints.write() = Arc::clone(&endpoints);
+            if !any_wanted(&endpoints, events) {
+                return Ok(false);
+            }
+        }
+        let mut place = store::last_place(&mut tx).await?;
         for event in events {
             for endpoint in endpoints.iter().filter(|e| e.wants(event)) {
-                let place = inner.place.fetch_add(1, Ordering::Relaxed) + 1;
+                place += 1;
                 let id = self.new_id();
                 store::enqueue(&mut tx, &id, endpoint, event, place, now).await?;
             }
@@ -155,19 +164,45 @@ impl Webhooks {
         self.endpoints().iter().find(|e| *e.id == *id).cloned()
     }
 
-    /// Adds an endpoint that gets what is recorded after now.
+    /// Adds an endpoint that gets what is recorded after now, or finds the one that was made
+    /// under the same identity.
     pub(super) async fn register(
         &self,
         mut endpoint: Endpoint,
         identity: Option<(&str, &str)>,
-    ) -> Result<Endpoint, Problem> {
-        let _alone = self.inner.gate.write().await;
-        endpoint.since_seq = (self.inner.head)().await?;
-        store::insert_endpoint(&self.inner.db, &endpoint, identity)
+    ) -> Result<Registered, Problem> {
+        let inner = &self.inner;
+        let _alone = inner.gate.write().await;
+        let mut tx = inner.db.begin().await.map_err(sql_problem)?;
+        if let Some((scope, key)) = identity {
+            let known = store::endpoint_by_key(&mut tx, scope, key).await;
+            if let Some(known) = known.map_err(sql_problem)? {
+                return Ok(Registered::Known(known));
+            }
+        }
+        let all = store::endpoints_in(&mut tx).await.map_err(sql_problem)?;
+        if all.len() >= inner.settings.endpoints_max {
+            return Err(Problem::conflict(
+                "too_many_webhooks",
+                format!("There may be {} webhooks.", inner.settings.endpoints_max),
+            ));
+        }
+        // Asked inside the transaction: what is recorded later is given to `accept` later too.
+        endpoint.since_seq = (inner.head)().await?;
+        store::insert_endpoint(&mut tx, &endpoint, identity)
             .await
             .map_err(sql_problem)?;
+        tx.commit().await.map_err(sql_problem)?;
         self.reload().await.map_err(sql_problem)?;
-        Ok(endpoint)
+        Ok(Registered::New(endpoint))
+    }
+
+    /// All endpoints, with what other processes changed.
+    pub(super) async fn current(&self) -> Result<Arc<[Endpoint]>, SqlError> {
+        if self.inner.db.is_shared() {
+            self.reload().await?;
+        }
+        Ok(self.endpoints())
     }
 
     /// Reads the endpoints again after a change.
@@ -189,6 +224,21 @@ impl Webhooks {
     }
 }
 
+/// What [`Webhooks::register`] did.
+#[derive(Debug)]
+pub(super) enum Registered {
+    /// Added it.
+    New(Endpoint),
+    /// It was added before.
+    Known(Endpoint),
+}
+
+fn any_wanted(endpoints: &[Endpoint], events: &[Event]) -> bool {
+    events
+        .iter()
+        .any(|event| endpoints.iter().any(|endpoint| endpoint.wants(event)))
+}
+
 /// A failure of the tables, showing nothing of its cause.
 pub(super) fn sql_problem(error: SqlError) -> Problem {
     match error {
@@ -196,6 +246,7 @@ pub(super) fn sql_problem(error: SqlError) -> Problem {
             Problem::unavailable("store_unavailable", "The service tables do not answer.")
                 .with_cause(error)
         }
+        SqlError::CommitUnknown(_) => error.into(),
         _ => Problem::internal(error),
     }
 }

@@ -60,26 +60,36 @@ fn delivery(row: &Row) -> Result<Delivery, SqlError> {
     })
 }
 
+fn all_endpoints() -> Query {
+    Query::assembled(format!("{ENDPOINT} ORDER BY created_at, id"))
+}
+
 /// All endpoints in order of creation.
 pub async fn endpoints(db: &Db) -> Result<Vec<Endpoint>, SqlError> {
-    let select = Query::assembled(format!("{ENDPOINT} ORDER BY created_at, id"));
-    db.fetch_all(select).await?.iter().map(endpoint).collect()
+    let rows = db.fetch_all(all_endpoints()).await?;
+    rows.iter().map(endpoint).collect()
+}
+
+/// As [`endpoints`], within a transaction.
+pub async fn endpoints_in(tx: &mut Tx) -> Result<Vec<Endpoint>, SqlError> {
+    let rows = tx.fetch_all(all_endpoints()).await?;
+    rows.iter().map(endpoint).collect()
 }
 
 /// The endpoint made under an `Idempotency-Key`.
 pub async fn endpoint_by_key(
-    db: &Db,
+    tx: &mut Tx,
     scope: &str,
     key: &str,
 ) -> Result<Option<Endpoint>, SqlError> {
     let text = format!("{ENDPOINT} WHERE creation_scope = $1 AND creation_key = $2");
-    let row = db.fetch_optional(Query::assembled(text).bind(scope).bind(key));
+    let row = tx.fetch_optional(Query::assembled(text).bind(scope).bind(key));
     row.await?.as_ref().map(endpoint).transpose()
 }
 
 /// Adds an endpoint.
 pub async fn insert_endpoint(
-    db: &Db,
+    tx: &mut Tx,
     endpoint: &Endpoint,
     identity: Option<(&str, &str)>,
 ) -> Result<(), SqlError> {
@@ -96,24 +106,14 @@ pub async fn insert_endpoint(
         .bind(endpoint.created_at)
         .bind(identity.map(|(scope, _)| scope))
         .bind(identity.map(|(_, key)| key));
-    db.execute(insert).await.map(drop)
+    tx.execute(insert).await.map(drop)
 }
 
-/// Replaces the secret; the old one signs beside it until a time.
-pub async fn rotate(
-    db: &Db,
-    id: &str,
-    new: &SigningSecret,
-    old: &SigningSecret,
-    until: i64,
-) -> Result<(), SqlError> {
-    let update = "UPDATE webhook_endpoints SET secret = $2, previous_secret = $3,
-        previous_until = $4 WHERE id = $1";
-    let update = query(update)
-        .bind(id)
-        .bind(new.expose())
-        .bind(old.expose())
-        .bind(until);
+/// Replaces the secret; the one in force signs beside it until a time.
+pub async fn rotate(db: &Db, id: &str, new: &SigningSecret, until: i64) -> Result<(), SqlError> {
+    let update = "UPDATE webhook_endpoints SET previous_secret = secret, secret = $2,
+        previous_until = $3 WHERE id = $1";
+    let update = query(update).bind(id).bind(new.expose()).bind(until);
     db.execute(update).await.map(drop)
 }
 
@@ -171,23 +171,43 @@ pub async fn enqueue(
     tx.execute(insert).await.map(drop)
 }
 
-/// The largest place given out.
-pub async fn last_place(db: &Db) -> Result<i64, SqlError> {
+/// The largest place given out. In a transaction of the whole lane it stays so.
+pub async fn last_place(tx: &mut Tx) -> Result<i64, SqlError> {
     let select = query("SELECT COALESCE(MAX(place), 0) AS place FROM webhook_deliveries");
-    match db.fetch_optional(select).await? {
+    match tx.fetch_optional(select).await? {
         Some(row) => row.get("place"),
         None => Ok(0),
     }
 }
 
-/// What is to be sent to an endpoint now.
-pub async fn due(db: &Db, endpoint: &str, now: i64, most: i64) -> Result<Vec<Delivery>, SqlError> {
-    let text = format!(
-        "{DELIVERY} WHERE endpoint_id = $1 AND state = 'ready' AND next_at <= $2
-        ORDER BY next_at, place LIMIT $3"
-    );
-    let select = Query::assembled(text).bind(endpoint).bind(now).bind(most);
-    db.fetch_all(select).await?.iter().map(delivery).collect()
+/// Takes what is to be sent to an endpoint now, with the endpoint as it is now, so that no other
+/// worker takes it before `until`; that time is also the sign of the claim. `None` when the
+/// endpoint is gone or disabled.
+pub async fn claim(
+    db: &Db,
+    id: &str,
+    now: i64,
+    until: i64,
+    most: i64,
+) -> Result<Option<(Endpoint, Vec<Delivery>)>, SqlError> {
+    let mut tx = db.begin_keyed(id).await?;
+    let select = Query::assembled(format!("{ENDPOINT} WHERE id = $1")).bind(id);
+    let found = tx.fetch_optional(select).await?;
+    let found = found.as_ref().map(endpoint).transpose()?;
+    let Some(found) = found.filter(|endpoint| endpoint.disabled.is_none()) else {
+        return Ok(None);
+    };
+    let claim = "UPDATE webhook_deliveries SET next_at = $3 WHERE id IN
+            (SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'ready'
+                AND next_at <= $2 ORDER BY next_at, place LIMIT $4)
+        RETURNING id, event_id, event_type, event_key, place, body, state, tries, tries_total,
+            next_at, created_at, finished_at";
+    let claim = query(claim).bind(id).bind(now).bind(until).bind(most);
+    let rows = tx.fetch_all(claim).await?;
+    let mut claimed: Vec<Delivery> = rows.iter().map(delivery).collect::<Result<_, _>>()?;
+    claimed.sort_by_key(|delivery| delivery.place);
+    tx.commit().await?;
+    Ok(Some((found, claimed)))
 }
 
 /// Endpoints to which something is to be sent now.
@@ -220,7 +240,8 @@ pub enum Verdict {
     Parked,
 }
 
-/// Logs a try and acts on it; the end of a delivery lets the next of its key go.
+/// Logs a try of a claimed delivery and acts on it; the end of a delivery lets the next of its
+/// key go.
 pub async fn record(
     db: &Db,
     endpoint: &str,
@@ -229,23 +250,25 @@ pub async fn record(
     verdict: Verdict,
     now: i64,
 ) -> Result<(), SqlError> {
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin_keyed(endpoint).await?;
     let (state, next_at, finished) = match verdict {
         Verdict::Accepted => (State::Accepted, now, Some(now)),
         Verdict::Again(at) => (State::Ready, at, None),
         Verdict::Parked => (State::Parked, now, Some(now)),
     };
     let update = "UPDATE webhook_deliveries SET state = $2, tries = $3, tries_total = $4,
-        next_at = $5, finished_at = $6 WHERE id = $1 AND state = 'ready'";
+        next_at = $5, finished_at = $6 WHERE id = $1 AND state = 'ready' AND next_at = $7";
     let update = query(update)
         .bind(&*delivery.id)
         .bind(state.word())
         .bind(delivery.tries + 1)
         .bind(tried.number)
         .bind(next_at)
-        .bind(finished);
-    // Nothing changes when the endpoint was deleted or disabled meanwhile.
-    tx.execute(update).await?;
+        .bind(finished)
+        .bind(delivery.next_at);
+    // Nothing changes when the endpoint was deleted or disabled meanwhile, or the claim ran out
+    // and another worker has it.
+    let ours = tx.execute(update).await? == 1;
     let log = "INSERT INTO webhook_tries (delivery_id, number, at, status, error, duration_ms)
         SELECT $1, $2, $3, $4, $5, $6 FROM webhook_deliveries WHERE id = $1
         ON CONFLICT (delivery_id, number) DO NOTHING";
@@ -257,7 +280,7 @@ pub async fn record(
         .bind(tried.error.as_deref())
         .bind(i64::try_from(tried.duration_ms).unwrap_or(i64::MAX));
     tx.execute(log).await?;
-    if finished.is_some() {
+    if ours && finished.is_some() {
         let next = "UPDATE webhook_deliveries SET state = 'ready', next_at = $3 WHERE id =
             (SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 AND event_key = $2
                 AND state = 'waiting' ORDER BY place LIMIT 1)
@@ -344,7 +367,7 @@ pub async fn tries(db: &Db, delivery: &str) -> Result<Vec<Try>, SqlError> {
 
 /// Forgets deliveries accepted before a time, with their log.
 pub async fn prune(db: &Db, before: i64) -> Result<(), SqlError> {
-    let mut tx = db.begin().await?;
+    let mut tx = db.patient().begin().await?;
     for statement in [
         "DELETE FROM webhook_tries WHERE delivery_id IN (SELECT id FROM webhook_deliveries
             WHERE state = 'accepted' AND finished_at < $1)",

@@ -17,6 +17,10 @@ use super::{
 use crate::http::shutdown::Shutdown;
 use crate::sql::SqlError;
 
+/// How long a claimed delivery is left to its worker: well above the longest try, and above what
+/// the clocks of two machines may differ by.
+pub const CLAIM: Duration = Duration::from_secs(60);
+
 /// Deliveries of one endpoint on their way at the same time.
 const PER_ENDPOINT: i64 = 8;
 /// Longest sleep while something waits for its time: the clock may be moved by hand.
@@ -91,6 +95,8 @@ impl Webhooks {
             }
         }
         Ok(match store::next_due(&self.inner.db, now).await? {
+            // Another process may queue something, and stop before it sends it.
+            None if self.inner.db.is_shared() => POLL,
             None => IDLE,
             Some(at) => {
                 let wait = Duration::from_micros(u64::try_from(at - now).unwrap_or(0));
@@ -105,7 +111,7 @@ impl Webhooks {
     /// As [`crate::sql::Db::fetch_all`]; what was sent and not recorded is sent again.
     pub async fn deliver_due(&self) -> Result<usize, SqlError> {
         let mut sent = 0;
-        for endpoint in self.endpoints().iter() {
+        for endpoint in self.current().await?.iter() {
             sent += self.pump(&endpoint.id).await?;
         }
         Ok(sent)
@@ -115,15 +121,12 @@ impl Webhooks {
     async fn pump(&self, id: &str) -> Result<usize, SqlError> {
         let mut sent = 0;
         loop {
-            // Read anew each time: the secret may rotate and the endpoint may be disabled.
-            let endpoint = self.endpoint(id).filter(|e| e.disabled.is_none());
-            let Some(endpoint) = endpoint else {
+            let now = self.now();
+            let until = now + i64::try_from(CLAIM.as_micros()).unwrap_or(i64::MAX);
+            let claimed = store::claim(&self.inner.db, id, now, until, PER_ENDPOINT).await?;
+            let Some((endpoint, due)) = claimed.filter(|(_, due)| !due.is_empty()) else {
                 return Ok(sent);
             };
-            let due = store::due(&self.inner.db, id, self.now(), PER_ENDPOINT).await?;
-            if due.is_empty() {
-                return Ok(sent);
-            }
             sent += due.len();
             let tries = due.iter().map(|delivery| self.deliver(&endpoint, delivery));
             for outcome in join_all(tries).await {

@@ -3,6 +3,7 @@
 mod credentials;
 mod issuers;
 mod people;
+mod sharing;
 
 use std::path::PathBuf;
 
@@ -54,13 +55,8 @@ impl House {
 
     /// Another process on the same store and directory.
     pub async fn neighbour(&self) -> AuthService {
-        open(
-            self.service.settings.clone(),
-            &self.clock,
-            &self.db,
-            &self.dir,
-        )
-        .await
+        let db = crate::testing::neighbour(&self.db).await;
+        open(self.service.settings.clone(), &self.clock, &db, &self.dir).await
     }
 
     pub async fn user(&self, name: &str, roles: &[&str]) -> User {

@@ -89,7 +89,11 @@ async fn of_postgres(db: &Db) -> Tables {
         let kind = kind(&row.get::<String>("type").unwrap());
         let collation: Option<String> = row.get("collation").unwrap();
         if kind == "text" && table != "florin_migrations" {
-            assert_eq!(collation.as_deref(), Some("C"), "{table}.{name}: order of texts");
+            assert_eq!(
+                collation.as_deref(),
+                Some("C"),
+                "{table}.{name}: order of texts"
+            );
         }
         // Places in a vector of columns count from 0.
         let key = row.get::<i64>("key").unwrap() + 1;

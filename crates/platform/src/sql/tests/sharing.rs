@@ -33,14 +33,21 @@ async fn a_lane_has_one_writer() {
     let other = neighbour(&db).await.lane("things");
     let mut running = tokio::task::JoinSet::new();
     for at in 0..40 {
-        let db = if at % 2 == 0 { db.clone() } else { other.clone() };
+        let db = if at % 2 == 0 {
+            db.clone()
+        } else {
+            other.clone()
+        };
         let id = if at % 4 < 2 { "a" } else { "b" };
         running.spawn(async move { count_up(&db, id, at % 3 == 0).await });
     }
     for done in running.join_all().await {
         done.unwrap();
     }
-    assert_eq!(number(&db, "a").await + number(&other, "b").await, 5 + 5 + 40);
+    assert_eq!(
+        number(&db, "a").await + number(&other, "b").await,
+        5 + 5 + 40
+    );
 }
 
 crate::testing::conformance! { a_lane_has_one_writer }
@@ -53,11 +60,22 @@ async fn lanes_and_keys_pass_each_other_on_postgres() {
     let db = crate::testing::on(&server, with_things()).await;
     let (one, other) = (db.lane("one"), db.lane("other"));
     let held = one.begin().await.unwrap();
-    other.begin().await.expect("another lane").commit().await.unwrap();
+    other
+        .begin()
+        .await
+        .expect("another lane")
+        .commit()
+        .await
+        .unwrap();
     drop(held);
 
     let held = one.begin_keyed("a").await.unwrap();
-    one.begin_keyed("b").await.expect("another key").commit().await.unwrap();
+    one.begin_keyed("b")
+        .await
+        .expect("another key")
+        .commit()
+        .await
+        .unwrap();
     let whole = {
         let one = one.clone();
         tokio::spawn(async move { one.begin().await?.commit().await })
@@ -69,7 +87,10 @@ async fn lanes_and_keys_pass_each_other_on_postgres() {
         if row.get::<i64>("n").unwrap() == 1 {
             break;
         }
-        assert!(!whole.is_finished(), "the lane as a whole waits for its keys");
+        assert!(
+            !whole.is_finished(),
+            "the lane as a whole waits for its keys"
+        );
     }
     held.commit().await.unwrap();
     whole.await.unwrap().unwrap();
@@ -92,7 +113,13 @@ async fn a_transaction_that_waits_too_long_is_refused_in_time_on_postgres() {
     assert_eq!(refused.code(), "store_unavailable", "{refused}");
     assert!(started.elapsed() < std::time::Duration::from_millis(1_000));
     drop(held);
-    db.patient().begin().await.expect("its turn").commit().await.unwrap();
+    db.patient()
+        .begin()
+        .await
+        .expect("its turn")
+        .commit()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -108,8 +135,8 @@ async fn a_full_pool_refuses_in_time_and_is_counted_on_postgres() {
     };
     let db = Db::open_postgres(settings).await.unwrap();
     let held = [
-        db.lane("a").begin().await.unwrap(),
-        db.lane("b").begin().await.unwrap(),
+        db.patient().lane("a").begin().await.unwrap(),
+        db.patient().lane("b").begin().await.unwrap(),
     ];
     let stats = db.pool_stats();
     assert_eq!((stats.active, stats.idle, stats.max), (2, 0, 2));

@@ -20,6 +20,7 @@ impl Authenticator for Anybody {
             false => &["webhooks:manage"],
         };
         Authentication::Now(Ok(Arc::new(Principal {
+            accounts: None,
             subject: "svc".into(),
             owner: "svc".into(),
             kind: CredentialKind::Token,
@@ -73,7 +74,6 @@ async fn call(
     )
 }
 
-#[tokio::test]
 async fn the_life_of_a_webhook() {
     let (rig, receiver) = (rig().await, Receiver::start().await);
     let router = router(&rig.hooks);
@@ -125,7 +125,6 @@ async fn the_life_of_a_webhook() {
     );
 }
 
-#[tokio::test]
 async fn deliveries_are_logged_and_redelivered() {
     let (rig, receiver) = (rig().await, Receiver::start().await);
     let router = router(&rig.hooks);
@@ -159,7 +158,6 @@ async fn deliveries_are_logged_and_redelivered() {
     );
 }
 
-#[tokio::test]
 async fn bad_registrations_are_refused() {
     let rig = rig_with(Targets::PublicOnly).await;
     let router = router(&rig.hooks);
@@ -195,4 +193,10 @@ async fn bad_registrations_are_refused() {
         );
     }
     assert!(rig.hooks.endpoints().is_empty());
+}
+
+crate::testing::conformance! {
+    the_life_of_a_webhook,
+    deliveries_are_logged_and_redelivered,
+    bad_registrations_are_refused,
 }
