@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod damage;
+mod differential;
 mod engine;
 mod faults;
 mod fuzzed;
@@ -13,6 +14,8 @@ mod model_grammar;
 mod model_items;
 mod model_wallets;
 mod order;
+mod postgres_commit;
+mod postgres_server;
 mod property;
 mod property_calls;
 mod property_history;

@@ -5,9 +5,9 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use florin_base::clock::ManualClock;
+use florin_base::{Clock as _, clock::ManualClock};
 use florin_ledger::{
-    Answer, Outcome, Query, View,
+    Answer, Outcome, PostgresOptions, Query, View,
     call::ItemResult,
     journal::fault::FaultIo,
     model::{self as own, Body, Record},
@@ -22,9 +22,26 @@ use super::{
     support::{Bank, Random, START, setting},
 };
 
+/// Where the engine keeps its ledger.
+#[derive(Clone)]
+pub enum Kept {
+    /// The embedded engine, in a directory with faults.
+    Files,
+    /// PostgreSQL: server and schema.
+    Database(String, String),
+}
+
+/// Replicas that write to a ledger in a database in turns.
+const REPLICAS: usize = 3;
+
 /// An engine and its model side by side.
 pub struct World {
     pub bank: Option<Bank>,
+    /// Further replicas on the same ledger.
+    replicas: Vec<Bank>,
+    kept: Kept,
+    /// What each step was answered.
+    pub answers: Vec<String>,
     pub model: Model,
     pub random: Random,
     pub sample: Random,
@@ -48,6 +65,10 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> Self {
+        Self::on(seed, Kept::Files)
+    }
+
+    pub fn on(seed: u64, kept: Kept) -> Self {
         let mut model = Model {
             closed_before: Some(START - 3_600_000_000),
             now: START,
@@ -62,6 +83,9 @@ impl World {
         model.wallets.tiers.insert(("small", "BRL"), small);
         let mut world = Self {
             bank: None,
+            replicas: Vec::new(),
+            kept,
+            answers: Vec::new(),
             model,
             random: Random(seed ^ 0x51DE),
             sample: Random(seed ^ 0x5A3B),
@@ -87,7 +111,26 @@ impl World {
         self.bank.as_ref().expect("open")
     }
 
+    /// The wall clock of the run.
+    pub fn clock_micros(&self) -> i64 {
+        self.clock.wall_micros()
+    }
+
     fn start(&mut self) {
+        if let Kept::Database(url, schema) = &self.kept {
+            for name in 0..REPLICAS {
+                let dir = self.dir.path().join(name.to_string());
+                let mut options = PostgresOptions::new(url.clone(), dir);
+                options.schema = schema.clone();
+                options.assets = assets();
+                options.pool_max = 2;
+                options.accounts_cached = 40;
+                let opened = Bank::open_postgres(options, policy(), self.clock.clone());
+                self.replicas.push(opened.expect("the ledger opens"));
+            }
+            self.bank = self.replicas.pop();
+            return;
+        }
         let io = Arc::new(self.io.clone());
         let opened = Bank::try_open(self.dir.path(), policy(), self.clock.clone(), |o| {
             o.segment_bytes = 1 << 20;
@@ -108,18 +151,20 @@ impl World {
             .expect("commits");
         let root = self.bank().read().root(head.1).expect("readable");
         let power_cut = self.random.one_in(2);
-        if power_cut {
+        let is_files = matches!(self.kept, Kept::Files);
+        if power_cut && is_files {
             self.io.crash().expect("a crash");
         }
         self.bank = None;
+        self.replicas.clear();
         let remove = |folder: &str, path: &Path| {
             let gone = std::fs::remove_dir_all(path.join(folder));
             assert!(gone.is_ok() || !path.join(folder).exists(), "{folder} goes");
         };
-        if self.random.one_in(2) {
+        if self.random.one_in(2) && is_files {
             remove("snapshots", self.dir.path());
         }
-        if self.random.one_in(2) {
+        if self.random.one_in(2) && is_files {
             remove("index", self.dir.path());
         }
         self.start();
@@ -146,9 +191,26 @@ impl World {
         self.clock.advance(by);
     }
 
+    /// Any replica takes the next call.
+    fn take_turns(&mut self) {
+        let next = self.sample.below(self.replicas.len() + 1);
+        if let (Some(bank), Some(other)) = (&mut self.bank, self.replicas.get_mut(next)) {
+            std::mem::swap(bank, other);
+        }
+    }
+
     pub fn step(&mut self, step: &Step) {
         self.advance();
+        self.take_turns();
         let answer = self.bank().submit(call(step));
+        self.answers.push(match &answer.outcome {
+            Outcome::Items(results) => format!("{results:?}"),
+            Outcome::Done(records) => {
+                let seqs: Vec<u64> = records.iter().map(|r| r.seq).collect();
+                format!("{} {seqs:?}", answer.replayed)
+            }
+            other => format!("{} {other:?}", answer.replayed),
+        });
         let stored = matches!(step, Step::Transfers(_, Some(_))) && answer.replayed;
         if !stored {
             self.model.expire(answer.recorded_at.0);
@@ -434,9 +496,10 @@ fn compare_items(outcome: &Outcome, items: &[Item], verdicts: &[Verdict]) {
     assert_eq!(actual.len(), expected.len());
 }
 
-fn run(seed: u64, steps: u64) {
+/// Random steps against the model; ends with a restart.
+pub fn run(seed: u64, steps: u64, kept: Kept) -> World {
     eprintln!("FLORIN_SEED={seed} FLORIN_CASES={steps}");
-    let mut world = World::new(seed);
+    let mut world = World::on(seed, kept);
     let mut generator = Generator::new(seed);
     let mut operations = 0;
     for n in 0..steps {
@@ -466,16 +529,17 @@ fn run(seed: u64, steps: u64) {
         world.model.seq(),
         world.counts
     );
+    world
 }
 
 #[test]
 fn the_engine_agrees_with_the_naive_ledger() {
     let steps = setting("FLORIN_CASES", 5_000);
     match std::env::var("FLORIN_SEED") {
-        Ok(_) => run(setting("FLORIN_SEED", 0), steps),
+        Ok(_) => drop(run(setting("FLORIN_SEED", 0), steps, Kept::Files)),
         Err(_) => std::thread::scope(|scope| {
             for seed in 1..=3 {
-                scope.spawn(move || run(seed, steps));
+                scope.spawn(move || run(seed, steps, Kept::Files));
             }
         }),
     }

@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use florin_base::{Decimal, clock::ManualClock};
 use florin_ledger::{
-    Answer, Call, Ledger, OpenError, OpenOptions, Outcome, Policy, Query, ReadView, View,
+    Answer, Call, Ledger, OpenError, OpenOptions, Outcome, Policy, PostgresOptions, Query,
+    ReadView, View,
     call::{
         CreateWallet, Reference, Refusal, RefusalCode, TransfersCall, WalletAmount, WalletMove,
         WalletView,
@@ -48,6 +49,25 @@ impl Bank {
             .enable_time()
             .build()
             .expect("a runtime");
+        Ok(Self {
+            ledger,
+            clock,
+            runtime,
+        })
+    }
+
+    /// Opens a ledger in a schema of a database, as one of its replicas.
+    pub fn open_postgres(
+        options: PostgresOptions,
+        policy: Policy,
+        clock: Arc<ManualClock>,
+    ) -> Result<Self, OpenError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let opened = Ledger::open_postgres(options, policy, clock.clone());
+        let ledger = runtime.block_on(opened)?;
         Ok(Self {
             ledger,
             clock,
