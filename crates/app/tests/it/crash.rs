@@ -11,8 +11,8 @@
 
 mod feed;
 mod intent;
-mod load;
-mod world;
+pub mod load;
+pub mod world;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ fn launch(dir: &Path) -> Launch {
     Launch::new().config(CONFIG).dir(dir)
 }
 
-fn number(variable: &str, default: u64) -> u64 {
+pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable)
         .ok()
         .map_or(default, |text| text.parse().expect("a number"))

@@ -5,6 +5,7 @@ mod cli;
 mod conventions;
 mod crash;
 mod direction;
+mod distributed;
 mod edge_amounts;
 mod edge_chains;
 mod edge_evidence;

@@ -1,6 +1,7 @@
 //! Concurrent clients with journals, a reader at the tip of the feed, and the kill.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -10,6 +11,8 @@ use crate::server::{Rng, Server, Who, path};
 
 /// Clients at the same time.
 const CLIENTS: u64 = 8;
+/// How long a client waits after a call without an answer.
+const AFTER_A_FAILURE: Duration = Duration::from_millis(20);
 
 /// What the clients and the reader wrote down in a round.
 pub struct Journals {
@@ -58,6 +61,57 @@ pub fn run(server: &Server, world: &World, acks: u64, seed: u64) -> Journals {
         Journals {
             clients,
             tip: tip.join().expect("the reader"),
+        }
+    })
+}
+
+/// Sends while `meanwhile` does something to the processes, and until it has ended. Calls may fail
+/// there; a client goes on with another after a moment.
+pub fn run_during(
+    server: &Server,
+    world: &World,
+    seed: u64,
+    meanwhile: impl FnOnce(&AtomicU64),
+) -> Journals {
+    let answered = AtomicU64::new(0);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (answered, over) = (&answered, &over);
+        let client = |number: u64| {
+            scope.spawn(move || {
+                let mut client = Client {
+                    server,
+                    world,
+                    rng: Rng::new(seed ^ number.wrapping_mul(0x9e37_79b9)),
+                    prefix: format!("{seed:016x}-{number}"),
+                    count: 0,
+                    journal: Vec::new(),
+                    on_ack: &|| {
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    },
+                };
+                while !over.load(Ordering::SeqCst) {
+                    if client.step().is_none() {
+                        std::thread::park_timeout(AFTER_A_FAILURE);
+                    }
+                }
+                client.journal
+            })
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(client).collect();
+        // A panic there must not leave the clients sending for ever.
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| meanwhile(answered)));
+        over.store(true, Ordering::SeqCst);
+        let clients = clients
+            .into_iter()
+            .map(|thread| thread.join().expect("a client"))
+            .collect();
+        if let Err(panic) = done {
+            std::panic::resume_unwind(panic);
+        }
+        Journals {
+            clients,
+            tip: Vec::new(),
         }
     })
 }

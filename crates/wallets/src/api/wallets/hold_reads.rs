@@ -3,8 +3,9 @@
 
 use axum::{extract::State, response::Response};
 use florin_ledger::{
+    ReadView,
     call::RefusalCode,
-    engine::{EntryPage, IdLookup, Phase, ReadError, ReadView, TransferState},
+    engine::{EntryPage, IdLookup, Phase, ReadError, TransferState},
     model::{Record, Side, Slot, TransferId},
 };
 use florin_platform::http::{

@@ -6,8 +6,9 @@
 use axum::{extract::State, response::Response};
 use florin_base::Timestamp;
 use florin_ledger::{
+    ReadView,
     call::WalletView,
-    engine::{Entry, EntryPage, Phase, ReadError, ReadView},
+    engine::{Entry, EntryPage, Phase, ReadError},
     model::{Record, Slot},
 };
 use florin_platform::http::{

@@ -4,11 +4,7 @@
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use florin_base::{Signed, Timestamp};
-use florin_ledger::{
-    call::WalletView,
-    engine::{ReadError, ReadView},
-    model::Asset,
-};
+use florin_ledger::{ReadView, call::WalletView, engine::ReadError, model::Asset};
 use florin_platform::http::problem::Problem;
 use futures_util::stream;
 use http::{

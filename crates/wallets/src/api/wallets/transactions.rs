@@ -3,8 +3,9 @@
 use axum::{extract::State, response::Response};
 use florin_base::{AmountError, Decimal, Timestamp};
 use florin_ledger::{
+    ReadView,
     call::RefusalCode,
-    engine::{Entry, EntryPage, IdLookup, Phase, ReadError, ReadView},
+    engine::{Entry, EntryPage, IdLookup, Phase, ReadError},
     model::{Record, Slot, WalletType},
 };
 use florin_platform::http::{

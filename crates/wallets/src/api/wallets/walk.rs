@@ -2,7 +2,8 @@
 //! what its cursor holds.
 
 use florin_ledger::{
-    engine::{Entry, EntryPage, ReadError, ReadView},
+    ReadView,
+    engine::{Entry, EntryPage, ReadError},
     model::Slot,
 };
 use florin_platform::http::page::Position;
