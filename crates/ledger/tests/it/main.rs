@@ -15,6 +15,7 @@ mod model_items;
 mod model_wallets;
 mod order;
 mod postgres_commit;
+mod postgres_proxy;
 mod postgres_server;
 mod property;
 mod property_calls;

@@ -1,0 +1,176 @@
+//! Measures the PostgreSQL engine without HTTP: transfers per second and latency of calls.
+//!
+//! `postgres_bench URL SCHEMA ACCOUNTS ITEMS CALLERS SECONDS uniform|hot [HANDLES]`
+//!
+//! ITEMS are the transfers of one call, CALLERS the calls in flight, HANDLES the replicas. Makes
+//! the accounts when the schema has fewer.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measuring tool"
+)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use florin_base::clock::SystemClock;
+use florin_ledger::{
+    Call, Ledger, Outcome, Policy, PostgresOptions, ResultCode,
+    call::{CreateAccount, ImportCall, ImportLine, Item, TransfersCall},
+    model::{AccountId, AccountKind, Floor, Mode},
+};
+
+const LINES: u64 = 8_000;
+
+fn name(number: u64) -> AccountId {
+    AccountId::parse(&format!("bench:{number}")).expect("an id")
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (u128::from(self.0) * u128::from(bound) >> 64) as u64
+    }
+}
+
+async fn make_accounts(ledger: &Ledger, from: u64, to: u64) {
+    let begun = Instant::now();
+    let mut next = from;
+    while next < to {
+        let end = (next + LINES).min(to);
+        let line = |number| {
+            ImportLine::Account(CreateAccount {
+                actor: None,
+                id: name(number),
+                asset: "BRL".into(),
+                kind: AccountKind::Liability,
+                normal: None,
+                floor: Floor::None,
+                metadata: Default::default(),
+                key: None,
+            })
+        };
+        let lines = (next..end).map(line).collect();
+        let call = ImportCall {
+            actor: None,
+            lines,
+            skip_floors: false,
+        };
+        let answer = ledger.submit(Call::Import(call)).await.expect("an answer");
+        assert!(matches!(answer.outcome, Outcome::Lines(..)));
+        next = end;
+    }
+    println!("{} accounts made in {:?}", to - from, begun.elapsed());
+}
+
+fn items(ledger: &Ledger, random: &mut Random, count: usize, accounts: u64, hot: bool) -> Vec<Item> {
+    (0..count)
+        .map(|_| {
+            let debit = if hot { 0 } else { random.below(accounts) };
+            let credit = if hot {
+                1
+            } else {
+                (debit + 1 + random.below(accounts - 1)) % accounts
+            };
+            Item {
+                id: ledger.new_id().to_string().into(),
+                mode: Mode::Single,
+                debit: Some(name(debit)),
+                credit: Some(name(credit)),
+                amount: Some(u128::from(random.below(1_000) + 1)),
+                asset: Some("BRL".into()),
+                code: Some("bench".into()),
+                pending_id: None,
+                timeout_seconds: None,
+                effective_at: None,
+                linked: false,
+                description: None,
+                metadata: Default::default(),
+                invalid: None,
+            }
+        })
+        .collect()
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |place: usize| arguments[place].parse::<u64>().expect("a number");
+    let (accounts, size, callers, seconds) = (number(2), number(3), number(4), number(5));
+    let hot = arguments[6] == "hot";
+    let handles = arguments.get(7).map_or(1, |h| h.parse().expect("a number"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut ledgers = Vec::new();
+    for handle in 0..handles {
+        let mut options =
+            PostgresOptions::new(arguments[0].clone(), dir.path().join(handle.to_string()));
+        options.schema = arguments[1].clone();
+        options.accounts_cached = 3_000_000;
+        let opened = Ledger::open_postgres(options, Policy::default(), Arc::new(SystemClock)).await;
+        ledgers.push(opened.expect("the ledger opens"));
+    }
+    // The standard assets come first in `seq`; accounts follow in order.
+    let made = ledgers[0].durable_seq();
+    if made < accounts {
+        make_accounts(&ledgers[0], made.saturating_sub(7), accounts).await;
+    }
+    let done = Arc::new(AtomicU64::new(0));
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let tasks: Vec<_> = (0..callers)
+        .map(|caller| {
+            let ledger = ledgers[caller as usize % ledgers.len()].clone();
+            let done = done.clone();
+            tokio::spawn(async move {
+                let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (caller + 1) * 0x1234_5678_9ABC);
+                let mut waits = Vec::new();
+                while Instant::now() < until {
+                    let items = items(&ledger, &mut random, size as usize, accounts, hot);
+                    let call = TransfersCall {
+                        actor: None,
+                        items,
+                        key: None,
+                    };
+                    let begun = Instant::now();
+                    match ledger.submit(Call::Transfers(call)).await {
+                        Ok(answer) => {
+                            let Outcome::Items(results) = answer.outcome else {
+                                panic!("not a list")
+                            };
+                            assert!(results.iter().all(|r| r.code == ResultCode::Created));
+                            done.fetch_add(results.len() as u64, Ordering::Relaxed);
+                            waits.push(begun.elapsed());
+                        }
+                        Err(error) => println!("{error}"),
+                    }
+                }
+                waits
+            })
+        })
+        .collect();
+    let begun = Instant::now();
+    let mut waits = Vec::new();
+    for task in tasks {
+        waits.extend(task.await.expect("a task ends"));
+    }
+    let elapsed = begun.elapsed();
+    waits.sort();
+    let rate = done.load(Ordering::Relaxed) as f64 / elapsed.as_secs_f64();
+    println!(
+        "{rate:.0} transfers/s; calls of {size}: p50 {:?} p95 {:?} p99 {:?} ({} calls)",
+        waits[waits.len() / 2],
+        waits[waits.len() * 95 / 100],
+        waits[waits.len() * 99 / 100],
+        waits.len()
+    );
+}

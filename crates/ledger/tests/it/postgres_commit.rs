@@ -1,0 +1,538 @@
+//! The commit path of the PostgreSQL engine against a real server: several writers on one ledger,
+//! connections lost at every step, a server that restarts, a writer that is paused.
+
+use std::{sync::Arc, time::Duration};
+
+use florin_base::clock::{ManualClock, SystemClock};
+use florin_ledger::{
+    Answer, Call, Ledger, Outcome, Policy, PostgresOptions, ResultCode, Unavailable,
+    call::{Item, ItemResult, TransfersCall},
+    rules::prepare::{RawItem, prepare},
+};
+use sqlx::{Connection, PgConnection, Row};
+use tokio::runtime::Runtime;
+
+use super::{
+    postgres_proxy::{Action, Proxy},
+    postgres_server::{self, Server},
+    support::START,
+};
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A ledger in a schema of its own, with as many handles as asked for.
+struct Site {
+    url: String,
+    schema: String,
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    fn new(server: &Server) -> Self {
+        Self {
+            url: server.url.clone(),
+            schema: postgres_server::schema(),
+            dir: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    fn options(&self, name: &str) -> PostgresOptions {
+        let mut options = PostgresOptions::new(self.url.clone(), self.dir.path().join(name));
+        options.schema = self.schema.clone();
+        options
+    }
+
+    async fn open(&self, name: &str) -> Ledger {
+        self.open_with(self.options(name)).await
+    }
+
+    async fn open_with(&self, options: PostgresOptions) -> Ledger {
+        Ledger::open_postgres(options, Policy::default(), Arc::new(SystemClock))
+            .await
+            .expect("the ledger opens")
+    }
+
+    async fn sql(&self) -> PgConnection {
+        let mut connection = PgConnection::connect(&self.url).await.expect("a server");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "SET search_path = {}",
+            self.schema
+        )))
+        .execute(&mut connection)
+        .await
+        .expect("a schema");
+        connection
+    }
+}
+
+fn item(json: &str) -> Item {
+    let raw: RawItem<'_> = serde_json::from_str(json).expect("well formed");
+    prepare(raw, || "made".into())
+}
+
+fn transfer(id: &str, debit: &str, credit: &str, amount: u64) -> Item {
+    item(&format!(
+        r#"{{"id":"{id}","debitAccountId":"{debit}","creditAccountId":"{credit}","asset":"BRL","code":"t","amountMinor":"{amount}"}}"#
+    ))
+}
+
+fn transfers(items: Vec<Item>) -> Call {
+    Call::Transfers(TransfersCall {
+        actor: Some("tester".into()),
+        items,
+        key: None,
+    })
+}
+
+fn account(id: &str) -> Call {
+    Call::CreateAccount(florin_ledger::call::CreateAccount {
+        actor: None,
+        id: florin_ledger::model::AccountId::parse(id).expect("an id"),
+        asset: "BRL".into(),
+        kind: florin_ledger::model::AccountKind::Liability,
+        normal: None,
+        floor: florin_ledger::model::Floor::None,
+        metadata: Default::default(),
+        key: None,
+    })
+}
+
+fn results(answer: &Answer) -> &[ItemResult] {
+    match &answer.outcome {
+        Outcome::Items(results) => results,
+        other => panic!("not a list: {other:?}"),
+    }
+}
+
+fn codes(answer: &Answer) -> Vec<ResultCode> {
+    results(answer).iter().map(|r| r.code).collect()
+}
+
+/// What must hold after anything: numbers without gaps, sums of zero, one identity for each
+/// transfer, the head where the journal ends. Returns (last seq, count of ids).
+async fn check(site: &Site) -> (i64, i64) {
+    let mut sql = site.sql().await;
+    let row = sqlx::query(
+        "SELECT h.seq, h.batch, (SELECT coalesce(sum(records), 0) FROM journal), \
+         (SELECT count(*) FROM batches), \
+         (SELECT coalesce(max(first_seq + records - 1), 0) FROM journal), \
+         (SELECT coalesce(sum(dp - cp), 0)::bigint FROM balances), \
+         (SELECT coalesce(sum(dr - cr), 0)::bigint FROM balances), \
+         (SELECT count(*) FROM ids), \
+         (SELECT count(*) FROM (SELECT first_seq, lag(first_seq + records) OVER (ORDER BY first_seq) AS before \
+            FROM journal) j WHERE before <> first_seq), \
+         h.accounts, (SELECT count(*) FROM balances), (SELECT count(*) FROM accounts) FROM head h",
+    )
+    .fetch_one(&mut sql)
+    .await
+    .expect("a head");
+    let seq: i64 = row.get(0);
+    assert_eq!(row.get::<i64, _>(2), seq, "records in the journal");
+    assert_eq!(row.get::<i64, _>(3), row.get::<i64, _>(1), "batches");
+    assert_eq!(row.get::<i64, _>(4), seq, "the journal ends at the head");
+    assert_eq!(row.get::<i64, _>(5), 0, "posted sums");
+    assert_eq!(row.get::<i64, _>(6), 0, "reserved sums");
+    assert_eq!(row.get::<i64, _>(8), 0, "gaps");
+    assert_eq!(row.get::<i64, _>(9), row.get::<i64, _>(10), "balances");
+    assert_eq!(row.get::<i64, _>(9), row.get::<i64, _>(11), "accounts");
+    (seq, row.get(7))
+}
+
+async fn balance(site: &Site, name: &str) -> i64 {
+    let mut sql = site.sql().await;
+    sqlx::query_scalar("SELECT cp - dp FROM balances JOIN accounts USING (slot) WHERE name = $1")
+        .bind(name)
+        .fetch_one(&mut sql)
+        .await
+        .expect("an account")
+}
+
+#[test]
+fn a_transfer_is_recorded_once_and_answered_again() {
+    let Some(server) = postgres_server::shared("a_transfer_is_recorded_once") else {
+        return;
+    };
+    let site = Site::new(server);
+    runtime().block_on(async {
+        let ledger = site.open("a").await;
+        for id in ["x", "y"] {
+            ledger.submit(account(id)).await.expect("an answer");
+        }
+        let call = transfers(vec![
+            transfer("one", "x", "y", 5),
+            transfer("two", "y", "nobody", 1),
+            transfer("one", "x", "y", 5),
+        ]);
+        let first = ledger.submit(call.clone()).await.expect("an answer");
+        let expected = [
+            ResultCode::Created,
+            ResultCode::CreditAccountNotFound,
+            ResultCode::Exists,
+        ];
+        assert_eq!(codes(&first), expected);
+        // Another process, which remembers nothing, answers the same.
+        let other = site.open("b").await;
+        let again = other.submit(call).await.expect("an answer");
+        let expected = [
+            ResultCode::Exists,
+            ResultCode::IdAlreadyFailed,
+            ResultCode::Exists,
+        ];
+        assert_eq!(codes(&again), expected);
+        assert_eq!(results(&again)[0].seq, results(&first)[0].seq);
+        assert_eq!(balance(&site, "y").await, 5);
+        check(&site).await;
+    });
+}
+
+/// Opens accounts `x`, `y` and `n` more named `a0`, `a1` …
+async fn accounts(ledger: &Ledger, more: usize) {
+    for id in ["x", "y"] {
+        ledger.submit(account(id)).await.expect("an answer");
+    }
+    for number in 0..more {
+        let call = account(&format!("a{number}"));
+        ledger.submit(call).await.expect("an answer");
+    }
+}
+
+#[test]
+fn three_writers_on_one_ledger_give_each_id_one_outcome() {
+    let Some(server) = postgres_server::shared("three_writers_on_one_ledger") else {
+        return;
+    };
+    let site = Site::new(server);
+    runtime().block_on(async {
+        let ledgers = [
+            site.open("a").await,
+            site.open("b").await,
+            site.open("c").await,
+        ];
+        accounts(&ledgers[0], 8).await;
+        let before = check(&site).await;
+        // Every id is sent by two callers through two writers at about the same time.
+        let tasks: Vec<_> = (0..24usize)
+            .map(|caller| {
+                let ledger = ledgers[caller % 3].clone();
+                tokio::spawn(async move {
+                    let mut created = 0;
+                    for round in 0..20 {
+                        let items = (0..5)
+                            .map(|n| {
+                                let id = format!("t{}-{round}-{n}", caller / 2);
+                                let from = format!("a{}", (caller / 2 + n) % 8);
+                                transfer(&id, &from, "y", 1)
+                            })
+                            .collect();
+                        let answer = ledger.submit(transfers(items)).await.expect("an answer");
+                        for result in results(&answer) {
+                            assert!(result.code.is_success(), "{result:?}");
+                            created += usize::from(result.code == ResultCode::Created);
+                        }
+                    }
+                    created
+                })
+            })
+            .collect();
+        let mut created = 0;
+        for task in tasks {
+            created += task.await.expect("a task ends");
+        }
+        assert_eq!(created, 12 * 20 * 5);
+        assert_eq!(balance(&site, "y").await, 1_200);
+        let after = check(&site).await;
+        assert_eq!((after.0 - before.0, after.1 - before.1), (1_200, 1_200));
+        // Every writer hears of what the others wrote.
+        for ledger in &ledgers {
+            let mut watch = ledger.watch();
+            let reached = watch.wait_for(|seq| *seq as i64 == after.0);
+            let reached = tokio::time::timeout(Duration::from_secs(5), reached).await;
+            assert!(reached.is_ok(), "a follower was not woken");
+        }
+    });
+}
+
+#[test]
+fn a_connection_lost_at_any_step_loses_and_doubles_nothing() {
+    let Some(server) = postgres_server::shared("a_connection_lost_at_any_step") else {
+        return;
+    };
+    let mut site = Site::new(server);
+    runtime().block_on(async {
+        let proxy = Proxy::start(server.port).await;
+        let direct = site.url.clone();
+        site.url = direct.replace(&server.port.to_string(), &proxy.port.to_string());
+        let ledger = site.open("a").await;
+        site.url = direct;
+        accounts(&ledger, 0).await;
+        let steps = ["BEGIN", "FROM ids", "SELECT commit_batch", "COMMIT"];
+        let mut sent = 0;
+        for step in steps {
+            for action in [Action::CutBefore, Action::CutAfter] {
+                // First a new connection, which sends the text of every statement again.
+                proxy.trap("BEGIN", Action::CutBefore);
+                proxy.trap(step, action);
+                sent += 1;
+                submit_one(&ledger, sent).await;
+                assert!(proxy.is_sprung(), "{step} {action:?} never passed");
+                assert_eq!(balance(&site, "y").await, sent, "after {step} {action:?}");
+            }
+        }
+        check(&site).await;
+    });
+}
+
+async fn submit_one(ledger: &Ledger, number: i64) {
+    let call = transfers(vec![transfer(&format!("n{number}"), "x", "y", 1)]);
+    let answer = ledger.submit(call).await.expect("the outcome is found out");
+    assert_eq!(codes(&answer), [ResultCode::Created], "transfer {number}");
+}
+
+#[test]
+fn sessions_ended_at_random_lose_and_double_nothing() {
+    let Some(server) = postgres_server::shared("sessions_ended_at_random") else {
+        return;
+    };
+    let site = Site::new(server);
+    runtime().block_on(async {
+        let ledgers = [site.open("a").await, site.open("b").await];
+        accounts(&ledgers[0], 0).await;
+        let callers: Vec<_> = (0..8usize)
+            .map(|caller| {
+                let ledger = ledgers[caller % 2].clone();
+                tokio::spawn(async move {
+                    for round in 0..40 {
+                        let call = transfers(vec![transfer(
+                            &format!("k{caller}-{round}"),
+                            "x",
+                            "y",
+                            1,
+                        )]);
+                        until_done(&ledger, call).await;
+                    }
+                })
+            })
+            .collect();
+        let mut sql = site.sql().await;
+        let mut ended = 0i64;
+        while callers.iter().any(|caller| !caller.is_finished()) {
+            ended += sqlx::query_scalar::<_, i64>(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                 WHERE application_name = 'florin' AND state <> 'idle' AND pid <> pg_backend_pid()",
+            )
+            .fetch_one(&mut sql)
+            .await
+            .expect("a count");
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        for caller in callers {
+            caller.await.expect("a task ends");
+        }
+        assert!(ended > 0, "nothing was ended");
+        assert_eq!(balance(&site, "y").await, 320);
+        check(&site).await;
+    });
+}
+
+/// Sends a call until it is answered; only an unknown outcome may have been done before.
+async fn until_done(ledger: &Ledger, call: Call) {
+    let mut maybe_done = false;
+    for _ in 0..400 {
+        match ledger.submit(call.clone()).await {
+            Ok(answer) => {
+                let code = codes(&answer)[0];
+                let expected = code == ResultCode::Created
+                    || (maybe_done && code == ResultCode::Exists);
+                assert!(expected, "{code:?} after an unknown outcome: {maybe_done}");
+                return;
+            }
+            Err(Unavailable::CommitUnknown) => maybe_done = true,
+            Err(_) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("never answered");
+}
+
+#[test]
+fn a_server_that_crashes_and_restarts_is_refused_quickly_and_found_again() {
+    let Some(server) = Server::start("-c fsync=off") else {
+        eprintln!("skipped: a_server_that_crashes_and_restarts: PostgreSQL is not installed");
+        return;
+    };
+    let site = Site::new(&server);
+    runtime().block_on(async {
+        let ledger = site.open("a").await;
+        accounts(&ledger, 0).await;
+        let callers: Vec<_> = (0..4)
+            .map(|caller| {
+                let ledger = ledger.clone();
+                tokio::spawn(async move {
+                    for round in 0..50 {
+                        let id = format!("c{caller}-{round}");
+                        until_done(&ledger, transfers(vec![transfer(&id, "x", "y", 1)])).await;
+                    }
+                })
+            })
+            .collect();
+        server.crash();
+        let begun = std::time::Instant::now();
+        let call = || transfers(vec![transfer("away", "x", "y", 1)]);
+        let refused = ledger.submit(call()).await;
+        assert!(refused.is_err(), "{refused:?}");
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_millis(1_500), "{waited:?}");
+        assert!(ledger.status().refusing.is_some());
+        server.start_again();
+        until_done(&ledger, call()).await;
+        for caller in callers {
+            caller.await.expect("a task ends");
+        }
+        assert_eq!(ledger.status().refusing, None);
+        assert_eq!(balance(&site, "y").await, 201);
+        check(&site).await;
+    });
+}
+
+#[test]
+fn a_writer_cut_off_with_the_lock_in_hand_does_not_stop_the_others() {
+    let Some(server) = postgres_server::shared("a_writer_cut_off_with_the_lock") else {
+        return;
+    };
+    let mut site = Site::new(server);
+    runtime().block_on(async {
+        let proxy = Proxy::start(server.port).await;
+        let direct = site.url.clone();
+        site.url = direct.replace(&server.port.to_string(), &proxy.port.to_string());
+        let paused = site.open("paused").await;
+        site.url = direct;
+        let other = site.open("other").await;
+        accounts(&paused, 0).await;
+        // The id stands in the records, which are sent with the lock in hand.
+        proxy.trap("late", Action::Block);
+        let begun = std::time::Instant::now();
+        let call = transfers(vec![transfer("late", "x", "y", 1)]);
+        let lost = paused.submit(call.clone()).await;
+        assert_eq!(lost.err(), Some(Unavailable::StoreUnavailable));
+        assert!(begun.elapsed() < Duration::from_secs(3));
+        // The lock is free again once the server gives the silent session up.
+        until_done(&other, transfers(vec![transfer("other", "x", "y", 1)])).await;
+        proxy.block(false);
+        until_done(&paused, call).await;
+        assert_eq!(balance(&site, "y").await, 2);
+        check(&site).await;
+    });
+}
+
+#[test]
+fn a_full_queue_refuses_and_a_held_lock_is_waited_for() {
+    let Some(server) = postgres_server::shared("a_full_queue_refuses") else {
+        return;
+    };
+    let site = Site::new(server);
+    runtime().block_on(async {
+        let mut options = site.options("a");
+        options.queue_max = 4;
+        let ledger = site.open_with(options).await;
+        accounts(&ledger, 0).await;
+        let mut holder = site.sql().await;
+        sqlx::raw_sql("BEGIN; SELECT 1 FROM head FOR UPDATE")
+            .execute(&mut holder)
+            .await
+            .expect("the lock");
+        let submit = |number: usize| {
+            let ledger = ledger.clone();
+            let call = transfers(vec![transfer(&format!("q{number}"), "x", "y", 1)]);
+            tokio::spawn(async move { ledger.submit(call).await })
+        };
+        let first = submit(0);
+        // The first is taken into a batch, which waits for the lock.
+        let mut watcher = site.sql().await;
+        let waiters = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+             WHERE NOT l.granted AND a.application_name = 'florin' AND a.query LIKE '%FOR UPDATE%'";
+        for _ in 0..200 {
+            let count: i64 = sqlx::query_scalar(waiters)
+                .fetch_one(&mut watcher)
+                .await
+                .expect("a count");
+            if count > 0 && ledger.queue_depth() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let others: Vec<_> = (1..=10).map(submit).collect();
+        let mut full = 0;
+        let (mut waiting, mut answers) = (Vec::new(), vec![first]);
+        for other in others {
+            if tokio::time::timeout(Duration::from_millis(100), async { other.is_finished() })
+                .await
+                .is_ok_and(|finished| finished)
+            {
+                full += 1;
+            } else {
+                waiting.push(other);
+            }
+        }
+        answers.append(&mut waiting);
+        sqlx::raw_sql("COMMIT")
+            .execute(&mut holder)
+            .await
+            .expect("the lock is free");
+        let mut created = 0;
+        for answer in answers {
+            match answer.await.expect("a task ends") {
+                Ok(answer) => {
+                    assert_eq!(codes(&answer), [ResultCode::Created]);
+                    created += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error, Unavailable::Overloaded);
+                    full += 1;
+                }
+            }
+        }
+        assert_eq!((created, full), (5, 6));
+        assert_eq!(balance(&site, "y").await, 5);
+        check(&site).await;
+    });
+}
+
+#[test]
+fn reservations_expire_with_nobody_calling() {
+    let Some(server) = postgres_server::shared("reservations_expire_with_nobody_calling") else {
+        return;
+    };
+    let site = Site::new(server);
+    runtime().block_on(async {
+        let clock = Arc::new(ManualClock::new(START));
+        let open = Ledger::open_postgres(site.options("a"), Policy::default(), clock.clone());
+        let ledger = open.await.expect("the ledger opens");
+        accounts(&ledger, 0).await;
+        let pending = item(
+            r#"{"id":"p","mode":"pending","debitAccountId":"x","creditAccountId":"y","asset":"BRL","code":"t","amountMinor":"7","timeoutSeconds":60}"#,
+        );
+        ledger
+            .submit(transfers(vec![pending]))
+            .await
+            .expect("an answer");
+        let before = ledger.durable_seq();
+        clock.advance(61_000_000);
+        let mut watch = ledger.watch();
+        let expired = watch.wait_for(|seq| *seq > before);
+        let expired = tokio::time::timeout(Duration::from_secs(5), expired).await;
+        assert!(expired.is_ok(), "nothing expired");
+        check(&site).await;
+        let mut sql = site.sql().await;
+        let open: i64 = sqlx::query_scalar("SELECT count(*) FROM pendings")
+            .fetch_one(&mut sql)
+            .await
+            .expect("a count");
+        assert_eq!(open, 0);
+    });
+}
