@@ -83,6 +83,7 @@ mod tests {
             key: "k".into(),
             value: seq.to_string().into(),
             seq,
+            id: seq.to_string().into(),
         }
     }
 

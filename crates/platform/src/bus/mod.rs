@@ -1,28 +1,36 @@
-//! The event bus: where feed readers put what they read.
+//! The event bus: where feed readers put what they read, and where rooms get what others send.
 //!
 //! **Boundary.** A bus carries bytes under a topic and a key and knows nothing of their meaning.
-//! The default is [`LocalBus`], inside the process; a broker is another [`Bus`].
+//! The default is [`LocalBus`], inside the process: it keeps nothing, and rooms of the same
+//! process read the feed itself when they must not miss anything. With the feature `kafka` a
+//! `kafka://` URL leads to a broker; [`open`] chooses.
 //!
-//! **Invariants.** [`Bus::publish`] answers only when every message was accepted, in order for
-//! each key; a reader saves its [`Positions`] after that, so that a message may come twice but
-//! never not at all.
+//! **Invariants.**
+//! - [`Bus::publish`] answers only when every message was accepted, in order for each key; a
+//!   reader saves its [`Positions`] after that, so that a message may come twice but never not
+//!   at all.
+//! - One process at a time publishes a topic of the feed: it holds the topic's [`Lease`], and
+//!   [`Bus::take_over`] shuts out whoever published before.
+//! - A consumer group's position is committed with the effect of the message ([`consume`]).
 
+pub mod consume;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+mod lease;
 mod local;
 mod positions;
+mod settings;
+pub mod topics;
 
 use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 
+pub use lease::{Lease, Leases, TTL as LEASE_TTL};
 pub use local::{LocalBus, QUEUE_MAX, Subscription};
 pub use positions::{MIGRATIONS, Positions};
-
-/// Events of wallets, keyed by wallet.
-pub const WALLET_EVENTS: &str = "wallet-events";
-/// Wallets as they are, keyed by wallet; only the last of each key counts.
-pub const WALLET_SNAPSHOTS: &str = "wallet-snapshots";
-/// Lines of the ledger's feed in their total order, without a key.
-pub const LEDGER_CHANGES: &str = "ledger-changes";
+pub use settings::{BusSettings, OpenError, open};
+pub use topics::{LEDGER_CHANGES, WALLET_EVENTS, WALLET_SNAPSHOTS};
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +41,8 @@ pub struct Message {
     pub value: Bytes,
     /// Number of the record it comes from.
     pub seq: u64,
+    /// The same on every delivery; receivers drop what they know.
+    pub id: Box<str>,
 }
 
 /// A bus did not accept messages; the same ones are to be published again.
@@ -40,7 +50,14 @@ pub struct Message {
 #[error("the bus did not accept messages: {0}")]
 pub struct BusError(pub String);
 
-/// A pending [`Bus::publish`].
+impl BusError {
+    /// From anything that says what went wrong.
+    pub fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A pending answer of a [`Bus`].
 pub type Publishing<'a> = Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + 'a>>;
 
 /// Carries messages to whoever listens.
@@ -48,6 +65,20 @@ pub trait Bus: Send + Sync + 'static {
     /// False when nobody would get messages of this topic now; then making them is a waste.
     fn wants(&self, topic: &str) -> bool;
 
-    /// Hands over messages in order; answers when all of them are accepted.
+    /// Hands over messages in order; answers when all of them are accepted. After an error any
+    /// of them may have been accepted, in order, and [`Bus::take_over`] comes before the next
+    /// try.
     fn publish<'a>(&'a self, topic: &'a str, messages: Vec<Message>) -> Publishing<'a>;
+
+    /// Makes this process the only publisher of a topic: what another one still has under way
+    /// is refused or has arrived when this answers. The caller holds the topic's lease, and
+    /// looks again that it does before it publishes.
+    fn take_over<'a>(&'a self, _topic: &'a str) -> Publishing<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether messages would be accepted now; answers within a second.
+    fn probe(&self) -> Publishing<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }

@@ -7,14 +7,15 @@
 //! **Invariants.** Exactly one event for each wallet touched by a record that is an event of it;
 //! `walletSeq` is 1, 2, 3 … for each wallet without gaps, and `eventId` follows from the record
 //! and the wallet alone, so that a redelivery is byte for byte the same (INV-L21). A position
-//! is saved after its events were accepted: they may come twice, never not at all.
+//! is saved after its events were accepted: they may come twice, never not at all. Of several
+//! processes one at a time reads a channel, so that the order holds when they change hands.
 
 mod envelope;
 mod reader;
 mod snapshot;
 
 pub use envelope::{Envelope, WalletEvent, events_of};
-pub use reader::{Channels, WEBHOOKS_CHANNEL};
+pub use reader::{Channels, TOPIC_CHANNELS, WEBHOOKS_CHANNEL};
 
 /// Every event name, for webhooks to be chosen from.
 pub const NAMES: &[&str] = &[

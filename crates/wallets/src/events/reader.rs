@@ -1,26 +1,35 @@
 //! Readers of the change feed, one for each channel, each with a durable position.
+//!
+//! Of several processes one reads a channel at a time: the holder of its lease. What a reader
+//! that was succeeded still tries is refused: its topic was taken over, and its position moves
+//! only from where it saw it last.
 
-use std::{collections::BTreeSet, fmt::Display, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use florin_base::Clock;
 use florin_ledger::{Ledger, ReadView};
 use florin_platform::{
-    bus::{Bus, LEDGER_CHANGES, Message, Positions, WALLET_EVENTS, WALLET_SNAPSHOTS},
+    bus::{
+        Bus, LEDGER_CHANGES, Lease, Leases, Message, Positions, WALLET_EVENTS, WALLET_SNAPSHOTS,
+    },
     http::shutdown::Shutdown,
     webhooks::{Event, Webhooks},
 };
 use tokio::{sync::watch, task::JoinSet, time::Instant};
+use uuid::Uuid;
 
 use super::{envelope::events_of, snapshot};
 use crate::model::money::Id;
 
 /// Name of the webhooks' channel.
 pub const WEBHOOKS_CHANNEL: &str = "webhooks";
+/// The channels that are topics of the bus.
+pub const TOPIC_CHANNELS: [&str; 3] = [LEDGER_CHANGES, WALLET_EVENTS, WALLET_SNAPSHOTS];
 
-/// Records read at a time.
-const CHUNK: usize = 256;
-/// Time between two tries after a failure.
-const RETRY: Duration = Duration::from_millis(500);
+/// Records read at a time: what waits in memory while a broker is away.
+const CHUNK: usize = 1_000;
+/// First and last wait between two tries after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 /// A position that moved over records nobody wanted is saved this often.
 const SAVE_SKIPPED: Duration = Duration::from_secs(10);
 /// A position that moved over records that were given is saved this often, and when the feed is
@@ -38,6 +47,8 @@ pub struct Channels {
     pub webhooks: Webhooks,
     /// Where positions are kept.
     pub positions: Positions,
+    /// Who may read: this process alone, or one of several.
+    pub leases: Leases,
     /// Stamps saved positions, for people who read the table.
     pub clock: Arc<dyn Clock>,
 }
@@ -64,12 +75,17 @@ impl Target {
     }
 }
 
-/// Why a chunk was not given; it is given again.
-struct Failed(String);
+/// Why a chunk was not given.
+enum Failed {
+    /// It is given again.
+    Again(String),
+    /// Another reader has the channel, or has moved its position.
+    Lost,
+}
 
 impl Failed {
     fn of(error: impl Display) -> Self {
-        Self(error.to_string())
+        Self::Again(error.to_string())
     }
 }
 
@@ -98,6 +114,9 @@ impl Channels {
 struct Reader {
     channels: Channels,
     target: Target,
+    lease: Lease,
+    /// This reader's is the only publisher of its topic.
+    taken_over: bool,
     /// Last `seq` given to the channel, or that nobody wanted.
     position: u64,
     saved: u64,
@@ -106,9 +125,12 @@ struct Reader {
 
 impl Reader {
     fn new(channels: Channels, target: Target) -> Self {
+        let lease = channels.leases.lease(format!("feed/{}", target.channel()));
         Self {
             channels,
             target,
+            lease,
+            taken_over: false,
             position: 0,
             saved: 0,
             saved_at: Instant::now(),
@@ -117,35 +139,89 @@ impl Reader {
 
     async fn run(mut self, shutdown: Shutdown) {
         let work = async {
-            self.load().await;
-            let mut watch = self.channels.ledger.watch();
-            watch.mark_changed();
-            while self.news(&mut watch).await {
-                let end = *watch.borrow_and_update();
-                while let Err(Failed(error)) = self.catch_up(end).await {
-                    let channel = self.target.channel();
-                    metrics::counter!("wallet_outbox_events_failed_total").increment(1);
-                    tracing::warn!(channel, error, "events could not be given; trying again");
-                    tokio::time::sleep(RETRY).await;
+            loop {
+                let clock = Arc::clone(&self.channels.clock);
+                self.lease.acquire(|| clock.wall_micros()).await;
+                if self.read().await.is_ok() {
+                    return;
                 }
+                let channel = self.target.channel();
+                tracing::info!(channel, "another reader has the channel");
+                self.taken_over = false;
+                // Nothing of what was given and not saved is this reader's to save.
+                self.position = self.saved;
             }
         };
         tokio::select! {
             () = shutdown.drain() => {}
             () = work => {}
         }
-        self.save().await;
+        // Whoever comes next looks at the position first.
+        if self.save().await.is_ok() {
+            self.lease.release(self.channels.clock.wall_micros()).await;
+        }
+    }
+
+    /// Gives what is recorded from now on, as long as the lease is held. `Ok` when the ledger
+    /// is closed.
+    async fn read(&mut self) -> Result<(), Failed> {
+        self.load().await;
+        let mut watch = self.channels.ledger.watch();
+        watch.mark_changed();
+        let mut wait = RETRY.0;
+        while self.news(&mut watch).await? {
+            let end = *watch.borrow_and_update();
+            loop {
+                match self.catch_up(end).await {
+                    Ok(()) => break,
+                    Err(Failed::Lost) => return Err(Failed::Lost),
+                    Err(Failed::Again(error)) => {
+                        let channel = self.target.channel();
+                        metrics::counter!("wallet_outbox_events_failed_total").increment(1);
+                        tracing::warn!(channel, error, "events could not be given; trying again");
+                        self.taken_over = false;
+                        self.guard(tokio::time::sleep(wait)).await?;
+                        wait = (wait * 2).min(RETRY.1);
+                    }
+                }
+            }
+            wait = RETRY.0;
+        }
+        Ok(())
+    }
+
+    /// Does something that may take long, and holds on to the lease meanwhile.
+    async fn guard<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failed> {
+        let Some(rhythm) = self.lease.rhythm() else {
+            return Ok(work.await);
+        };
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = tokio::time::sleep(rhythm) => {}
+            }
+            self.hold().await?;
+        }
+    }
+
+    /// Goes on holding the lease.
+    async fn hold(&mut self) -> Result<(), Failed> {
+        match self.lease.check(self.channels.clock.wall_micros()).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Failed::Lost),
+        }
     }
 
     /// Waits for records; saves the position when none come. False when the ledger is closed.
-    async fn news(&mut self, watch: &mut watch::Receiver<u64>) -> bool {
+    async fn news(&mut self, watch: &mut watch::Receiver<u64>) -> Result<bool, Failed> {
         if self.saved != self.position {
             match tokio::time::timeout(SAVE_GIVEN, watch.changed()).await {
-                Ok(changed) => return changed.is_ok(),
-                Err(_) => self.save().await,
+                Ok(changed) => return Ok(changed.is_ok()),
+                Err(_) => self.save().await?,
             }
         }
-        watch.changed().await.is_ok()
+        Ok(self.guard(watch.changed()).await?.is_ok())
     }
 
     /// A position that cannot be read must not be taken for the beginning.
@@ -159,35 +235,37 @@ impl Reader {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a feed position could not be read; trying again");
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(RETRY.0).await;
                 }
             }
         }
     }
 
-    async fn save(&mut self) {
+    async fn save(&mut self) -> Result<(), Failed> {
         if self.saved == self.position {
-            return;
+            return Ok(());
         }
         let now = self.channels.clock.wall_micros();
         let channel = self.target.channel();
-        match self
-            .channels
-            .positions
-            .save(channel, self.position, now)
-            .await
-        {
-            Ok(()) => {
+        let positions = &self.channels.positions;
+        let moved = positions.advance(channel, self.saved, self.position, now);
+        match moved.await {
+            Ok(true) => {
                 self.saved = self.position;
                 self.saved_at = Instant::now();
+                Ok(())
             }
+            Ok(false) => Err(Failed::Lost),
             // The older position is as good: what follows it is given again.
-            Err(error) => tracing::warn!(channel, %error, "a feed position could not be saved"),
+            Err(error) => {
+                tracing::warn!(channel, %error, "a feed position could not be saved");
+                Ok(())
+            }
         }
     }
 
     /// Moves on to the end without reading, if nobody wants anything now.
-    async fn skip(&mut self, end: u64) -> bool {
+    async fn skip(&mut self, end: u64) -> Result<bool, Failed> {
         let idle = match self.target {
             Target::Webhooks => {
                 // No endpoint can be added between the look and the step.
@@ -207,9 +285,9 @@ impl Reader {
             }
         };
         if idle && self.saved_at.elapsed() >= SAVE_SKIPPED {
-            self.save().await;
+            self.save().await?;
         }
-        idle
+        Ok(idle)
     }
 
     /// Gives everything up to the end.
@@ -218,7 +296,7 @@ impl Reader {
         let records = metrics::gauge!("event_lag_records", "channel" => channel);
         let seconds = metrics::gauge!("event_lag_seconds", "channel" => channel);
         records.set(records_behind(end, self.position));
-        if self.position >= end || self.skip(end).await {
+        if self.position >= end || self.skip(end).await? {
             records.set(0.0);
             seconds.set(0.0);
             return Ok(());
@@ -255,31 +333,44 @@ impl Reader {
     }
 
     async fn give(&mut self, chunk: Chunk) -> Result<(), Failed> {
-        let channel = self.target.channel();
         let last = chunk.last;
-        let bus = &self.channels.bus;
-        let published = match self.target {
-            Target::Webhooks => {
-                let webhooks = &self.channels.webhooks;
-                let accepted = webhooks.accept(channel, last, &chunk.events).await;
-                if accepted.map_err(Failed::of)? {
-                    self.saved = last;
-                    self.saved_at = Instant::now();
-                }
-                Ok(())
+        self.hold().await?;
+        if self.target == Target::Webhooks {
+            let webhooks = &self.channels.webhooks;
+            let accepted = webhooks.accept(WEBHOOKS_CHANNEL, last, &chunk.events);
+            if accepted.await.map_err(Failed::of)? {
+                self.saved = last;
+                self.saved_at = Instant::now();
             }
-            Target::Snapshots => {
-                let messages = snapshots(&self.channels.ledger, chunk.wallets).await?;
-                bus.publish(channel, messages).await
-            }
-            Target::Changes | Target::Events => bus.publish(channel, chunk.messages).await,
-        };
-        published.map_err(Failed::of)?;
+        } else {
+            let messages = match self.target {
+                Target::Snapshots => snapshots(&self.channels.ledger, chunk.wallets).await?,
+                _ => chunk.messages,
+            };
+            self.publish(messages).await?;
+        }
         self.position = last;
         if self.saved_at.elapsed() >= SAVE_GIVEN {
-            self.save().await;
+            self.save().await?;
         }
         Ok(())
+    }
+
+    async fn publish(&mut self, messages: Vec<Message>) -> Result<(), Failed> {
+        let (topic, bus) = (self.target.channel(), Arc::clone(&self.channels.bus));
+        if !self.taken_over {
+            let taken = self.guard(bus.take_over(topic)).await?;
+            taken.map_err(Failed::of)?;
+            // Only now is it sure that nobody has succeeded this reader before it shut the
+            // others out.
+            let now = self.channels.clock.wall_micros();
+            if !self.lease.beat(now).await.unwrap_or(false) {
+                return Err(Failed::Lost);
+            }
+            self.taken_over = true;
+        }
+        let published = self.guard(bus.publish(topic, messages)).await?;
+        published.map_err(Failed::of)
     }
 }
 
@@ -319,8 +410,12 @@ fn read_chunk(
         chunk.last = seq;
         if target == Target::Changes {
             let value = view.line(seq).map_err(Failed::of)?.into();
-            let key = Box::default();
-            chunk.messages.push(Message { key, value, seq });
+            chunk.messages.push(Message {
+                key: Box::default(),
+                value,
+                seq,
+                id: id_of(ledger, &seq.to_string()),
+            });
             continue;
         }
         let record = view.record(seq).map_err(Failed::of)?;
@@ -346,6 +441,7 @@ fn read_chunk(
                     key,
                     value: json.into(),
                     seq,
+                    id: event.envelope.event_id.0.to_string().into(),
                 }),
             }
         }
@@ -353,13 +449,20 @@ fn read_chunk(
     Ok(chunk)
 }
 
+/// Identity of a message that has no event id: the same on every delivery.
+fn id_of(ledger: &Ledger, name: &str) -> Box<str> {
+    let id = Uuid::new_v5(&ledger.ledger_id(), name.as_bytes());
+    id.to_string().into()
+}
+
 async fn snapshots(ledger: &Ledger, wallets: BTreeSet<u128>) -> Result<Vec<Message>, Failed> {
     let mut messages = Vec::with_capacity(wallets.len());
     for wallet in wallets {
         if let Some((json, seq)) = snapshot::of(ledger, wallet).await.map_err(Failed::of)? {
-            let key = Id(wallet).to_string().into();
+            let key = Id(wallet).to_string();
             messages.push(Message {
-                key,
+                id: id_of(ledger, &format!("snapshot/{seq}/{key}")),
+                key: key.into(),
                 value: json.into(),
                 seq,
             });

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use florin_platform::{
     bus::{
-        self, LEDGER_CHANGES, LocalBus, Positions, Subscription, WALLET_EVENTS, WALLET_SNAPSHOTS,
+        self, LEDGER_CHANGES, Leases, LocalBus, Positions, Subscription, WALLET_EVENTS, WALLET_SNAPSHOTS,
     },
     http::{
         auth::{Authentication, Authenticator, CredentialKind, PermissionSet, Principal},
@@ -64,6 +64,7 @@ async fn read(server: &Server, db: &Db, topics: &[&str]) -> (Readers, Vec<Subscr
         bus: bus.clone(),
         webhooks: hooks(server, db).await,
         positions: Positions::new(db.clone()),
+        leases: Leases::Sole,
         clock: server.clock.clone(),
     };
     let (trigger, shutdown) = shutdown::pair();
@@ -306,6 +307,7 @@ async fn webhooks_get_what_follows_their_registration_in_order() {
         bus: Arc::new(LocalBus::new()),
         webhooks: hooks.clone(),
         positions: Positions::new(db.clone()),
+        leases: Leases::Sole,
         clock: server.clock.clone(),
     };
     let tasks = [
@@ -341,6 +343,7 @@ struct Anybody;
 impl Authenticator for Anybody {
     fn authenticate<'a>(&'a self, _: &'a http::HeaderMap, _: IpAddr) -> Authentication<'a> {
         Authentication::Now(Ok(Arc::new(Principal {
+            accounts: None,
             subject: "svc".into(),
             owner: "svc".into(),
             kind: CredentialKind::Token,

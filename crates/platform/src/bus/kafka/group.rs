@@ -1,0 +1,259 @@
+//! A member of a consumer group.
+//!
+//! Messages go into an [`Inbox`] in batches; what the group's position in SQL says counts, and
+//! what the brokers keep is only a hint that saves reading. A member that is given a partition
+//! goes on at the position in SQL.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+use tokio::runtime::Handle;
+
+use super::super::consume::{DeadLetters, Handler, Inbox, Received};
+use super::dead_letters::received;
+use super::{KafkaBus, client};
+use crate::http::shutdown::Shutdown;
+use crate::sql::Db;
+
+/// Most messages of one batch.
+const BATCH_MAX: usize = 500;
+/// Longest wait for a message before the member looks whether it is to end.
+const POLL: Duration = Duration::from_millis(100);
+/// First and last wait after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Messages that the client fetches ahead, for each partition.
+const AHEAD: &str = "1000";
+/// A member that says nothing for so long has lost its partitions. Tests do not wait so long for
+/// members that were lost.
+const SESSION_MS: &str = if cfg!(test) { "6000" } else { "30000" };
+
+/// What a group reads and does.
+pub struct Group {
+    /// Name, without the configured prefix.
+    pub name: String,
+    /// Topics, without the configured prefix.
+    pub topics: Vec<String>,
+    /// What is done with a message.
+    pub handler: Arc<dyn Handler>,
+}
+
+/// Takes part in a group until the server drains. Several members share the partitions.
+pub async fn run(bus: Arc<KafkaBus>, db: Db, group: Group, shutdown: Shutdown) {
+    let inbox = Inbox {
+        db,
+        group: format!("{}{}", bus.settings.prefix, group.name).into(),
+        handler: Arc::clone(&group.handler),
+        letters: Arc::clone(&bus) as Arc<dyn DeadLetters>,
+        clock: Arc::clone(&bus.clock),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let member = Member {
+        topics: group
+            .topics
+            .iter()
+            .map(|name| bus.full_name(name))
+            .collect(),
+        bus,
+        inbox,
+        stop: Arc::clone(&stop),
+        runtime: Handle::current(),
+    };
+    let mut working = tokio::task::spawn_blocking(move || member.work());
+    tokio::select! {
+        () = shutdown.drain() => {
+            stop.store(true, Ordering::SeqCst);
+            let _ = working.await;
+        }
+        ended = &mut working => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a consumer broke off");
+            }
+        }
+    }
+}
+
+struct Member {
+    bus: Arc<KafkaBus>,
+    topics: Vec<String>,
+    inbox: Inbox,
+    stop: Arc<AtomicBool>,
+    runtime: Handle,
+}
+
+/// Sets the beginning of each partition that the member is given.
+struct Positions {
+    inbox: Inbox,
+    stop: Arc<AtomicBool>,
+    runtime: Handle,
+}
+
+impl ClientContext for Positions {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::report(&error, reason);
+    }
+}
+
+impl ConsumerContext for Positions {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        what: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let done = match what {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.set(partitions);
+                consumer.assign(partitions)
+            }
+            _ => consumer.unassign(),
+        };
+        let count = partitions.count();
+        tracing::debug!(
+            group = &*self.inbox.group,
+            ?what,
+            count,
+            "partitions changed hands"
+        );
+        if let Err(error) = done {
+            tracing::error!(group = &*self.inbox.group, %error, "partitions could not be taken");
+        }
+    }
+}
+
+impl Positions {
+    /// Positions are read until they are known: a wrong beginning could pass over messages.
+    fn set(&self, partitions: &mut TopicPartitionList) {
+        for mut element in partitions.elements() {
+            let (topic, partition) = (element.topic().to_owned(), element.partition());
+            let next = loop {
+                let read = self.inbox.next_offset(&topic, partition);
+                match self.runtime.block_on(read) {
+                    Ok(next) => break next,
+                    Err(_) if self.stop.load(Ordering::SeqCst) => return,
+                    Err(error) => {
+                        tracing::warn!(%error, "a group's position could not be read; trying again");
+                        self.runtime.block_on(tokio::time::sleep(RETRY.0));
+                    }
+                }
+            };
+            // A partition that was never read goes on at the brokers' hint, or begins.
+            if let Some(next) = next
+                && let Err(error) = element.set_offset(Offset::Offset(next))
+            {
+                tracing::error!(topic, partition, %error, "a position could not be set");
+            }
+        }
+    }
+}
+
+impl Member {
+    fn work(&self) {
+        let consumer = match self.connect() {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                tracing::error!(group = &*self.inbox.group, %error, "the consumer cannot be made");
+                return;
+            }
+        };
+        while !self.stopping() {
+            let batch = self.fetch(&consumer);
+            if batch.is_empty() || !self.take(&batch) {
+                continue;
+            }
+            self.hint(&consumer, &batch);
+        }
+        consumer.unsubscribe();
+    }
+
+    fn connect(&self) -> Result<BaseConsumer<Positions>, KafkaError> {
+        let mut config = client::common(&self.bus.settings, &self.bus.brokers);
+        config
+            .set("group.id", &*self.inbox.group)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("isolation.level", "read_committed")
+            .set("session.timeout.ms", SESSION_MS)
+            .set("queued.min.messages", AHEAD)
+            // Topics that appear later are found within this time.
+            .set("topic.metadata.refresh.interval.ms", "10000");
+        let consumer: BaseConsumer<Positions> = config.create_with_context(Positions {
+            inbox: self.inbox.clone(),
+            stop: Arc::clone(&self.stop),
+            runtime: self.runtime.clone(),
+        })?;
+        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics)?;
+        Ok(consumer)
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// What there is, at most one batch; waits a little for the first message.
+    fn fetch(&self, consumer: &BaseConsumer<Positions>) -> Vec<Received> {
+        let mut batch = Vec::new();
+        let mut wait = POLL;
+        while batch.len() < BATCH_MAX {
+            match consumer.poll(wait) {
+                Some(Ok(message)) => batch.push(received(&message)),
+                Some(Err(error)) => {
+                    tracing::debug!(group = &*self.inbox.group, %error, "nothing could be fetched");
+                    break;
+                }
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+        batch
+    }
+
+    /// Takes a batch in, however often that needs to be tried. False: the end came before.
+    fn take(&self, batch: &[Received]) -> bool {
+        let mut wait = RETRY.0;
+        loop {
+            match self.runtime.block_on(self.inbox.take(batch)) {
+                Ok(_) => return true,
+                Err(error) => {
+                    let group = &*self.inbox.group;
+                    tracing::warn!(group, %error, "trying again");
+                }
+            }
+            if self.stopping() {
+                return false;
+            }
+            self.runtime.block_on(tokio::time::sleep(wait));
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// Tells the brokers how far the group has come, for tools and for lag.
+    fn hint(&self, consumer: &BaseConsumer<Positions>, batch: &[Received]) {
+        let mut offsets = TopicPartitionList::new();
+        for message in batch {
+            let next = Offset::Offset(message.offset + 1);
+            let topic = &message.topic;
+            if offsets.find_partition(topic, message.partition).is_none() {
+                offsets.add_partition(topic, message.partition);
+            }
+            let set = offsets.set_partition_offset(topic, message.partition, next);
+            if let Err(error) = set {
+                tracing::debug!(%error, "an offset could not be noted");
+            }
+        }
+        if let Err(error) = consumer.commit(&offsets, CommitMode::Async) {
+            tracing::debug!(%error, "offsets could not be told");
+        }
+    }
+}
