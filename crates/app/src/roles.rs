@@ -50,7 +50,7 @@ pub const PARTS: &[PartRow] = &[
     PartRow {
         part: Part::Tables,
         name: "tables",
-        about: "service tables, `florin.db` in the data directory",
+        about: "service tables: `florin.db` in the data directory, or the PostgreSQL server of `database.url`",
         needs: &[],
     },
     PartRow {
@@ -136,7 +136,7 @@ pub const ROLES: &[Role] = &[
         },
         workers: &[Worker {
             name: "identity",
-            about: "takes over revocations of other processes, rotates signing keys, forgets what expired",
+            about: "rotates signing keys, forgets what expired",
             start: |wired, shutdown| {
                 let identity = wired.identity();
                 Box::pin(async move {

@@ -19,10 +19,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::fail::failure;
+use crate::fail::{OrHint as _, failure};
 use layers::{Layers, Origin};
 pub use policy::{assets, policy};
-pub use settings::{Config, Environment, LogForm, Profile};
+pub use settings::{Cache as CacheSetting, Config, Environment, LogForm, Profile};
 
 /// Options of every command that reads the configuration.
 #[derive(Debug, Clone, Args, Default)]
@@ -157,6 +157,7 @@ fn check(config: &Config) -> anyhow::Result<()> {
                 )
             })?;
     }
+    check_stores(config)?;
     crate::roles::select(&config.roles)?;
     let policy = policy(config)?;
     let known = assets(config)?;
@@ -173,6 +174,23 @@ fn check(config: &Config) -> anyhow::Result<()> {
         ));
     }
     drop(policy);
+    Ok(())
+}
+
+/// URLs that cannot be used are found before anything is opened; they are never quoted.
+fn check_stores(config: &Config) -> anyhow::Result<()> {
+    if let Some(settings) = config.database.postgres() {
+        settings
+            .check()
+            .context("`database`")
+            .or_hint("such as postgres://user:password@host:5432/name")?;
+    }
+    if let Some(settings) = config.cache.redis() {
+        settings
+            .is_exposed()
+            .context("`cache`")
+            .or_hint("such as rediss://user:password@host:6379/0")?;
+    }
     Ok(())
 }
 
@@ -245,6 +263,27 @@ mod tests {
             layers.set(name, value, Origin::Flag("--x"))?;
         }
         Ok(resolve(layers)?.config)
+    }
+
+    fn urls_of_stores_are_checked_and_never_quoted() {
+        for (name, good, wrong) in [
+            (
+                "database.url",
+                "\"postgres://a:hunter2@db/money\"",
+                "\"mysql://a:hunter2@db/money\"",
+            ),
+            ("cache.url", "\"redis://:hunter2@h\"", "\"h:hunter2\""),
+        ] {
+            with(&[(name, good)]).expect("usable");
+            assert!(with(&[(name, "\"\"")]).is_ok(), "empty: none");
+            let refused = with(&[(name, wrong)]).expect_err("refused");
+            assert!(!format!("{refused:#}").contains("hunter2"), "{refused:#}");
+        }
+        let schema = [
+            ("database.url", "\"postgres://a@db/money\""),
+            ("database.schema", "\"Mine; DROP\""),
+        ];
+        assert!(with(&schema).is_err());
     }
 
     #[test]

@@ -70,6 +70,21 @@ pub fn refusals(config: &Config, switches: DevSwitches) -> Vec<Refusal> {
             "give server.tls_certificate and server.tls_key, listen on 127.0.0.1, or declare the proxy that ends TLS in server.trusted_proxies",
         );
     }
+    let database = config.database.postgres();
+    if database.is_some_and(|settings| settings.address().is_ok_and(|at| at.is_exposed())) {
+        refuse(
+            "database.url",
+            "the password and the rows would cross the network in the clear",
+            "add sslmode=verify-full, and sslrootcert where its certificate is your own",
+        );
+    }
+    if config.cache.redis().is_some_and(|settings| settings.is_exposed() == Ok(true)) {
+        refuse(
+            "cache.url",
+            "the password would cross the network in the clear",
+            "use rediss://",
+        );
+    }
     found.extend(production_refusals(&config.auth));
     found
 }
@@ -126,6 +141,22 @@ mod tests {
             names(&settings[1..], all).is_empty(),
             "development refuses nothing"
         );
+    }
+
+    #[test]
+    fn stores_beyond_the_machine_need_tls() {
+        let settings = |database, cache| {
+            names(
+                &[PRODUCTION, ("database.url", database), ("cache.url", cache)],
+                DevSwitches::default(),
+            )
+        };
+        assert_eq!(
+            settings("\"postgres://a@db/x\"", "\"redis://h\""),
+            ["database.url", "cache.url"]
+        );
+        assert!(settings("\"postgres://a@db/x?sslmode=verify-full\"", "\"rediss://h\"").is_empty());
+        assert!(settings("\"postgres://a@127.0.0.1/x\"", "\"redis://localhost\"").is_empty());
     }
 
     #[test]

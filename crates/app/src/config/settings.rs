@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use florin_base::Secret;
+use florin_platform::cache::CacheSettings;
 use florin_platform::http::limit::{LimitConfig, Quota, RoleLimit};
 use florin_platform::identity;
+use florin_platform::sql::PostgresSettings;
 use serde::{Deserialize, Deserializer};
 
 use super::parse_duration;
@@ -51,6 +53,10 @@ pub struct Config {
     pub server: Server,
     /// `gateway`.
     pub gateway: Gateway,
+    /// `database`.
+    pub database: Database,
+    /// `cache`.
+    pub cache: Cache,
     /// `ledger`.
     pub ledger: Ledger,
     /// `wallets`.
@@ -135,10 +141,62 @@ pub struct Gateway {
     pub probe_interval: Duration,
 }
 
+/// `database`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    #[serde(default)]
+    url: Option<Secret<String>>,
+    schema: String,
+    pool_max: u32,
+}
+
+impl Database {
+    /// The server of the service tables; `None`: SQLite in the data directory.
+    pub fn postgres(&self) -> Option<PostgresSettings> {
+        let url = self.url.clone().filter(|url| !url.expose().is_empty())?;
+        Some(PostgresSettings {
+            schema: self.schema.clone(),
+            pool_max: self.pool_max,
+            ..PostgresSettings::new(url)
+        })
+    }
+}
+
+/// `cache`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    #[serde(default)]
+    url: Option<Secret<String>>,
+    prefix: String,
+}
+
+impl Cache {
+    /// The shared server; `None`: inside the process.
+    pub fn redis(&self) -> Option<CacheSettings> {
+        let url = self.url.clone().filter(|url| !url.expose().is_empty())?;
+        Some(CacheSettings {
+            url,
+            prefix: self.prefix.clone(),
+        })
+    }
+}
+
 /// `ledger`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
+    /// PostgreSQL server.
+    #[serde(default)]
+    url: Option<Secret<String>>,
+    /// Its schema.
+    pub schema: String,
+    /// A replica of it for reads.
+    #[serde(default)]
+    replica_url: Option<Secret<String>>,
+    /// Connections for reads.
+    pub pool_max: u32,
     /// Assets beside the built-in ones.
     pub assets: Vec<AssetSetting>,
     /// Nothing may count before.
@@ -159,6 +217,23 @@ pub struct Ledger {
     pub snapshot_mib: u32,
     /// Bound of waiting calls.
     pub queue_max: usize,
+}
+
+impl Ledger {
+    /// The server of the ledger; `None`: the embedded engine.
+    pub fn postgres(&self) -> Option<Secret<String>> {
+        given(&self.url)
+    }
+
+    /// The server for reads that may be a little old.
+    pub fn replica(&self) -> Option<Secret<String>> {
+        given(&self.replica_url)
+    }
+}
+
+/// An empty URL is none: the environment cannot leave a variable out where a file has it.
+fn given(url: &Option<Secret<String>>) -> Option<Secret<String>> {
+    url.clone().filter(|url| !url.expose().is_empty())
 }
 
 /// `wallets`.

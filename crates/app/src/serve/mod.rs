@@ -111,6 +111,7 @@ async fn serve(
     let shutdown = wired.shutdown.clone();
     let mut workers = start_workers(wired, selected, &shutdown);
     let upkeep = metrics.keep_up();
+    let followers = wired.follow();
     let draining = tokio::spawn({
         let (shutdown, health) = (shutdown.clone(), Arc::clone(&wired.health));
         async move {
@@ -142,6 +143,7 @@ async fn serve(
     }
     end_workers(&mut workers, &shutdown).await;
     draining.abort();
+    drop(followers);
     upkeep.abort();
     if let Some(tracer) = tracer {
         tracer.flush().await;

@@ -107,6 +107,7 @@ fn everything(wired: &Wired) -> anyhow::Result<Principal> {
     let book = RoleBook::try_new(&wired.config.auth.roles)?;
     let roles: Arc<[Box<str>]> = book.names().map(Box::from).collect();
     Ok(Principal {
+        accounts: None,
         subject: ACTOR.into(),
         owner: ACTOR.into(),
         kind: CredentialKind::System,

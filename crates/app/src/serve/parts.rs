@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use florin_base::{Clock, IdSource};
-use florin_ledger::{Ledger, OpenError, OpenOptions};
+use florin_base::{Clock, IdSource, Secret};
+use florin_ledger::{Ledger, OpenError, OpenOptions, PostgresOptions};
 use florin_platform::audit::{self, AuditLog};
 use florin_platform::bus::{self, Bus, Leases, LocalBus, Positions};
+use florin_platform::cache::Cache;
 use florin_platform::http::client::{ClientConfig, Outgoing, Targets, install_crypto};
 use florin_platform::http::health::Health;
 use florin_platform::http::limit::Limits;
@@ -17,6 +18,7 @@ use florin_platform::sql::Db;
 use florin_platform::webhooks::{self, Webhooks};
 use florin_wallets::api::ApiState;
 use florin_wallets::events::Channels;
+use tokio::task::JoinSet;
 
 use super::files;
 use super::watch::{CheckpointAge, Watched};
@@ -47,6 +49,8 @@ pub struct Wired {
     pub limits: Arc<Limits>,
     /// Makes and reads cursors.
     pub cursors: Cursors,
+    /// What processes remember together.
+    pub cache: Cache,
     /// Hears of the end.
     pub shutdown: Shutdown,
     /// `--unsafe-dev`.
@@ -74,12 +78,26 @@ impl Wired {
         install_crypto();
         files::make_data_dir(data_dir)?;
         let cursors = cursors(&config, data_dir)?;
+        let cache = match config.cache.redis() {
+            Some(settings) => Cache::redis(&settings)?,
+            None => Cache::local(Arc::clone(&clock)),
+        };
+        let limits = config.limits.kit();
+        let shared = cache.limits(limits.max_keys);
+        let limits = shared
+            .into_iter()
+            .fold(Limits::new(limits), Limits::with_store);
+        let health = Health::new();
+        if cache.is_shared() {
+            health.register(cache.check());
+        }
         Ok(Self {
-            limits: Arc::new(Limits::new(config.limits.kit())),
+            limits: Arc::new(limits),
+            cache,
             config,
             data_dir: data_dir.to_owned(),
             clock,
-            health: Health::new(),
+            health,
             cursors,
             shutdown,
             unsafe_dev,
@@ -123,10 +141,15 @@ impl Wired {
 
     async fn start_tables(&mut self) -> anyhow::Result<()> {
         let path = self.data_dir.join(TABLES_FILE);
-        let db = Db::open_sqlite(&path).await.or_hint(format!(
-            "the data directory {} must be writable; florin doctor looks closer",
-            self.data_dir.display()
-        ))?;
+        let db = match self.config.database.postgres() {
+            Some(settings) => Db::open_postgres(settings)
+                .await
+                .or_hint("the server of database.url; florin doctor looks closer")?,
+            None => Db::open_sqlite(&path).await.or_hint(format!(
+                "the data directory {} must be writable; florin doctor looks closer",
+                self.data_dir.display()
+            ))?,
+        };
         super::checks::tables(&self.health, db.clone());
         self.db = Some(db);
         Ok(())
@@ -148,28 +171,18 @@ impl Wired {
             clock: Arc::clone(&self.clock),
             client: Outgoing::new(&ClientConfig::new(Targets::Any))?,
         };
-        let service = AuthService::open(parts).await?;
+        let signals = self.cache.signals(identity::CUTS_TOPIC);
+        let service = AuthService::open(parts).await?.with_signals(signals);
         self.identity = Some(Arc::new(service));
         Ok(())
     }
 
     async fn start_ledger(&mut self) -> anyhow::Result<()> {
-        let settings = &self.config.ledger;
-        let options = OpenOptions {
-            assets: config::assets(&self.config)?,
-            queue_max: settings.queue_max,
-            snapshot_bytes: u64::from(settings.snapshot_mib) << 20,
-            disk_free_min_per_mille: settings.disk_free_min_percent * 10,
-            checkpoint_interval: settings.checkpoint_interval,
-            checkpoint_key_name: settings.checkpoint_key_name.clone(),
-            ..OpenOptions::new(self.data_dir.join(LEDGER_FOLDER))
+        let dir = self.data_dir.join(LEDGER_FOLDER);
+        let ledger = match self.config.ledger.postgres() {
+            Some(url) => self.open_shared_ledger(url, dir).await?,
+            None => self.open_embedded_ledger(dir).await?,
         };
-        let policy = config::policy(&self.config)?;
-        let clock = Arc::clone(&self.clock);
-        let dir = options.dir.clone();
-        let opened =
-            tokio::task::spawn_blocking(move || Ledger::open(options, policy, clock)).await?;
-        let ledger = opened.map_err(|error| ledger_refused(&dir, &error))?;
         super::checks::ledger(
             &self.health,
             &ledger,
@@ -182,6 +195,54 @@ impl Wired {
             .inform("wallets.profile", self.config.wallets.profile.word());
         self.ledger = Some(ledger);
         Ok(())
+    }
+
+    async fn open_shared_ledger(
+        &self,
+        url: Secret<String>,
+        dir: PathBuf,
+    ) -> anyhow::Result<Ledger> {
+        let settings = &self.config.ledger;
+        files::make_data_dir(&dir)?;
+        let options = PostgresOptions {
+            url,
+            replica_url: settings.replica(),
+            schema: settings.schema.clone(),
+            dir,
+            assets: config::assets(&self.config)?,
+            queue_max: settings.queue_max,
+            pool_max: settings.pool_max,
+            checkpoint_interval: settings.checkpoint_interval,
+            checkpoint_key_name: settings.checkpoint_key_name.clone(),
+            ..PostgresOptions::new("", "")
+        };
+        let policy = config::policy(&self.config)?;
+        Ledger::open_postgres(options, policy, Arc::clone(&self.clock))
+            .await
+            .map_err(|error| {
+                failure(
+                    format!("the ledger on the server of ledger.url does not open: {error}"),
+                    "florin doctor looks closer",
+                )
+            })
+    }
+
+    async fn open_embedded_ledger(&self, dir: PathBuf) -> anyhow::Result<Ledger> {
+        let settings = &self.config.ledger;
+        let options = OpenOptions {
+            assets: config::assets(&self.config)?,
+            queue_max: settings.queue_max,
+            snapshot_bytes: u64::from(settings.snapshot_mib) << 20,
+            disk_free_min_per_mille: settings.disk_free_min_percent * 10,
+            checkpoint_interval: settings.checkpoint_interval,
+            checkpoint_key_name: settings.checkpoint_key_name.clone(),
+            ..OpenOptions::new(&dir)
+        };
+        let policy = config::policy(&self.config)?;
+        let clock = Arc::clone(&self.clock);
+        let opened =
+            tokio::task::spawn_blocking(move || Ledger::open(options, policy, clock)).await?;
+        opened.map_err(|error| ledger_refused(&dir, &error))
     }
 
     /// Closing takes a last snapshot and checkpoint, which blocks.
@@ -245,6 +306,20 @@ impl Wired {
         self.webhooks.clone().expect(ORDER)
     }
 
+    /// What every process does beside its roles for as long as it serves: it keeps the shared
+    /// memory, takes over what others revoked, and measures the tables. Ends when dropped.
+    pub fn follow(&self) -> JoinSet<()> {
+        let mut running = JoinSet::new();
+        running.spawn(self.cache.clone().run());
+        if let Some(identity) = self.identity.clone() {
+            running.spawn(async move { identity.follow().await });
+        }
+        if let Some(db) = self.db.clone() {
+            running.spawn(super::watch::measure_tables(db));
+        }
+        running
+    }
+
     /// What the routes of identity work with.
     pub fn identity_api(&self) -> identity::api::Shared {
         Arc::new(identity::api::IdentityApi {
@@ -276,7 +351,6 @@ impl Wired {
     pub fn watched(&self) -> Watched {
         Watched {
             ledger: self.ledger(),
-            db: self.db(),
             data_dir: self.data_dir.clone(),
             checkpoint_age: self.checkpoint_age.clone(),
         }

@@ -34,8 +34,6 @@ impl CheckpointAge {
 pub struct Watched {
     /// The ledger.
     pub ledger: Ledger,
-    /// The service tables.
-    pub db: Db,
     /// Where an operator leaves his word.
     pub data_dir: PathBuf,
     /// What `/ready` reads.
@@ -57,7 +55,6 @@ pub async fn run(watched: Watched, shutdown: Shutdown) {
             () = shutdown.drain() => return,
         }
         measure(ledger);
-        measure_tables(&watched.db);
         let age = checkpoint_age(ledger, &mut waiting).await;
         watched.checkpoint_age.0.store(age, Ordering::Relaxed);
         gauge!("ledger_checkpoint_age_seconds").set(age as f64);
@@ -81,14 +78,13 @@ fn measure(ledger: &Ledger) {
     }
 }
 
-fn measure_tables(db: &Db) {
-    let stats = db.pool_stats();
-    for (state, count) in [
-        ("active", stats.active),
-        ("idle", stats.idle),
-        ("max", stats.max),
-    ] {
-        gauge!("db_pool_connections", "state" => state).set(f64::from(count));
+/// Measures the pools of the service tables for ever.
+pub async fn measure_tables(db: Db) {
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        db.measure();
     }
 }
 
