@@ -3,6 +3,7 @@
 //! Changes nothing that stays: the sync test writes one file in the data directory and removes it.
 
 mod data;
+mod stores;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -100,6 +101,7 @@ pub fn examine(args: &ConfigArgs) -> Vec<Finding> {
     let mut findings = configuration(&loaded.config);
     findings.push(clock());
     findings.extend(data::examine(&loaded));
+    findings.extend(stores::examine(&loaded.config));
     findings.push(port(&loaded));
     findings.push(tls(&loaded.config));
     findings.push(compliance(&loaded.config));

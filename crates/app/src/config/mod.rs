@@ -265,6 +265,7 @@ mod tests {
         Ok(resolve(layers)?.config)
     }
 
+    #[test]
     fn urls_of_stores_are_checked_and_never_quoted() {
         for (name, good, wrong) in [
             (

@@ -78,7 +78,11 @@ pub fn refusals(config: &Config, switches: DevSwitches) -> Vec<Refusal> {
             "add sslmode=verify-full, and sslrootcert where its certificate is your own",
         );
     }
-    if config.cache.redis().is_some_and(|settings| settings.is_exposed() == Ok(true)) {
+    if config
+        .cache
+        .redis()
+        .is_some_and(|settings| settings.is_exposed() == Ok(true))
+    {
         refuse(
             "cache.url",
             "the password would cross the network in the clear",
@@ -155,7 +159,13 @@ mod tests {
             settings("\"postgres://a@db/x\"", "\"redis://h\""),
             ["database.url", "cache.url"]
         );
-        assert!(settings("\"postgres://a@db/x?sslmode=verify-full\"", "\"rediss://h\"").is_empty());
+        assert!(
+            settings(
+                "\"postgres://a@db/x?sslmode=verify-full\"",
+                "\"rediss://h\""
+            )
+            .is_empty()
+        );
         assert!(settings("\"postgres://a@127.0.0.1/x\"", "\"redis://localhost\"").is_empty());
     }
 

@@ -46,7 +46,9 @@ pub fn examine(loaded: &Loaded) -> Vec<Finding> {
         ];
     }
     let mut findings = vec![writable(&dir), space(&dir)];
-    findings.push(tables(&dir));
+    if loaded.config.database.postgres().is_none() {
+        findings.push(tables(&dir));
+    }
     findings.push(ledger(&dir.join(LEDGER_FOLDER)));
     findings
 }

@@ -5,6 +5,18 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 
 const METRICS: &[Row] = &[
     (
+        "cache_requests_total",
+        "counter",
+        "result",
+        "values asked of the cache: hit, miss, or away when its server does not answer",
+    ),
+    (
+        "db_pool_acquire_seconds",
+        "histogram",
+        "",
+        "wait for a connection to the service tables",
+    ),
+    (
         "db_pool_connections",
         "gauge",
         "state",

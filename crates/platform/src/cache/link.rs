@@ -13,7 +13,9 @@ use bytes::Bytes;
 use florin_base::IdSource;
 use parking_lot::RwLock;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, Script};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisError, RedisResult, Script,
+};
 
 use super::{CALL_TIMEOUT, CacheError, CacheSettings, Probed};
 
@@ -83,6 +85,14 @@ impl Link {
             failures: AtomicU32::new(0),
             replicas: AtomicU32::new(REPLICAS_UNKNOWN),
         })
+    }
+
+    /// The way to the server leaves the machine without TLS.
+    pub fn is_exposed(&self) -> bool {
+        match self.client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, _) => !crate::sql::is_loopback(host),
+            _ => false,
+        }
     }
 
     /// The server answered when it was asked last.

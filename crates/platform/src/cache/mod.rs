@@ -29,7 +29,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::http::health::{CheckFuture, ReadyCheck, Verdict};
 use crate::http::limit::LimitStore;
-use crate::http::shutdown::Shutdown;
 use limits::SharedLimits;
 use link::Link;
 use local::LocalCache;
@@ -52,6 +51,16 @@ pub struct CacheSettings {
     pub url: Secret<String>,
     /// Stands before every key, so that installations can share a server.
     pub prefix: String,
+}
+
+impl CacheSettings {
+    /// What is sent crosses a network in the clear.
+    ///
+    /// # Errors
+    /// [`CacheError::Url`].
+    pub fn is_exposed(&self) -> Result<bool, CacheError> {
+        Link::try_new(self).map(|link| link.is_exposed())
+    }
 }
 
 /// A cache that cannot be used.
@@ -105,14 +114,12 @@ impl Cache {
         matches!(self.0, Store::Redis(_))
     }
 
-    /// Keeps the connection to the server, and counts the processes that share it, until the
-    /// server drains. Without a server there is nothing to do.
-    pub async fn run(self, shutdown: Shutdown) {
-        if let Store::Redis(link) = &self.0 {
-            tokio::select! {
-                () = link.keep() => {}
-                () = shutdown.drain() => {}
-            }
+    /// Keeps the connection to the server, and counts the processes that share it, for ever; the
+    /// caller drops the future to stop. Without a server there is nothing to do.
+    pub async fn run(self) {
+        match &self.0 {
+            Store::Redis(link) => link.keep().await,
+            Store::Local(_) => std::future::pending().await,
         }
     }
 

@@ -31,13 +31,7 @@ impl Drop for Process {
 impl Process {
     fn start(server: &TestRedis) -> Self {
         let cache = Cache::redis(&settings(&server.url())).unwrap();
-        let keeper = {
-            let cache = cache.clone();
-            tokio::spawn(async move {
-                let (_trigger, shutdown) = crate::http::shutdown::pair();
-                cache.run(shutdown).await;
-            })
-        };
+        let keeper = tokio::spawn(cache.clone().run());
         Self { cache, keeper }
     }
 
@@ -128,6 +122,13 @@ fn urls_are_checked_and_never_quoted() {
     for wrong in ["http://:hunter2@h", "hunter2", "redis://:hunter2@h:port"] {
         let error = Cache::redis(&settings(wrong)).err().expect("refused");
         assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+    for (url, exposed) in [
+        ("redis://10.0.0.1", true),
+        ("rediss://10.0.0.1", false),
+        ("redis://localhost:1/2", false),
+    ] {
+        assert_eq!(settings(url).is_exposed(), Ok(exposed), "{url}");
     }
     let odd = CacheSettings {
         prefix: "a b".to_owned(),

@@ -263,7 +263,13 @@ impl AuthService {
 /// The claim `accounts`, where there is one.
 fn accounts_of(claims: &Claims) -> Option<Arc<[Box<str>]>> {
     claims.at("accounts")?;
-    Some(claims.names("accounts").into_iter().map(Box::from).collect())
+    Some(
+        claims
+            .names("accounts")
+            .into_iter()
+            .map(Box::from)
+            .collect(),
+    )
 }
 
 /// Wall clock in microseconds after which a token must not be remembered. The leeway is not

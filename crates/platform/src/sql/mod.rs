@@ -27,13 +27,16 @@
 mod error;
 mod migrate;
 mod postgres;
+mod probe;
 mod query;
 mod settings;
 mod sqlite;
 
 pub use error::SqlError;
 pub use migrate::{Migration, Migrations};
+pub use probe::{PostgresProbe, PostgresTrouble, probe_postgres};
 pub use query::{Arg, Column, Query, Row, query};
+pub(crate) use settings::is_loopback;
 pub use settings::{PostgresAddress, PostgresSettings};
 
 use std::path::Path;
@@ -117,7 +120,8 @@ impl Db {
         Ok(Self(Store::Sqlite(SqliteDb::open_scratch().await?)))
     }
 
-    /// Opens a schema on a PostgreSQL server, making it when it is missing.
+    /// Opens a schema on a PostgreSQL server, making it when it is missing. Waits for a server
+    /// that is starting too, up to [`BACKGROUND_PATIENCE`].
     ///
     /// # Errors
     /// [`SqlError::Settings`] for settings that cannot be used, [`SqlError::Unavailable`] when

@@ -79,7 +79,7 @@ impl PostgresDb {
             stale,
             lane: "service",
         };
-        db.make_schema().await?;
+        db.patient().make_schema().await?;
         Ok(db)
     }
 

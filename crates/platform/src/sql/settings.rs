@@ -41,6 +41,22 @@ pub struct PostgresAddress {
     pub tls: bool,
 }
 
+impl PostgresAddress {
+    /// What is sent may cross a network in the clear.
+    pub fn is_exposed(&self) -> bool {
+        !self.tls && !is_loopback(&self.host)
+    }
+}
+
+/// The host is this machine: a loopback address or the folder of a socket.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost"
+        || host.starts_with('/')
+        || address.is_ok_and(|address| address.is_loopback())
+}
+
 impl PostgresSettings {
     /// 16 connections, schema `florin`, the patience of a request.
     pub fn new(url: Secret<String>) -> Self {
@@ -72,6 +88,14 @@ impl PostgresSettings {
                 PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer
             ),
         })
+    }
+
+    /// Whether URL and schema can be used at all.
+    ///
+    /// # Errors
+    /// As [`PostgresSettings::address`].
+    pub fn check(&self) -> Result<(), SqlError> {
+        self.options().map(drop)
     }
 
     fn parse(&self) -> Result<PgConnectOptions, SqlError> {
@@ -147,7 +171,17 @@ mod tests {
             }
         );
         assert!(!format!("{:?}", settings(url)).contains("hunter2"));
-        assert!(!settings("postgresql://ann@h/money").address().unwrap().tls);
+        let exposed = |url| settings(url).address().unwrap().is_exposed();
+        assert!(exposed("postgresql://ann@h/money"));
+        assert!(exposed("postgres://ann@10.0.0.1/money?sslmode=prefer"));
+        for safe in [
+            "postgres://ann@h/money?sslmode=require",
+            "postgres://ann@127.0.0.1/money",
+            "postgres://ann@[::1]/money",
+            "postgres://ann@localhost/money",
+        ] {
+            assert!(!exposed(safe), "{safe}");
+        }
     }
 
     #[test]

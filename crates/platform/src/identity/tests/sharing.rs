@@ -181,10 +181,9 @@ async fn a_revocation_is_heard_of_by_news() {
     let mut hearer = house.neighbour().await;
     hearer.pull_every = Duration::from_secs(3_600);
     let hearer = Arc::new(hearer.with_signals(caches[1].signals(CUTS_TOPIC)));
-    let (_trigger, shutdown) = crate::http::shutdown::pair();
     let mut running = tokio::task::JoinSet::new();
     for cache in caches {
-        running.spawn(cache.run(shutdown.clone()));
+        running.spawn(cache.run());
     }
     running.spawn({
         let hearer = Arc::clone(&hearer);

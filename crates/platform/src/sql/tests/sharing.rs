@@ -180,3 +180,34 @@ async fn a_widened_table_is_read_on_without_an_error_on_postgres() {
     let mut tx = db.begin().await.unwrap();
     assert_eq!(tx.fetch_all(read()).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_probe_says_what_is_wrong_on_postgres() {
+    use super::super::PostgresTrouble as T;
+    let Some(server) = crate::testing::postgres::TestPostgres::start().await else {
+        return;
+    };
+    let db = server.fresh().await;
+    let settings = db.postgres_settings().expect("a server");
+    let seen = probe_postgres(&settings).await.unwrap();
+    assert!(seen.version >= 130_000 && seen.has_schema && seen.may_create && !seen.is_standby);
+    assert!(!seen.is_durable, "the test's server does not sync");
+    let with = |url: String| PostgresSettings {
+        url: florin_base::Secret::new(url),
+        ..settings.clone()
+    };
+    let url = settings.url.expose();
+    let cases = [
+        (url.replace("/postgres", "/nothing"), T::NoDatabase),
+        (url.replace("florin@", "nobody@"), T::LogIn),
+        (format!("{url}?sslmode=require"), T::Tls),
+        (
+            "postgres://florin@127.0.0.1:1/postgres".to_owned(),
+            T::Unreachable,
+        ),
+    ];
+    for (url, expected) in cases {
+        let (trouble, words) = probe_postgres(&with(url)).await.unwrap_err();
+        assert_eq!(trouble, expected, "{words}");
+    }
+}
