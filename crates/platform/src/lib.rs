@@ -15,6 +15,7 @@ pub mod bus;
 pub mod cache;
 pub mod http;
 pub mod identity;
+pub mod secrets;
 pub mod sql;
 pub mod telemetry;
 pub mod webhooks;

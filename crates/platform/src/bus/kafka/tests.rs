@@ -21,6 +21,8 @@ use super::*;
 /// Nothing here takes longer.
 const LONG: Duration = Duration::from_secs(60);
 const TOPIC: &str = topics::WALLET_EVENTS;
+/// Enough keys for every partition to have some.
+const KEYS: u64 = 23;
 
 /// A cluster with topics of its own.
 struct Cluster {
@@ -117,8 +119,8 @@ impl Cluster {
 /// `count` messages of a few keys; the value says key and number.
 fn messages(from: u64, count: u64) -> Vec<Message> {
     let message = |seq: u64| Message {
-        key: format!("k{}", seq % 7).into(),
-        value: format!("k{}/{seq}", seq % 7).into(),
+        key: format!("k{}", seq % KEYS).into(),
+        value: format!("k{}/{seq}", seq % KEYS).into(),
         seq,
         id: format!("id-{seq}").into(),
     };
@@ -147,7 +149,7 @@ fn first_ids(got: &[Received]) -> BTreeMap<String, Vec<u64>> {
 fn expected(from: u64, count: u64) -> BTreeMap<String, Vec<u64>> {
     let mut ids: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for seq in from..from + count {
-        ids.entry(format!("k{}", seq % 7)).or_default().push(seq);
+        ids.entry(format!("k{}", seq % KEYS)).or_default().push(seq);
     }
     ids
 }

@@ -138,7 +138,7 @@ async fn a_group_handles_each_message_once_across_rebalances() {
     );
     let mut by_key: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     for (_, seq) in &all {
-        by_key.entry(seq % 7).or_default().push(*seq);
+        by_key.entry(seq % KEYS).or_default().push(*seq);
     }
     assert!(
         by_key.values().all(|seqs| seqs.is_sorted()),
