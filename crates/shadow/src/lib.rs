@@ -18,6 +18,7 @@
 #![deny(clippy::float_arithmetic)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod api;
 pub mod corrections;
 pub mod drift;
 pub mod intake;
@@ -25,3 +26,4 @@ pub mod matching;
 pub mod model;
 pub mod statements;
 pub mod store;
+pub mod worker;

@@ -191,6 +191,9 @@ pub struct Principal {
     pub roles: Arc<[Box<str>]>,
     /// What the roles allow, narrowed by the key's scopes.
     pub permissions: Arc<PermissionSet>,
+    /// Accounts that the caller may reach in rooms that know such a scope: ids, prefixes that
+    /// end in `*`, or `*`. `None`: nothing was said.
+    pub accounts: Option<Arc<[Box<str>]>>,
 }
 
 impl Principal {
@@ -297,6 +300,7 @@ mod tests {
 
     fn principal(grants: &[&str]) -> Principal {
         Principal {
+            accounts: None,
             subject: "u1".into(),
             owner: "u1".into(),
             kind: CredentialKind::Token,

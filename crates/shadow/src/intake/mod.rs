@@ -6,7 +6,7 @@ mod json;
 mod parse;
 
 pub use fields::{Fault, Ids, is_id, is_reserved};
-pub use json::Member;
+pub use json::{Member, elements, members};
 pub use parse::{Door, parse_event, parse_members};
 
 use crate::store::intake::{Intake, IntakeReply, Item, Outcome};

@@ -1,7 +1,7 @@
 //! Many rows in one statement: `VALUES` lists, cut into a few fixed sizes so that prepared
 //! statements are met again.
 
-use florin_platform::sql::{Arg, Query, Row, SqlError, Tx};
+use florin_platform::sql::{Arg, Db, Query, Row, SqlError, Tx};
 
 /// How parameters are written. SQLite looks a numbered parameter up by its name, one after the
 /// other, which makes a statement of thousands quadratic; a plain mark it just counts.
@@ -22,6 +22,14 @@ impl Marks {
                 text.push_str(&number.to_string());
             }
         }
+    }
+}
+
+/// How the parameters of a database are written.
+pub fn marks_of(db: &Db) -> Marks {
+    match db.is_shared() {
+        true => Marks::Numbered,
+        false => Marks::Plain,
     }
 }
 

@@ -11,12 +11,15 @@
 //! **For those who add to this room:** see [`record`] for a new kind of record.
 
 pub mod bodies;
-mod bulk;
+pub(crate) mod bulk;
 mod cache;
+pub mod dead_letters;
 mod derived;
 mod error;
 pub mod failpoint;
 pub mod intake;
+mod mirror;
+pub mod read;
 pub mod record;
 mod rows;
 mod schema;
@@ -33,7 +36,7 @@ use florin_platform::sql::{Db, SqlError};
 use tokio::sync::{mpsc, oneshot};
 
 pub use error::WriteError;
-pub use record::{Actor, NewRecord};
+pub use record::{Actor, NewRecord, Stamp};
 pub use schema::MIGRATIONS;
 pub use session::{Head, Session};
 pub use stored::Stored;

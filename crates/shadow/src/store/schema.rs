@@ -13,6 +13,18 @@ pub const MIGRATIONS: Migrations = Migrations {
             postgres: include_str!("../../migrations/postgres/0001_log.sql"),
         },
         Migration {
+            version: 10,
+            name: "statements",
+            sqlite: include_str!("../../migrations/sqlite/0010_statements.sql"),
+            postgres: include_str!("../../migrations/postgres/0010_statements.sql"),
+        },
+        Migration {
+            version: 11,
+            name: "matches",
+            sqlite: include_str!("../../migrations/sqlite/0011_matches.sql"),
+            postgres: include_str!("../../migrations/postgres/0011_matches.sql"),
+        },
+        Migration {
             version: 20,
             name: "corrections",
             sqlite: include_str!("../../migrations/sqlite/0020_corrections.sql"),

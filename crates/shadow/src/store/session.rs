@@ -102,7 +102,7 @@ impl Session {
 
     /// Lets the commit be recorded at an instant of the past that lies behind every other
     /// commit (marks, contract B1). Only before anything was appended.
-    pub(super) fn set_now(&mut self, instant: i64) {
+    pub(crate) fn set_now(&mut self, instant: i64) {
         if !self.appended && instant > self.head.recorded_at {
             self.now = instant;
         }
@@ -164,6 +164,15 @@ impl Session {
         stamp.log_seq
     }
 
+    /// As [`Session::append`], with the time of the commit.
+    pub fn append_stamped(&mut self, record: NewRecord) -> Stamp {
+        let log_seq = self.append(record);
+        Stamp {
+            log_seq,
+            recorded_at: self.now,
+        }
+    }
+
     /// Brings books into memory, making those that are missing.
     ///
     /// # Errors
@@ -208,7 +217,7 @@ impl Session {
 
     /// Sets what decides in a book, whether it is linked, and decides its held debits again;
     /// the caller appends the setting's record.
-    pub(super) fn set_rules(&mut self, id: &BookId, rules: Rules, linked: bool, actor: &Actor) {
+    pub(crate) fn set_rules(&mut self, id: &BookId, rules: Rules, linked: bool, actor: &Actor) {
         let book = self.change(id);
         book.rules = rules;
         book.linked = linked;
@@ -218,7 +227,7 @@ impl Session {
 
     /// Works the deadlines of a loaded book that have passed by this commit's time; answers how
     /// many.
-    pub(super) fn expire(&mut self, id: &BookId) -> usize {
+    pub(crate) fn expire(&mut self, id: &BookId) -> usize {
         let now = self.now;
         let cached = self.loaded(id);
         if cached.book.open() == 0 {

@@ -5,6 +5,7 @@ use crate::http::auth::{CredentialKind, PermissionSet};
 
 fn principal(name: &str, roles: &[&str]) -> Principal {
     Principal {
+        accounts: None,
         subject: name.into(),
         owner: name.into(),
         kind: CredentialKind::ApiKey,

@@ -45,6 +45,7 @@ impl Authenticator for Keys {
         };
         let name = key.unwrap_or_default();
         Authentication::Now(Ok(Arc::new(Principal {
+            accounts: None,
             subject: name.into(),
             owner: name.into(),
             kind: CredentialKind::ApiKey,

@@ -1,0 +1,6 @@
+//! What runs beside the requests: deadlines, checkpoints, the outbox.
+
+pub mod checkpoint;
+pub mod deadlines;
+pub mod outbox;
+pub mod topics;
