@@ -96,12 +96,24 @@ impl Connections {
             ("synchronous_commit", "on"),
             ("lock_timeout", "600ms"),
             ("statement_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "2s"),
             ("tcp_keepalives_idle", "5"),
             ("tcp_keepalives_interval", "2"),
             ("tcp_keepalives_count", "3"),
         ]);
         within(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await
+    }
+
+    /// A connection for moving and verifying whole ledgers, which takes its time.
+    pub(super) async fn mover(&self) -> Result<PgConnection, sqlx::Error> {
+        let options = self.base.clone().options([
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("enable_bitmapscan", "off"),
+        ]);
+        within(FIRST_CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await
     }
 
     /// A pool on the primary, for reads that must show every acknowledged write.

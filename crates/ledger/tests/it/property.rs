@@ -64,10 +64,6 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
-        Self::on(seed, Kept::Files)
-    }
-
     pub fn on(seed: u64, kept: Kept) -> Self {
         let mut model = Model {
             closed_before: Some(START - 3_600_000_000),
@@ -104,6 +100,11 @@ impl World {
         };
         world.start();
         world.compare_records();
+        // The assets came faster than the clock goes, which leaves ledger time ahead of it until
+        // a start takes it from there: by as much as the engine pleases.
+        (world.bank, world.replicas) = (None, Vec::new());
+        world.clock.advance(1_000_000);
+        world.start();
         world
     }
 
