@@ -132,8 +132,8 @@ pub struct Decision {
 /// A pending answer of a [`LimitStore`].
 pub type LimitFuture<'a> = Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 
-/// Where several processes share allowances. A store that cannot be reached answers
-/// `allowed: true`: limits protect, they must not take the service down.
+/// Where several processes share allowances. A store that cannot be reached must neither take the
+/// service down nor lift the limits: each process then allows its share.
 pub trait LimitStore: Send + Sync + 'static {
     /// Takes one request from the allowance of `key`. Keys are the same in every process and
     /// hold no secret.

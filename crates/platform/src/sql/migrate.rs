@@ -6,6 +6,7 @@
 //! `contract_`, which were not made for it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
@@ -33,6 +34,10 @@ pub struct Migrations {
     pub steps: &'static [Migration],
 }
 
+/// Longest time for all steps of a room, waiting for another process included: an index on a large
+/// table takes its time.
+const PATIENCE: Duration = Duration::from_secs(900);
+
 /// Steps with this beginning take away what the binary before them reads.
 const CONTRACT: &str = "contract_";
 
@@ -47,7 +52,7 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS florin_migrations (
 
 pub(super) async fn run(db: &Db, set: &Migrations, applied_at: i64) -> Result<(), SqlError> {
     // The lane holds back other replicas that start at the same time.
-    let db = db.lane("migrations").patient();
+    let db = db.lane("migrations").with_patience(PATIENCE);
     let mut tx = db.begin().await?;
     tx.execute(query(TABLE)).await?;
     let mut applied = BTreeMap::new();

@@ -56,7 +56,7 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_millis(900);
 /// answer, for the same reason; a request may have waited for something else before.
 pub const PATIENCE: Duration = Duration::from_millis(800);
 
-/// The same for migrations and housekeeping, for which nobody waits.
+/// The same for housekeeping, for which nobody waits.
 pub const BACKGROUND_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connections that serve reads beside the single writer of SQLite.
@@ -154,9 +154,13 @@ impl Db {
     /// [`BACKGROUND_PATIENCE`].
     #[must_use]
     pub fn patient(&self) -> Self {
+        self.with_patience(BACKGROUND_PATIENCE)
+    }
+
+    fn with_patience(&self, patience: Duration) -> Self {
         match &self.0 {
             Store::Sqlite(_) => self.clone(),
-            Store::Postgres(db) => Self(Store::Postgres(db.patient())),
+            Store::Postgres(db) => Self(Store::Postgres(db.with_patience(patience))),
         }
     }
 

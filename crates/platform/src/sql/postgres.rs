@@ -79,7 +79,7 @@ impl PostgresDb {
             stale,
             lane: "service",
         };
-        db.patient().make_schema().await?;
+        db.with_patience(BACKGROUND_PATIENCE).make_schema().await?;
         Ok(db)
     }
 
@@ -105,9 +105,9 @@ impl PostgresDb {
         other
     }
 
-    pub(super) fn patient(&self) -> Self {
+    pub(super) fn with_patience(&self, patience: Duration) -> Self {
         let mut other = self.clone();
-        other.patience = self.patience.max(BACKGROUND_PATIENCE);
+        other.patience = self.patience.max(patience);
         other
     }
 

@@ -104,6 +104,8 @@ async fn ask(connection: &mut PgConnection, schema: &str) -> Result<PostgresProb
 fn trouble(error: &sqlx::Error) -> PostgresTrouble {
     use PostgresTrouble as T;
     match error {
+        // A handshake that fails comes as data that is not valid.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => T::Tls,
         sqlx::Error::Io(_) => T::Unreachable,
         sqlx::Error::Tls(_) => T::Tls,
         sqlx::Error::Database(db) => match db.code().as_deref() {

@@ -123,6 +123,7 @@ impl PostgresSettings {
             .application_name("florin")
             .disable_statement_logging()
             .options([
+                ("client_min_messages", "warning"),
                 ("search_path", self.schema.as_str()),
                 ("statement_timeout", &statement),
                 ("lock_timeout", &lock),

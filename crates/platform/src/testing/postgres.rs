@@ -38,6 +38,38 @@ pub struct TestPostgres {
 impl TestPostgres {
     /// Starts a server; `None`, said by name, where there is no program.
     pub async fn start() -> Option<Arc<Self>> {
+        let server = Self::make()?;
+        server.run();
+        Some(Arc::new(server))
+    }
+
+    /// Starts a server that speaks TLS, with a certificate for `localhost` that only who has
+    /// [`TestPostgres::certificate`] trusts.
+    pub async fn start_with_tls() -> Option<Arc<Self>> {
+        let server = Self::make()?;
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]);
+        let made = made.expect("a certificate");
+        super::process::write_secret(&server.key(), &made.signing_key.serialize_pem());
+        super::process::write_secret(&server.certificate(), &made.cert.pem());
+        server.run();
+        Some(Arc::new(server))
+    }
+
+    /// Where its certificate lies, when it has one.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join("server.crt")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.dir.path().join("server.key")
+    }
+
+    /// Where it listens, by name.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn make() -> Option<Self> {
         let (initdb, program) = (find("initdb", &folders()), find("postgres", &folders()));
         let (Some(initdb), Some(program)) = (initdb, program) else {
             eprintln!("skipped: PostgreSQL is not installed (initdb, postgres)");
@@ -52,15 +84,13 @@ impl TestPostgres {
             .args(["--icu-locale", "en-US"])
             .status();
         assert!(made.expect("initdb runs").success(), "initdb");
-        let server = Self {
+        Some(Self {
             dir,
             program,
             port: free_port(),
             running: Mutex::new(None),
             schemas: AtomicU32::new(0),
-        };
-        server.run();
-        Some(Arc::new(server))
+        })
     }
 
     /// Starts the server where it is stopped.
@@ -71,8 +101,20 @@ impl TestPostgres {
             .args(["-D", "data", "-p", &port, "-k", &here])
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
             .args(["-c", "max_connections=200", "-c", "shared_buffers=16MB"])
+            .args(self.tls())
             .spawn();
         *self.running.lock() = Some(Running(child.expect("postgres starts")));
+    }
+
+    fn tls(&self) -> Vec<String> {
+        let (key, certificate) = (self.key(), self.certificate());
+        if !key.exists() {
+            return Vec::new();
+        }
+        let files = [("ssl_key_file", key), ("ssl_cert_file", certificate)];
+        let files = files.map(|(name, path)| format!("{name}={}", path.display()));
+        let all = files.into_iter().chain(["ssl=on".to_owned()]);
+        all.flat_map(|setting| ["-c".to_owned(), setting]).collect()
     }
 
     /// Ends the server at once, as a crash would; its children notice by themselves.

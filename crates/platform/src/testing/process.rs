@@ -37,6 +37,18 @@ pub fn folder() -> tempfile::TempDir {
     dir
 }
 
+/// Writes a file that only the servers may read; the certificate is no secret, but they look at
+/// both alike.
+pub fn write_secret(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).expect("written");
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, private).expect("private");
+    if is_root() {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("given away");
+    }
+}
+
 /// A command that runs as nobody when the test runs as root, away from the test's own folder.
 pub fn command(program: &Path, dir: &Path) -> Command {
     let mut command = Command::new(program);

@@ -211,3 +211,39 @@ async fn a_probe_says_what_is_wrong_on_postgres() {
         assert_eq!(trouble, expected, "{words}");
     }
 }
+
+/// `sslmode` and `sslrootcert` mean what the server's own clients mean by them.
+#[tokio::test]
+async fn tls_is_as_strict_as_asked_on_postgres() {
+    use super::super::PostgresTrouble as T;
+    use crate::testing::postgres::TestPostgres;
+    crate::http::client::install_crypto();
+    let Some(server) = TestPostgres::start_with_tls().await else {
+        return;
+    };
+    // Answers when the server is up.
+    server.fresh().await.close().await;
+    let look = async |host: &str, query: &str| {
+        let url = format!("postgres://florin@{host}:{}/postgres{query}", server.port());
+        let settings = PostgresSettings::new(florin_base::Secret::new(url));
+        probe_postgres(&settings).await.map(|seen| seen.tls)
+    };
+    let root = format!("&sslrootcert={}", server.certificate().display());
+    assert_eq!(look("127.0.0.1", "?sslmode=disable").await, Ok(false));
+    assert_eq!(look("127.0.0.1", "").await, Ok(true), "preferred");
+    let mode = |mode: &str, rest: &str| format!("?sslmode={mode}{rest}");
+    assert_eq!(look("127.0.0.1", &mode("require", "")).await, Ok(true));
+    assert_eq!(
+        look("localhost", &mode("verify-full", &root)).await,
+        Ok(true)
+    );
+    assert_eq!(look("127.0.0.1", &mode("verify-ca", &root)).await, Ok(true));
+    for (host, query) in [
+        ("127.0.0.1", mode("verify-full", &root)),
+        ("localhost", mode("verify-full", "")),
+        ("localhost", mode("verify-ca", "")),
+    ] {
+        let (trouble, words) = look(host, &query).await.expect_err("not trusted");
+        assert_eq!(trouble, T::Tls, "{host} {query}: {words}");
+    }
+}
