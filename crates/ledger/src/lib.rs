@@ -24,6 +24,7 @@ pub mod exchange;
 mod handle;
 pub mod index;
 pub mod journal;
+pub mod migrate;
 pub mod model;
 pub mod policy;
 mod postgres;

@@ -22,3 +22,8 @@ CREATE TABLE checkpoint_keys (
 
 -- What was recorded late is looked for by when it was recorded, too.
 CREATE INDEX backdated_seq ON backdated (slot, seq);
+
+-- A ledger is being moved here and not all of it has come: nobody opens it until this row is gone.
+CREATE TABLE unfinished (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one)
+);

@@ -133,6 +133,24 @@ fn follows(
     Ok(())
 }
 
+/// Writes a whole file of checkpoints where there is none.
+pub(super) fn write(path: &Path, checkpoints: &[Checkpoint]) -> Result<()> {
+    if checkpoints.is_empty() {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    for checkpoint in checkpoints {
+        serde_json::to_writer(&mut bytes, checkpoint).expect("a checkpoint is always JSON");
+        bytes.push(b'\n');
+    }
+    let create = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        std::io::Write::write_all(&mut file, &bytes)?;
+        file.sync_all()
+    };
+    create().map_err(failed("write", path))
+}
+
 /// All whole checkpoints of a file; none when there is no file.
 pub(super) fn load(path: &Path, ledger_id: Uuid) -> Result<Vec<Checkpoint>> {
     let file = match File::open(path) {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use florin_base::{IdSource, Timestamp};
+use florin_base::{IdSource, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{CheckpointError, KEY_FILE, KEYS_FILE, Result, failed};
@@ -111,7 +111,7 @@ pub(super) fn load(path: &Path) -> Result<Vec<KeyValidity>> {
     keys.collect()
 }
 
-fn read_secret(path: &Path) -> Result<Option<[u8; 32]>> {
+pub(super) fn read_secret(path: &Path) -> Result<Option<[u8; 32]>> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
@@ -135,10 +135,45 @@ fn read_secret(path: &Path) -> Result<Option<[u8; 32]>> {
 
 fn make_secret(path: &Path) -> Result<[u8; 32]> {
     let seed = IdSource::random_32();
+    write_secret(path, &seed)?;
+    Ok(seed)
+}
+
+fn write_secret(path: &Path, seed: &[u8; 32]) -> Result<()> {
     let mut text = hex::encode(seed);
     text.push('\n');
-    replace(path, text.as_bytes(), 0o600)?;
-    Ok(seed)
+    replace(path, text.as_bytes(), 0o600)
+}
+
+fn write_list(path: &Path, list: &[KeyValidity]) -> Result<()> {
+    let raw = RawKeys {
+        keys: list
+            .iter()
+            .map(|listed| RawKey {
+                key: listed.key.to_string(),
+                valid_from: listed.valid_from.to_string(),
+                valid_until: listed.valid_until.map(|at| at.to_string()),
+            })
+            .collect(),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&raw).expect("strings and lists are always JSON");
+    bytes.push(b'\n');
+    replace(path, &bytes, 0o644)
+}
+
+/// Puts keys that came from elsewhere into a directory.
+pub(super) fn write(
+    dir: &Path,
+    list: &[KeyValidity],
+    seed: Option<&Secret<[u8; 32]>>,
+) -> Result<()> {
+    if let Some(seed) = seed {
+        write_secret(&dir.join(KEY_FILE), seed.expose())?;
+    }
+    if !list.is_empty() {
+        write_list(&dir.join(KEYS_FILE), list)?;
+    }
+    Ok(())
 }
 
 impl KeyFiles {
@@ -192,19 +227,7 @@ impl KeyFiles {
             valid_from: now,
             valid_until: None,
         });
-        let raw = RawKeys {
-            keys: list
-                .iter()
-                .map(|listed| RawKey {
-                    key: listed.key.to_string(),
-                    valid_from: listed.valid_from.to_string(),
-                    valid_until: listed.valid_until.map(|at| at.to_string()),
-                })
-                .collect(),
-        };
-        let mut bytes = serde_json::to_vec_pretty(&raw).expect("strings and lists are always JSON");
-        bytes.push(b'\n');
-        replace(&self.list_path, &bytes, 0o644)?;
+        write_list(&self.list_path, &list)?;
         self.list = list;
         Ok(())
     }

@@ -25,7 +25,7 @@ use std::{
     sync::Arc,
 };
 
-use florin_base::Timestamp;
+use florin_base::{Secret, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
@@ -323,6 +323,35 @@ pub fn load_checkpoints(dir: &Path, ledger_id: Uuid) -> Result<Vec<Checkpoint>> 
 /// `Damaged`, `Io`.
 pub fn load_keys(dir: &Path) -> Result<Vec<KeyValidity>> {
     keys::load(&dir.join(KEYS_FILE))
+}
+
+/// Checkpoints and keys on their way to another store.
+pub(crate) struct Carried {
+    pub checkpoints: Vec<Checkpoint>,
+    pub keys: Vec<KeyValidity>,
+    /// Secret of the key in use, where it is kept beside the ledger.
+    pub seed: Option<Secret<[u8; 32]>>,
+}
+
+/// What a directory holds, without changing anything there.
+///
+/// # Errors
+/// `Damaged`, `Io`.
+pub(crate) fn carry_from(dir: &Path, ledger_id: Uuid) -> Result<Carried> {
+    Ok(Carried {
+        checkpoints: load_checkpoints(dir, ledger_id)?,
+        keys: load_keys(dir)?,
+        seed: keys::read_secret(&dir.join(KEY_FILE))?.map(Secret::new),
+    })
+}
+
+/// Puts them into a directory that has none.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn carry_to(dir: &Path, carried: &Carried) -> Result<()> {
+    file::write(&dir.join(CHECKPOINTS_FILE), &carried.checkpoints)?;
+    keys::write(dir, &carried.keys, carried.seed.as_ref())
 }
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ impl Meta {
         }
     }
 
-    fn create(dir: &Path, ledger_id: Uuid) -> io::Result<Self> {
+    /// Makes the file for a ledger with an id.
+    pub(super) fn create(dir: &Path, ledger_id: Uuid) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let meta = Self {
             version: 1,

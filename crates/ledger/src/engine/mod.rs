@@ -60,6 +60,11 @@ use crate::{
     policy::Policy,
 };
 
+/// Makes the directory of a ledger that comes from elsewhere, without its journal.
+pub(crate) fn make_directory(dir: &std::path::Path, ledger_id: Uuid) -> std::io::Result<()> {
+    meta::Meta::create(dir, ledger_id).map(drop)
+}
+
 /// Longest wait of a read for the index to catch up.
 const CATCH_UP_MAX: Duration = Duration::from_secs(5);
 

@@ -158,12 +158,14 @@ impl Working {
     pub(super) fn begin(&mut self, accounts: u64, assets: Vec<Arc<Asset>>) {
         self.loaded = Loaded::default();
         self.first_new_slot = Slot::try_from(accounts).unwrap_or(Slot::MAX);
-        self.assets = assets;
         self.forget_judgement();
+        self.assets = assets;
     }
 
     /// Throws the judgement away; what was loaded stays.
     pub(super) fn forget_judgement(&mut self) {
+        let before = self.assets.len().saturating_sub(self.changes.assets.len());
+        self.assets.truncate(before);
         self.changes = Changes {
             due: self.loaded.due.clone(),
             ..Changes::default()

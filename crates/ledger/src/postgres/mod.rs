@@ -13,15 +13,18 @@
 //! What this process remembers of accounts is used only while the head says that nobody else
 //! committed since.
 
+mod append;
 mod apply;
 mod attempt;
 mod batcher;
 mod book;
 mod cache;
 mod collect;
+pub(crate) mod commits;
 mod directory;
 mod listen;
 mod load;
+pub(crate) mod moving;
 mod queue;
 mod reads;
 mod rows;

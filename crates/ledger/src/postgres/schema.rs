@@ -71,7 +71,11 @@ impl Connections {
                     parsed
                         .application_name("florin")
                         .disable_statement_logging()
-                        .options([("search_path", options.schema.as_str()), ("jit", "off")])
+                        .options([
+                            ("client_min_messages", "warning"),
+                            ("search_path", options.schema.as_str()),
+                            ("jit", "off"),
+                        ])
                 })
                 // The URL may hold a password, so its text is not repeated.
                 .map_err(|_| refused("the database URL cannot be read; write postgres://user:password@host:port/name"))
@@ -94,6 +98,7 @@ impl Connections {
             ("enable_mergejoin", "off"),
             ("enable_bitmapscan", "off"),
             ("synchronous_commit", "on"),
+            ("work_mem", "64MB"),
             ("lock_timeout", "600ms"),
             ("statement_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "2s"),

@@ -15,6 +15,7 @@
 //! carry (remembered refusals, settings such as the closed period) is not checked from it.
 
 mod chains;
+mod database;
 mod fold;
 mod given;
 mod hashes;
@@ -25,6 +26,7 @@ mod run;
 mod source;
 mod transfers;
 
+pub use database::verify_database;
 pub use given::{GivenCheckpoint, read_checkpoints, read_keys};
 pub use report::{Head, Kind, Report, Violation};
 pub use source::{verify_directory, verify_export};

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     call::AssetSums,
     exchange::FeedLine,
-    model::{Record, Totals},
+    model::{Record, Slot, Totals},
     record::line::write_line,
 };
 
@@ -163,6 +163,34 @@ impl<'p> Verifier<'p> {
             });
         }
         Ok(())
+    }
+
+    /// A balance that is kept beside the records.
+    pub(super) fn balance(&self, slot: Slot, kept: &Totals) -> Step {
+        let Some(account) = self.fold.accounts.get(slot as usize) else {
+            let detail = format!("there is a balance of account {slot}, which was never recorded");
+            return Err(self.here(Kind::StoredBalance, detail));
+        };
+        if account.totals == *kept {
+            return Ok(());
+        }
+        let detail = format!(
+            "the records of {} amount to {:?}, kept is {kept:?}",
+            account.id, account.totals
+        );
+        Err(self.here(Kind::StoredBalance, detail))
+    }
+
+    /// So many balances are kept beside the records.
+    pub(super) fn balances_end(&self, count: usize) -> Step {
+        if count == self.fold.accounts.len() {
+            return Ok(());
+        }
+        let detail = format!(
+            "{count} balances are kept of {} accounts",
+            self.fold.accounts.len()
+        );
+        Err(self.here(Kind::StoredBalance, detail))
     }
 
     /// Ends the last batch, makes the final sums, reports.

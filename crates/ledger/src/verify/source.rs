@@ -18,7 +18,7 @@ use crate::{
     checkpoints::{CheckpointError, load_checkpoints, load_keys},
     journal::{DirLock, Frame, JournalError, LOCK_FILE, RealIo, inspect, ledger_id_of},
     proof::{CheckpointBody, VerifierKey},
-    record::codec,
+    record::codec::{self, Commit},
     rules::book::Note,
 };
 
@@ -38,7 +38,7 @@ fn before_the_records(kind: Kind, detail: String) -> VerifyError {
 }
 
 /// The statements of checkpoints, and how many of their signatures were checked.
-fn statements(
+pub(super) fn statements(
     given: &[GivenCheckpoint],
     keys: &[VerifierKey],
     ledger_id: Option<Uuid>,
@@ -164,7 +164,9 @@ pub fn verify_directory(
     let mut verifier = Verifier::new(hashes, signed, progress);
     let mut notes = 0;
     let walked = inspect(Arc::new(RealIo), &journal_dir, &mut |frame: Frame<'_>| {
-        commit(&mut verifier, frame.payload, &mut notes).map_err(Stop::Found)
+        let decoded = codec::decode(frame.payload)
+            .map_err(|e| Stop::Found(verifier.here(Kind::CommitMalformed, e.to_string())))?;
+        commit(&mut verifier, &decoded, &mut notes).map_err(Stop::Found)
     });
     match walked {
         Ok(recovery) => Ok(verifier.finish(recovery.torn_bytes_cut)?),
@@ -180,11 +182,13 @@ pub fn verify_directory(
     }
 }
 
-/// One frame of the journal. A commit without records (remembered refusals only) has no batch
+/// One commit of a journal. A commit without records (remembered refusals only) has no batch
 /// of its own in the feed.
-fn commit(verifier: &mut Verifier<'_>, payload: &[u8], notes: &mut u64) -> Result<(), Violation> {
-    let commit =
-        codec::decode(payload).map_err(|e| verifier.here(Kind::CommitMalformed, e.to_string()))?;
+pub(super) fn commit(
+    verifier: &mut Verifier<'_>,
+    commit: &Commit,
+    notes: &mut u64,
+) -> Result<(), Violation> {
     let header = &commit.header;
     if header.first_seq != verifier.next_seq() {
         let detail = format!(

@@ -97,9 +97,26 @@ impl Reads {
             replica_rests_until: Mutex::default(),
             checkpointer: Mutex::default(),
         };
+        reads.refuse_unfinished().await?;
         reads.head().await.map_err(|e| refused(e.to_string()))?;
         reads.start_checkpointer(options.checkpoint_interval);
         Ok(reads)
+    }
+
+    /// A ledger that was moved here only in part is not opened.
+    async fn refuse_unfinished(&self) -> Result<(), OpenError> {
+        let store = self.store.clone();
+        let look = async move {
+            let found = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM unfinished)");
+            found.fetch_one(&store.primary).await.map_err(store::broken)
+        };
+        match self.store.run(look).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(OpenError::Refused(
+                "a ledger was moved here only in part: run `florin ledger migrate` again, to its end".into(),
+            )),
+            Err(error) => Err(OpenError::Refused(error.to_string())),
+        }
     }
 
     /// Follows the head as other processes move it.
