@@ -40,3 +40,4 @@ CREATE INDEX shadow_corrections_target ON shadow_corrections (target) WHERE targ
 CREATE INDEX shadow_corrections_transfer ON shadow_corrections (transfer_id)
     WHERE transfer_id IS NOT NULL;
 CREATE INDEX shadow_corrections_cause ON shadow_corrections (cause) WHERE cause IS NOT NULL;
+CREATE INDEX shadow_corrections_check ON shadow_corrections (check_id) WHERE check_id IS NOT NULL;

@@ -306,9 +306,7 @@ impl Corrections {
             let desk = self.desk.clone();
             let done = self
                 .shadow
-                .write(move |session| {
-                    Box::pin(async move { desk.expire(session, &due).await })
-                })
+                .write(move |session| Box::pin(async move { desk.expire(session, &due).await }))
                 .await?;
             gone += done;
             // A clock that stepped back between the look and the commit expires nothing.
@@ -443,7 +441,9 @@ async fn correct(
         ),
         None => None,
     };
-    let at = manual.timestamp.or_else(|| cause.map(|c| c.event.timestamp));
+    let at = manual
+        .timestamp
+        .or_else(|| cause.map(|c| c.event.timestamp));
     let proposal = Proposal {
         kind: Kind::Manual,
         reason: manual.reason.clone(),
@@ -474,10 +474,7 @@ fn repeated(
 }
 
 /// The correction that a key made.
-async fn known_key(
-    session: &mut Session,
-    scope: &str,
-) -> Result<Option<Correction>, WriteError> {
+async fn known_key(session: &mut Session, scope: &str) -> Result<Option<Correction>, WriteError> {
     let text = "SELECT answer FROM shadow_keys WHERE scope = $1";
     let row = session.tx().fetch_optional(query(text).bind(scope)).await?;
     match row {
@@ -531,7 +528,9 @@ pub async fn propose_redrive(
         .collect();
     if let Some(open) = redrives.iter().find(|known| known.status.pending()) {
         let refusal = rules::Refusal::InvalidState(open.status);
-        return Ok(Err(super::steps::refused(refusal).with("eventId", open.id.clone())));
+        return Ok(Err(
+            super::steps::refused(refusal).with("eventId", open.id.clone())
+        ));
     }
     let attempt = u32::try_from(redrives.len() + 1).unwrap_or(u32::MAX);
     let mut proposal = Proposal {

@@ -325,11 +325,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::reject`].
-    pub async fn expire(
-        &self,
-        session: &mut Session,
-        ids: &[String],
-    ) -> Result<usize, WriteError> {
+    pub async fn expire(&self, session: &mut Session, ids: &[String]) -> Result<usize, WriteError> {
         let actor = Actor::system(EXPIRED);
         let now = session.now();
         let mut gone = 0;

@@ -109,9 +109,8 @@ pub async fn find(db: &Db, id: &str) -> Result<Option<Correction>, WriteError> {
 /// # Errors
 /// [`WriteError::Store`] or [`WriteError::Damaged`].
 pub async fn of_target(tx: &mut Tx, target: &str) -> Result<Vec<Correction>, WriteError> {
-    let text = format!(
-        "SELECT {COLUMNS} FROM shadow_corrections WHERE target = $1 ORDER BY made_seq, id"
-    );
+    let text =
+        format!("SELECT {COLUMNS} FROM shadow_corrections WHERE target = $1 ORDER BY made_seq, id");
     let rows = tx.fetch_all(Query::assembled(text).bind(target)).await?;
     rows.iter().map(Correction::from_row).collect()
 }
@@ -243,4 +242,15 @@ pub async fn repeats(
         .bind(since);
     let row = tx.fetch_optional(statement).await?;
     row.map(|row| Ok(row.get("id")?)).transpose()
+}
+
+/// The corrections that a check made, in the order in which it made them.
+///
+/// # Errors
+/// [`WriteError::Store`] or [`WriteError::Damaged`].
+pub async fn of_check(db: &Db, check: &str) -> Result<Vec<Correction>, WriteError> {
+    let text =
+        format!("SELECT {COLUMNS} FROM shadow_corrections WHERE check_id = $1 ORDER BY made_seq");
+    let rows = db.fetch_all(Query::assembled(text).bind(check)).await?;
+    rows.iter().map(Correction::from_row).collect()
 }

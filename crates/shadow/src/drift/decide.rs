@@ -73,6 +73,11 @@ impl Action {
         }
     }
 
+    /// Whether a correction is made.
+    pub const fn makes_one(self) -> bool {
+        matches!(self, Self::AutoCorrected | Self::Proposed)
+    }
+
     /// The action of a word.
     pub fn from_word(word: &str) -> Option<Self> {
         let all = [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Fault, Given, json_fault};
@@ -11,7 +11,7 @@ use crate::drift::tolerance::{Tolerance, parse_percent};
 use crate::model::amount::parse_signed;
 
 /// A tolerance as a request writes it: minor units depend on the currency it meets.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AskedTolerance {
     absolute: Option<String>,
     percent: Option<u32>,
@@ -34,6 +34,17 @@ impl AskedTolerance {
             absolute,
             percent: self.percent,
         }))
+    }
+}
+
+impl AskedTolerance {
+    /// Reads `{absolute, percent}`, or an amount alone.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn from_json(json: &str) -> Result<Self, Fault> {
+        let policy = policy(&format!("{{\"tolerance\":{json}}}"))?;
+        Ok(policy.tolerance)
     }
 }
 

@@ -1,0 +1,597 @@
+//! The second pass of a check: each difference is explained from records that belong to the
+//! balance they explain, and what follows is proposed or posted in the same transaction that
+//! makes sure that nothing has moved meanwhile (INV-S16, INV-S17).
+
+use florin_platform::sql::query;
+
+use super::decide::{self, Action, Facts, Mismatch};
+use super::explain::{BookFacts, Case, Explanation, Neighbour, Remedy, Solution, explain};
+use super::facts::{Letters, Sources, Spoken, Subject, Window, gather};
+use super::force::InForce;
+use super::found::{self, Found, Kept};
+use super::read::{self, BookNow};
+use super::run::{Checker, Tries, actor_of};
+use super::table::Check;
+use crate::corrections::ids;
+use crate::corrections::model::{Correction, Proposal};
+use crate::corrections::rules::{Door, Kind, POLICY, Status};
+use crate::corrections::service::propose_redrive;
+use crate::corrections::steps::Desk;
+use crate::corrections::table::{self as corrections, Open};
+use crate::model::BookId;
+use crate::store::{Actor, Session, WriteError};
+
+/// Books with the opposite difference that are looked at.
+const NEIGHBOURS_MAX: i64 = 20;
+/// How often a difference is looked at again because its book moved.
+const TRIES_MAX: u32 = 5;
+/// Microseconds of a UTC day.
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// How often each difference was tried.
+pub(super) type Attempts = Tries;
+
+/// One difference with what explains it.
+#[derive(Debug, Clone)]
+struct Prepared {
+    found: Found,
+    explanation: Option<Explanation>,
+    open: Open,
+    covered: bool,
+    /// What is left to be repaired, minor units.
+    net: i128,
+}
+
+/// What is settled together: one difference, or the two of a pair.
+#[derive(Debug, Clone)]
+pub(super) struct Unit(Vec<Prepared>);
+
+impl Unit {
+    pub fn holds(&self, n: i64) -> bool {
+        self.0.iter().any(|prepared| prepared.found.n == n)
+    }
+}
+
+impl Checker {
+    /// Explains a difference, and that of the other book if a pair would repair both.
+    pub(super) async fn prepare(
+        &self,
+        check: &Check,
+        policy: &InForce,
+        letters: &Letters,
+        found: Found,
+    ) -> Result<Unit, WriteError> {
+        let first = self.prepare_one(check, policy, letters, found).await?;
+        let Some((other, cause)) = pair_of(&first) else {
+            return Ok(Unit(vec![first]));
+        };
+        let db = self.shadow().db();
+        let near = found::opposite(db, &check.id, &first.found, NEIGHBOURS_MAX).await?;
+        let other = near.into_iter().find(|one| one.book.account_id == other);
+        let Some(other) = other.filter(|one| one.action.is_none()) else {
+            return Ok(Unit(vec![first]));
+        };
+        let second = self.prepare_one(check, policy, letters, other).await?;
+        let agrees = pair_of(&second)
+            .is_some_and(|(account, same)| account == first.found.book.account_id && same == cause);
+        Ok(Unit(match agrees {
+            true => vec![first, second],
+            false => vec![first],
+        }))
+    }
+
+    async fn prepare_one(
+        &self,
+        check: &Check,
+        policy: &InForce,
+        letters: &Letters,
+        mut found: Found,
+    ) -> Result<Prepared, WriteError> {
+        let mut tries = 0;
+        loop {
+            let book = self.refresh(policy, &mut found).await?;
+            let open = corrections::open(self.shadow().db(), &found.book).await?;
+            found.pending = open.sum;
+            let prepared = self
+                .explained(check, policy, letters, found.clone(), open, book.as_ref())
+                .await?;
+            let now = read::books(self.shadow().db(), &[&found.book.account_id]).await?;
+            let moved = now
+                .books
+                .get(&found.book)
+                .is_some_and(|book| book.log_seq > found.log_seq);
+            tries += 1;
+            if !moved || tries >= TRIES_MAX {
+                return Ok(prepared);
+            }
+        }
+    }
+
+    /// Compares again if the book moved since it was compared.
+    async fn refresh(
+        &self,
+        policy: &InForce,
+        found: &mut Found,
+    ) -> Result<Option<BookNow>, WriteError> {
+        let db = self.shadow().db();
+        let mut look = read::books(db, &[&found.book.account_id]).await?;
+        let Some(book) = look.books.remove(&found.book) else {
+            return Ok(None);
+        };
+        if book.log_seq > found.log_seq {
+            let earlier = found
+                .as_of
+                .filter(|until| book.last_ts.is_some_and(|last| last > *until));
+            found.shadow = match earlier {
+                None => book.balance,
+                Some(until) => {
+                    let at = read::balances_at(db, &[&book], until).await?;
+                    at.get(&book.number).map_or(book.balance, |at| at.balance)
+                }
+            };
+            found.log_seq = look.head.max(book.log_seq);
+            found.known = book.events > 0;
+            found.linked = book.linked;
+            let scale = self.shadow().currencies().scale(&found.book.currency);
+            let scale = scale.unwrap_or(0);
+            let own = book.tolerance.as_deref();
+            let tolerance = policy.tolerance(self.control(), &found.book.currency, scale, own);
+            found.tolerated = tolerance.covers(found.difference(), found.reported);
+        }
+        Ok(Some(book))
+    }
+
+    async fn explained(
+        &self,
+        check: &Check,
+        policy: &InForce,
+        letters: &Letters,
+        found: Found,
+        open: Open,
+        book: Option<&BookNow>,
+    ) -> Result<Prepared, WriteError> {
+        let own = book.and_then(|book| book.tolerance.as_deref());
+        let scale = self.shadow().currencies().scale(&found.book.currency);
+        let scale = scale.unwrap_or(0);
+        let tolerance = policy.tolerance(self.control(), &found.book.currency, scale, own);
+        let difference = found.difference();
+        let net = difference.saturating_sub(open.sum);
+        let covered = open.sum != 0 && tolerance.covers(net, found.reported);
+        let mut prepared = Prepared {
+            found,
+            explanation: None,
+            covered,
+            net,
+            open,
+        };
+        if prepared.found.tolerated {
+            return Ok(prepared);
+        }
+        // What is proposed already explains its part; the rest is what must be explained.
+        let partly = prepared.open.sum != 0 && !covered && net != 0;
+        let spoken = match partly {
+            false => Spoken::default(),
+            true => Spoken {
+                events: prepared
+                    .open
+                    .causes
+                    .iter()
+                    .chain(&prepared.open.targets)
+                    .cloned()
+                    .collect(),
+                lines: prepared.open.lines.iter().cloned().collect(),
+            },
+        };
+        let target = if partly { net } else { difference };
+        let explanation = self
+            .search(
+                check,
+                policy,
+                letters,
+                &prepared.found,
+                book,
+                target,
+                &spoken,
+            )
+            .await?;
+        prepared.found.explanation = Some(Kept::from(&explanation));
+        prepared.explanation = Some(explanation);
+        Ok(prepared)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of it belongs to one search")]
+    async fn search(
+        &self,
+        check: &Check,
+        policy: &InForce,
+        letters: &Letters,
+        found: &Found,
+        book: Option<&BookNow>,
+        target: i128,
+        spoken: &Spoken,
+    ) -> Result<Explanation, WriteError> {
+        let db = self.shadow().db();
+        let sources = Sources {
+            db,
+            evidence: self.evidence(),
+            letters,
+        };
+        let now_ms = check.started_at / 1_000;
+        let anchor = found.as_of.unwrap_or(now_ms);
+        let window = Window {
+            anchor,
+            until: found.as_of.unwrap_or(i64::MAX),
+            look_back_ms: policy.look_back_ms(),
+            statement: found.statement.as_deref(),
+        };
+        let subject = Subject {
+            id: &found.book,
+            book,
+            shadow: found.shadow,
+        };
+        let facts = gather(sources, subject, window, spoken).await?;
+        let whole = target == found.difference();
+        let near = match whole {
+            true => found::opposite(db, &check.id, found, NEIGHBOURS_MAX + 1).await?,
+            false => Vec::new(),
+        };
+        let neighbours_truncated = near.len() as i64 > NEIGHBOURS_MAX;
+        let mut others: Vec<(BookId, BookFacts)> = Vec::new();
+        for other in near.iter().take(NEIGHBOURS_MAX as usize) {
+            let look = read::books(db, &[&other.book.account_id]).await?;
+            let subject = Subject {
+                id: &other.book,
+                book: look.books.get(&other.book),
+                shadow: other.shadow,
+            };
+            let window = Window {
+                statement: None,
+                ..window
+            };
+            let facts = gather(sources, subject, window, spoken).await?;
+            others.push((other.book.clone(), facts));
+        }
+        let neighbours: Vec<Neighbour<'_>> = others
+            .iter()
+            .map(|(id, facts)| Neighbour {
+                account: &id.account_id,
+                facts,
+            })
+            .collect();
+        Ok(explain(&Case {
+            anchor,
+            until: window.until,
+            shadow: found.shadow,
+            difference: target,
+            look_back_ms: policy.look_back_ms(),
+            max_subset: policy.max_subset,
+            book: &facts,
+            neighbours: &neighbours,
+            neighbours_truncated,
+        }))
+    }
+
+    /// Settles units in one transaction. A unit whose book or corrections moved stays unsettled
+    /// and is prepared anew; after some tries people must look.
+    pub(super) async fn settle(
+        &self,
+        check: &Check,
+        policy: &InForce,
+        units: Vec<Unit>,
+        attempts: &mut Attempts,
+    ) -> Result<(), WriteError> {
+        for unit in &units {
+            for prepared in &unit.0 {
+                *attempts.entry(prepared.found.n).or_default() += 1;
+            }
+        }
+        let last_try: Vec<bool> = units
+            .iter()
+            .map(|unit| {
+                let tries = |p: &Prepared| attempts.get(&p.found.n).copied().unwrap_or(0);
+                unit.0.iter().any(|p| tries(p) >= TRIES_MAX)
+            })
+            .collect();
+        let desk = self.corrections().desk().clone();
+        let (check, policy) = (check.clone(), policy.clone());
+        self.shadow()
+            .write(move |session| {
+                Box::pin(async move {
+                    let mut made = 0;
+                    for (mut unit, last) in units.into_iter().zip(last_try) {
+                        if unmoved(session, &check, &unit).await? {
+                            made += settle_unit(session, &desk, &check, &policy, &mut unit).await?;
+                        } else if last {
+                            leave_to_people(&mut unit);
+                        } else {
+                            continue;
+                        }
+                        for prepared in &unit.0 {
+                            found::settle(session.tx(), &check.id, &prepared.found).await?;
+                        }
+                    }
+                    let text = "UPDATE shadow_drift_checks SET corrections = corrections + $2
+                        WHERE check_id = $1";
+                    let update = query(text).bind(&check.id).bind(made);
+                    session.tx().execute(update).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+/// The other account and the entry of a unique explanation by a pair.
+fn pair_of(prepared: &Prepared) -> Option<(String, String)> {
+    let solution = prepared.explanation.as_ref()?.unique()?;
+    match &solution.remedy {
+        Remedy::Pair { other, cause, .. } => Some((other.clone(), cause.clone())),
+        _ => None,
+    }
+}
+
+fn leave_to_people(unit: &mut Unit) {
+    for prepared in &mut unit.0 {
+        prepared.found.mismatch = mismatch(prepared);
+        prepared.found.action = Some(Action::ManualReviewRequired);
+    }
+}
+
+/// Nothing that was looked at has changed: neither the books nor their open corrections.
+async fn unmoved(session: &mut Session, check: &Check, unit: &Unit) -> Result<bool, WriteError> {
+    for prepared in &unit.0 {
+        let found = &prepared.found;
+        let text = "SELECT log_seq FROM shadow_books WHERE account_id = $1 AND currency = $2";
+        let statement = query(text)
+            .bind(&found.book.account_id)
+            .bind(&found.book.currency);
+        if let Some(row) = session.tx().fetch_optional(statement).await?
+            && row.get::<i64>("log_seq")? > found.log_seq
+            && own(session, check, &found.book).await?.is_none()
+        {
+            return Ok(false);
+        }
+        let open = corrections::open_in(session.tx(), &found.book).await?;
+        if open != prepared.open && own(session, check, &found.book).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The correction that this check has made for the book already.
+async fn own(
+    session: &mut Session,
+    check: &Check,
+    book: &BookId,
+) -> Result<Option<Correction>, WriteError> {
+    let id = ids::of_check(&check.id, &book.account_id, &book.currency);
+    corrections::find_in(session.tx(), &id).await
+}
+
+/// Decides about a unit and does it; answers how many corrections were made.
+async fn settle_unit(
+    session: &mut Session,
+    desk: &Desk,
+    check: &Check,
+    policy: &InForce,
+    unit: &mut Unit,
+) -> Result<i64, WriteError> {
+    let pair = unit.0.len() == 2;
+    let mut actions = Vec::with_capacity(unit.0.len());
+    for prepared in &mut unit.0 {
+        prepared.found.mismatch = mismatch(prepared);
+        if let Some(made) = own(session, check, &prepared.found.book).await? {
+            // Made before a crash: the check goes on where it stood.
+            prepared.found.action = Some(action_of(&made));
+            prepared.found.correction = Some((made.id, made.status.as_str().to_owned()));
+            return Ok(0);
+        }
+        actions.push(wanted(session, desk, policy, prepared, pair).await?);
+    }
+    // A pair is posted by the machine only if both legs may be.
+    let action = match actions.iter().any(|action| *action != actions[0]) {
+        true if actions.iter().all(|a| a.makes_one()) => Action::Proposed,
+        _ => actions[0],
+    };
+    if !action.makes_one() {
+        for (prepared, action) in unit.0.iter_mut().zip(actions) {
+            prepared.found.action = Some(action);
+            if action == Action::Pending {
+                let first = prepared.open.first.clone();
+                prepared.found.correction =
+                    first.map(|(id, status)| (id, status.as_str().to_owned()));
+            }
+        }
+        return Ok(0);
+    }
+    let Some(made) = propose(session, desk, check, unit).await? else {
+        for prepared in &mut unit.0 {
+            prepared.found.action = Some(Action::ManualReviewRequired);
+        }
+        return Ok(0);
+    };
+    let mut legs = made;
+    if action == Action::AutoCorrected {
+        let actor = Actor {
+            trace_id: check.trace_id.clone(),
+            ..Actor::system(POLICY)
+        };
+        let reason = legs[0].reason.clone();
+        if let Ok(applied) = desk.approve(session, &legs[0].id, &actor, &reason).await? {
+            legs = applied;
+        }
+    }
+    for prepared in &mut unit.0 {
+        let leg = legs.iter().find(|leg| leg.book == prepared.found.book);
+        prepared.found.action = leg.map(action_of);
+        prepared.found.correction = leg.map(|leg| (leg.id.clone(), leg.status.as_str().to_owned()));
+    }
+    Ok(i64::try_from(legs.len()).unwrap_or(0))
+}
+
+fn action_of(made: &Correction) -> Action {
+    match (made.status, made.approved_by.as_deref()) {
+        (Status::Applied | Status::Approved, Some(POLICY)) => Action::AutoCorrected,
+        _ => Action::Proposed,
+    }
+}
+
+fn facts_of<'a>(prepared: &'a Prepared, pair: bool) -> Facts<'a> {
+    let found = &prepared.found;
+    Facts {
+        known: found.known,
+        linked: found.linked,
+        difference: found.difference(),
+        tolerated: found.tolerated,
+        covered: prepared.covered,
+        explanation: prepared.explanation.as_ref(),
+        pair_agrees: pair,
+        reported: found.reported,
+        spent_today: 0,
+        limits: super::policy::AutoLimits::default(),
+        mode: super::policy::Mode::Report,
+    }
+}
+
+fn mismatch(prepared: &Prepared) -> Mismatch {
+    decide::mismatch(&facts_of(prepared, false))
+}
+
+async fn wanted(
+    session: &mut Session,
+    desk: &Desk,
+    policy: &InForce,
+    prepared: &mut Prepared,
+    pair: bool,
+) -> Result<Action, WriteError> {
+    let book = prepared.found.book.clone();
+    let day = session.now().div_euclid(DAY_MICROS);
+    let spent = corrections::auto_spent(session.tx(), &book, day).await?;
+    let facts = Facts {
+        spent_today: spent,
+        limits: desk.control().auto_limits(&book.currency),
+        mode: policy.mode(),
+        ..facts_of(prepared, pair)
+    };
+    let action = decide::action(&facts);
+    let plug = desk.control().compat
+        && facts.known
+        && !facts.linked
+        && !matches!(action, Action::None | Action::Pending);
+    if plug {
+        prepared.explanation = Some(plugged(prepared));
+        return Ok(Action::AutoCorrected);
+    }
+    Ok(action)
+}
+
+/// The compat profile posts the difference itself, whatever explains it.
+fn plugged(prepared: &Prepared) -> Explanation {
+    let found = &prepared.found;
+    let solution = Solution {
+        class: super::explain::Class::Missing,
+        basis: super::explain::Basis::Pattern,
+        events: Vec::new(),
+        lines: Vec::new(),
+        terms: vec![prepared.net],
+        remedy: Remedy::Entry {
+            amount: prepared.net,
+            at: found.as_of.unwrap_or(i64::MAX),
+            cause: None,
+            line: None,
+        },
+        proven: true,
+    };
+    Explanation {
+        class: solution.class,
+        basis: Some(solution.basis),
+        solution: Some(solution),
+        rivals: 0,
+        bounded: false,
+        others: Vec::new(),
+        pattern_rivals: Vec::new(),
+    }
+}
+
+/// Writes the proposals of a unit; `None` when an event can no longer be redriven.
+async fn propose(
+    session: &mut Session,
+    desk: &Desk,
+    check: &Check,
+    unit: &Unit,
+) -> Result<Option<Vec<Correction>>, WriteError> {
+    let actor = actor_of(check);
+    let id_of = |book: &BookId| ids::of_check(&check.id, &book.account_id, &book.currency);
+    let now_ms = session.now() / 1_000;
+    let mut made = Vec::with_capacity(unit.0.len());
+    for (at, prepared) in unit.0.iter().enumerate() {
+        let Some(solution) = prepared.explanation.as_ref().and_then(Explanation::unique) else {
+            return Ok(None);
+        };
+        let book = &prepared.found.book;
+        let mut proposal = Proposal {
+            kind: Kind::Auto,
+            door: Door::Check,
+            reason: reason_of(check, solution),
+            check_id: Some(check.id.clone()),
+            ..Proposal::new(id_of(book), book.clone(), prepared.net, now_ms)
+        };
+        match &solution.remedy {
+            Remedy::Wait | Remedy::People => return Ok(None),
+            Remedy::Redrive { event_id, .. } => {
+                let redriven = propose_redrive(session, desk, event_id, &actor, |redrive| {
+                    redrive.door = Door::Check;
+                    redrive.reason = proposal.reason;
+                    redrive.check_id = proposal.check_id;
+                    redrive.line_id = solution.lines.first().cloned();
+                })
+                .await?;
+                match redriven {
+                    Ok(correction) => made.push(correction),
+                    Err(_) => return Ok(None),
+                }
+                continue;
+            }
+            Remedy::Entry {
+                amount,
+                at,
+                cause,
+                line,
+            } => {
+                proposal.signed = *amount;
+                proposal.timestamp = (*at).min(now_ms);
+                proposal.cause = cause.clone();
+                proposal.line_id = line.clone().or_else(|| solution.lines.first().cloned());
+            }
+            Remedy::Pair {
+                amount,
+                at: instant,
+                cause,
+                ..
+            } => {
+                let other = unit.0.get(1 - at.min(1)).map(|other| &other.found.book);
+                proposal.kind = Kind::Pair;
+                proposal.signed = *amount;
+                proposal.timestamp = *instant;
+                proposal.cause = Some(cause.clone());
+                proposal.partner = other.map(id_of);
+            }
+        }
+        match desk.propose(session, proposal, &actor).await? {
+            Ok(correction) => made.push(correction),
+            Err(_) if at == 0 => return Ok(None),
+            Err(problem) => return Err(WriteError::Refused(problem)),
+        }
+    }
+    Ok(Some(made))
+}
+
+fn reason_of(check: &Check, solution: &Solution) -> String {
+    format!(
+        "Drift check {}: {} ({})",
+        check.id,
+        solution.class,
+        solution.basis.as_str()
+    )
+}
