@@ -12,6 +12,7 @@
 //! in which order, comes from the one table in [`roles`].
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+mod aws;
 mod bench;
 mod cli;
 mod config;
@@ -21,6 +22,7 @@ mod fail;
 mod inproc;
 mod ledger;
 mod out;
+mod probe;
 mod reference;
 mod roles;
 mod serve;

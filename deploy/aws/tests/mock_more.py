@@ -122,6 +122,16 @@ def group_delete(self):
     return ActionResult({**group, "Status": "deleting"})
 
 
+from moto.elasticache.models import ElastiCacheBackend  # noqa: E402
+
+plain_tags = ElastiCacheBackend.list_tags_for_resource
+
+
+def tags_of_groups_too(self, arn):
+    return {"Tags": []} if ":usergroup:" in arn else plain_tags(self, arn)
+
+
+ElastiCacheBackend.list_tags_for_resource = tags_of_groups_too
 ElastiCacheResponse.create_user_group = group_create
 ElastiCacheResponse.describe_user_groups = group_list
 ElastiCacheResponse.delete_user_group = group_delete
@@ -170,6 +180,42 @@ def update_with_features(self, enable, finding_publishing_frequency, data_source
 
 Detector.update = update_with_features
 
+# --- Backup vault notifications, recovery points
+import moto.backup.urls as backup_urls  # noqa: E402
+from moto.backup.responses import BackupResponse  # noqa: E402
+
+
+def vault(self):
+    return unquote(self.uri.split("?")[0].split("/backup-vaults/")[1].split("/")[0])
+
+
+def notifications_put(self):
+    STORE["notifications"][vault(self)] = body(self)
+    return "{}"
+
+
+def notifications_get(self):
+    held = STORE["notifications"].get(vault(self))
+    if not held:
+        return 400, {"status": 400, "x-amzn-errortype": "ResourceNotFoundException"}, json.dumps({"message": "none"})
+    return json.dumps({"BackupVaultName": vault(self), "BackupVaultArn": f"arn:aws:backup:{self.region}:{self.current_account}:backup-vault:{vault(self)}", **held})
+
+
+def notifications_delete(self):
+    STORE["notifications"].pop(vault(self), None)
+    return "{}"
+
+
+BackupResponse.put_backup_vault_notifications = notifications_put
+BackupResponse.get_backup_vault_notifications = notifications_get
+BackupResponse.delete_backup_vault_notifications = notifications_delete
+BackupResponse.list_recovery_points_by_backup_vault = lambda self: json.dumps({"RecoveryPoints": []})
+backup_urls.url_paths = {
+    "{0}/backup-vaults/(?P<name>[^/]+)/notification-configuration$": BackupResponse.dispatch,
+    "{0}/backup-vaults/(?P<name>[^/]+)/recovery-points/?$": BackupResponse.dispatch,
+    **backup_urls.url_paths,
+}
+
 # --- CodeDeploy deployment configurations
 from moto.codedeploy.responses import CodeDeployResponse  # noqa: E402
 
@@ -196,6 +242,24 @@ def config_delete(self):
 CodeDeployResponse.create_deployment_config = config_create
 CodeDeployResponse.get_deployment_config = config_get
 CodeDeployResponse.delete_deployment_config = config_delete
+
+# --- KMS: a replica carries its own tags
+from moto.kms.responses import KmsResponse  # noqa: E402
+
+plain_replicate = KmsResponse.replicate_key
+
+
+def replicate_with_tags(self):
+    answer = plain_replicate(self)
+    from moto.kms.models import kms_backends
+
+    key = json.loads(answer)["ReplicaKeyMetadata"]["KeyId"]
+    backend = kms_backends[self.current_account][self._get_param("ReplicaRegion")]
+    backend.tag_resource(key, self._get_param("Tags") or [])
+    return answer
+
+
+KmsResponse.replicate_key = replicate_with_tags
 
 if __name__ == "__main__":
     from moto.server import main

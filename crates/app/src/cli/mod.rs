@@ -14,9 +14,11 @@ use std::io::ErrorKind;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::aws;
 use crate::bench;
 use crate::ledger;
 use crate::out::Output;
+use crate::probe;
 
 /// The money back end of a digital-asset business in one binary: a durable double-entry ledger,
 /// and wallets on top of it, over HTTP.
@@ -50,6 +52,9 @@ enum Command {
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
     Bench(bench::Bench),
+    Probe(probe::Probe),
+    #[command(subcommand)]
+    Aws(aws::AwsCommand),
     Openapi(openapi::Openapi),
     Gen(generate::Gen),
 }
@@ -68,6 +73,8 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Key(command) => command.run(output),
         Command::Ledger(command) => command.run(output),
         Command::Bench(command) => command.run(output),
+        Command::Probe(command) => command.run(output),
+        Command::Aws(command) => command.run(output),
         Command::Openapi(command) => command.run(),
         Command::Gen(command) => command.run(output),
     };

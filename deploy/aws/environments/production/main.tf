@@ -196,6 +196,7 @@ module "observability" {
   alert_email_addresses = var.alert_email_addresses
   units = { for name, u in local.served : name => {
     platform      = u.platform
+    served        = u.entrance != "none"
     desired       = u.size.desired
     target_group  = u.entrance == "none" ? "" : module.edge.target_group_suffixes[local.primary[name]]
     load_balancer = u.entrance == "none" ? "" : module.edge.alb_suffixes[u.entrance]

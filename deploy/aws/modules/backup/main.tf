@@ -86,7 +86,6 @@ resource "aws_backup_selection" "this" {
 
 # DEP-138: a failed backup is told.
 resource "aws_backup_vault_notifications" "this" {
-  count               = var.notify_topic_arn == "" ? 0 : 1
   backup_vault_name   = aws_backup_vault.this.name
   sns_topic_arn       = var.notify_topic_arn
   backup_vault_events = ["BACKUP_JOB_FAILED", "COPY_JOB_FAILED", "RESTORE_JOB_COMPLETED"]

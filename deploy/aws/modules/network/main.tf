@@ -112,11 +112,10 @@ resource "aws_route_table_association" "this" {
 }
 
 resource "aws_flow_log" "this" {
-  count                    = var.flow_log_bucket_arn == "" ? 0 : 1
   vpc_id                   = aws_vpc.this.id
   traffic_type             = "ALL"
   log_destination_type     = "s3"
-  log_destination          = "${var.flow_log_bucket_arn}/flow/"
+  log_destination          = var.flow_log_bucket_arn
   max_aggregation_interval = 600
   destination_options {
     file_format                = "parquet"

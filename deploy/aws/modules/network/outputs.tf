@@ -29,6 +29,6 @@ output "security_group_ids" {
 }
 
 output "flow_log_id" {
-  description = "The flow log; null without a bucket."
-  value       = one(aws_flow_log.this[*].id)
+  description = "The flow log."
+  value       = aws_flow_log.this.id
 }

@@ -90,6 +90,6 @@ variable "units" {
 }
 
 variable "flow_log_bucket_arn" {
-  description = "Bucket for flow logs; empty: none."
+  description = "Bucket of flow logs."
   type        = string
 }

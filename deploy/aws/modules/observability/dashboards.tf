@@ -20,7 +20,7 @@ locals {
     room => [for unit, u in var.units : unit if can(regex("^(${prefix})", unit))]
   }
   unit_cpu = { for room, units in local.room : room => [for unit in units : var.units[unit].platform == "ecs" ? ["AWS/ECS", "CPUUtilization", "ClusterName", var.name, "ServiceName", unit] : ["ContainerInsights", "pod_cpu_utilization", "ClusterName", var.name, "Namespace", "florin", "Service", unit]] }
-  unit_p95 = { for room, units in local.room : room => [for unit in units : ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", var.units[unit].load_balancer, "TargetGroup", var.units[unit].target_group] if var.units[unit].target_group != ""] }
+  unit_p95 = { for room, units in local.room : room => [for unit in units : ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", var.units[unit].load_balancer, "TargetGroup", var.units[unit].target_group] if var.units[unit].served] }
 
   boards = {
     platform = [

@@ -4,7 +4,7 @@ locals {
   path   = "/${replace(var.name, "-", "/")}"
   topics = toset(["page", "notify", "cost", "security"])
   ecs    = { for unit, u in var.units : unit => u if u.platform == "ecs" }
-  served = { for unit, u in var.units : unit => u if u.target_group != "" }
+  served = { for unit, u in var.units : unit => u if u.served }
 }
 
 resource "aws_sns_topic" "this" {

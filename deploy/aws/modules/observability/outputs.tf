@@ -22,7 +22,7 @@ output "alarm_names" {
 output "rollback_alarms" {
   description = "Alarms that turn a release back, by unit."
   value = { for unit, u in var.units : unit => concat(
-    u.target_group == "" ? [] : [aws_cloudwatch_metric_alarm.single["${unit}-p95"].alarm_name],
+    !u.served ? [] : [aws_cloudwatch_metric_alarm.single["${unit}-p95"].alarm_name],
     [aws_cloudwatch_metric_alarm.errors["page"].alarm_name, aws_cloudwatch_metric_alarm.single["ledger-invariant"].alarm_name],
   ) }
 }

@@ -65,6 +65,7 @@ variable "units" {
   description = "Units: where they run, their target group and load balancer as CloudWatch names them (empty: none)."
   type = map(object({
     platform      = string
+    served        = bool
     desired       = number
     target_group  = string
     load_balancer = string

@@ -91,7 +91,7 @@ resource "aws_s3_bucket_policy" "this" {
       [{
         Sid       = "TlsOnly"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "s3:*"
         Resource  = [aws_s3_bucket.this[each.key].arn, "${aws_s3_bucket.this[each.key].arn}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }

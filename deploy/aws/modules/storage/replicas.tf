@@ -56,7 +56,7 @@ resource "aws_s3_bucket_policy" "copy" {
     Statement = [{
       Sid       = "TlsOnly"
       Effect    = "Deny"
-      Principal = "*"
+      Principal = { AWS = "*" }
       Action    = "s3:*"
       Resource  = [aws_s3_bucket.copy[each.key].arn, "${aws_s3_bucket.copy[each.key].arn}/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }

@@ -10,7 +10,7 @@ variables {
   copy_region      = "us-east-1"
   kms_key_arn      = "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-4000-8000-000000000001"
   copy_kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-000000000002"
-  notify_topic_arn = ""
+  notify_topic_arn = "arn:aws:sns:us-west-2:111122223333:florin-production-notify"
 }
 
 run "dep_138_backups" {

@@ -62,7 +62,7 @@ run "dep_025_one_nat_in_staging" {
 run "dep_026_flow_logs" {
   command = plan
   assert {
-    condition     = aws_flow_log.this[0].traffic_type == "ALL" && aws_flow_log.this[0].destination_options[0].file_format == "parquet" && aws_flow_log.this[0].destination_options[0].per_hour_partition
+    condition     = aws_flow_log.this.traffic_type == "ALL" && aws_flow_log.this.destination_options[0].file_format == "parquet" && aws_flow_log.this.destination_options[0].per_hour_partition
     error_message = "all traffic, as Parquet, by the hour"
   }
 }

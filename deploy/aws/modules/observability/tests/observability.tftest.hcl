@@ -16,10 +16,10 @@ variables {
   cache_nodes           = 3
   kafka_name            = "florin-production-kafka"
   units = {
-    gateway       = { platform = "ecs", desired = 3, target_group = "targetgroup/g/1", load_balancer = "app/p/1" }
-    wallets       = { platform = "ecs", desired = 6, target_group = "targetgroup/w/1", load_balancer = "app/i/1" }
-    workers       = { platform = "ecs", desired = 2, target_group = "", load_balancer = "" }
-    shadow-events = { platform = "eks", desired = 2, target_group = "targetgroup/s/1", load_balancer = "app/i/1" }
+    gateway       = { platform = "ecs", served = true, desired = 3, target_group = "targetgroup/g/1", load_balancer = "app/p/1" }
+    wallets       = { platform = "ecs", served = true, desired = 6, target_group = "targetgroup/w/1", load_balancer = "app/i/1" }
+    workers       = { platform = "ecs", served = false, desired = 2, target_group = "", load_balancer = "" }
+    shadow-events = { platform = "eks", served = true, desired = 2, target_group = "targetgroup/s/1", load_balancer = "app/i/1" }
   }
 }
 

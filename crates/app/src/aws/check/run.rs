@@ -1,0 +1,132 @@
+//! Looks at what runs: the entrance, the web ACL, the services.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::client::CallError;
+use super::{Context, Finding, array, text};
+
+/// ECS describes this many services in one call.
+const SERVICES_MAX: usize = 10;
+
+/// The application answers where it should.
+pub async fn application(context: &Context, other: Option<&str>) -> Vec<Finding> {
+    let Some(base) = other.or(context.output("application_url")) else {
+        return vec![Finding::unknown("application", "no address is known")];
+    };
+    let base = base.trim_end_matches('/');
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(10))
+        .build();
+    let Ok(client) = client else {
+        return vec![Finding::unknown("application", "no HTTP client")];
+    };
+    let mut findings = Vec::new();
+    for path in ["/ready", "/q/health"] {
+        let answer = client.get(format!("{base}{path}")).send().await;
+        findings.push(match answer {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                Finding::judged(
+                    "application",
+                    status == 200,
+                    format!("{base}{path}: {status}"),
+                )
+            }
+            Err(error) => Finding::judged("application", false, format!("{base}{path}: {error}")),
+        });
+    }
+    findings
+}
+
+/// The public load balancer has a web ACL.
+pub async fn web_acl(context: &Context) -> Result<Vec<Finding>, CallError> {
+    let Some(arn) = context.output("alb_arn") else {
+        return Ok(Vec::new());
+    };
+    let body = json!({"ResourceArn": arn});
+    let target = "AWSWAF_20190729.GetWebACLForResource";
+    let answer = context.client.json("wafv2", target, &body).await?;
+    let name = answer.pointer("/WebACL/Name").and_then(Value::as_str);
+    Ok(vec![Finding::judged(
+        "waf",
+        name.is_some(),
+        format!(
+            "web ACL of the public load balancer: {}",
+            name.unwrap_or("none")
+        ),
+    )])
+}
+
+/// Every service on ECS runs as many tasks as it wants, and wants some.
+pub async fn units(context: &Context) -> Result<Vec<Finding>, CallError> {
+    let Some(cluster) = context.output("ecs_cluster_name") else {
+        return Ok(Vec::new());
+    };
+    let placed: BTreeMap<String, String> = context
+        .output("units")
+        .and_then(|units| serde_json::from_str(units).ok())
+        .unwrap_or_default();
+    let on_ecs: Vec<&String> = placed
+        .iter()
+        .filter(|(_, platform)| *platform == "ecs")
+        .map(|(unit, _)| unit)
+        .collect();
+    let mut findings = Vec::new();
+    for some in on_ecs.chunks(SERVICES_MAX) {
+        let body = json!({"cluster": cluster, "services": some});
+        let target = "AmazonEC2ContainerServiceV20141113.DescribeServices";
+        let answer = context.client.json("ecs", target, &body).await?;
+        let found = array(&answer, "services");
+        for unit in some {
+            let service = found.iter().find(|s| text(s, "serviceName") == *unit);
+            findings.push(judge(unit, service));
+        }
+    }
+    let elsewhere = placed
+        .values()
+        .filter(|platform| *platform == "eks")
+        .count();
+    if elsewhere > 0 {
+        findings.push(Finding {
+            check: "units",
+            state: super::State::Skipped,
+            what: format!("{elsewhere} units on EKS: its API needs VPC"),
+        });
+    }
+    Ok(findings)
+}
+
+fn judge(unit: &str, service: Option<&Value>) -> Finding {
+    let Some(service) = service else {
+        return Finding::judged("units", false, format!("{unit}: no service"));
+    };
+    let count = |name: &str| service.get(name).and_then(Value::as_i64).unwrap_or(0);
+    let (wanted, running) = (count("desiredCount"), count("runningCount"));
+    Finding::judged(
+        "units",
+        wanted > 0 && running >= wanted,
+        format!("{unit}: {running} of {wanted} tasks run"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn a_unit_is_good_when_all_its_tasks_run_and_there_are_some() {
+        let state = |wanted: i64, running: i64| {
+            let service = json!({"desiredCount": wanted, "runningCount": running});
+            judge("wallets", Some(&service)).state
+        };
+        assert_eq!(state(2, 2), State::Good);
+        assert_eq!(state(2, 1), State::Bad);
+        assert_eq!(state(0, 0), State::Bad);
+        assert_eq!(judge("wallets", None).state, State::Bad);
+    }
+}

@@ -1,0 +1,360 @@
+#!/bin/sh
+# Brings an environment of Florin on AWS to what Terraform and units.json say. POSIX sh.
+#
+#   deploy.sh --environment staging|production [--plan] [--auto-approve] [--image DIGEST]
+#             [--accept-eol NAME] [--allow-replace ADDRESS]
+#
+# Exit: 0 done | 1 failed, rolled back | 2 changes pending (--plan) | 3 refused by a check |
+#       4 failed and not rolled back.
+# Needs terraform and the AWS command line, with a role taken. Runs where it stands: values come
+# from environments/<name>/terraform.tfvars, the state's place from backend.hcl beside it.
+# FLORIN_BIN is the florin program (for checks and costs); FLORIN_DEPLOY_SKIP names steps that this
+# run leaves out, each said aloud: kubernetes, stable, empty-plan, check.
+set -eu
+
+HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+ENVIRONMENT='' PLAN_ONLY='' APPROVE='' IMAGE='' ACCEPT_EOL='' ALLOW_REPLACE=''
+FLORIN_BIN=${FLORIN_BIN:-florin}
+SKIP=" ${FLORIN_DEPLOY_SKIP:-} "
+STABLE_S=900
+PLATFORM=florin
+
+usage() { sed -n '4,5p' "$0" | sed 's/^# *//'; }
+while [ $# -gt 0 ]; do
+    case $1 in
+        --environment) ENVIRONMENT=${2:-}; shift 2 ;;
+        --plan) PLAN_ONLY=yes; shift ;;
+        --auto-approve) APPROVE=yes; shift ;;
+        --image) IMAGE=${2:-}; shift 2 ;;
+        --accept-eol) ACCEPT_EOL="$ACCEPT_EOL ${2:-} "; shift 2 ;;
+        --allow-replace) ALLOW_REPLACE="$ALLOW_REPLACE
+${2:-}"; shift 2 ;;
+        -h | --help) usage; exit 0 ;;
+        *) echo "deploy.sh: unknown option $1" >&2; usage >&2; exit 3 ;;
+    esac
+done
+
+case $ENVIRONMENT in
+    staging | production) ;;
+    *) echo "deploy.sh: --environment must be staging or production" >&2; usage >&2; exit 3 ;;
+esac
+ROOT=$HERE/environments/$ENVIRONMENT
+NAME=$PLATFORM-$ENVIRONMENT
+LOG=$HERE/deploy-$ENVIRONMENT-$(date -u +%Y%m%dT%H%M%SZ).log
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+
+say() { echo "$*" | tee -a "$LOG" >&2; }
+refuse() { say "refused: $1"; say "hint: $2"; exit 3; }
+skipped() { case $SKIP in *" $1 "*) say "skipped: $1 ($2)"; return 0 ;; *) return 1 ;; esac; }
+# A value of terraform.tfvars: name = "value".
+setting() { sed -n "s/^$1 *= *\"\\(.*\\)\".*/\\1/p" "$ROOT/terraform.tfvars" | head -n 1; }
+aws_text() { aws "$@" --output text; }
+
+# --- before --------------------------------------------------------------------------------
+
+check_tools() {
+    for tool in terraform aws; do
+        command -v "$tool" >/dev/null || refuse "$tool is not installed" "see docs/operate/aws.md"
+    done
+    [ -f "$ROOT/terraform.tfvars" ] || refuse "$ROOT/terraform.tfvars is missing" "copy terraform.tfvars.example and fill it in"
+    [ -f "$ROOT/backend.hcl" ] || refuse "$ROOT/backend.hcl is missing" "copy backend.hcl.example; bootstrap/ makes the bucket"
+}
+
+check_identity() {
+    ACCOUNT=$(setting allowed_account_id)
+    found=$(aws_text sts get-caller-identity --query Account) || refuse "nobody is logged in" "take a role of the account first"
+    CALLER=$(aws_text sts get-caller-identity --query Arn)
+    [ "$found" = "$ACCOUNT" ] || refuse "this is account $found, not $ACCOUNT" "take a role of $ACCOUNT"
+    REGION=$(sed -n 's/^aws_region *= *"\(.*\)".*/\1/p' "$ROOT/terraform.tfvars" "$ROOT/values.auto.tfvars" | head -n 1)
+    REGION=${REGION:-us-west-2}
+    [ "${AWS_REGION:-${AWS_DEFAULT_REGION:-}}" = "$REGION" ] || refuse "AWS_REGION is ${AWS_REGION:-not set}" "export AWS_REGION=$REGION"
+    say "account $ACCOUNT, region $REGION, as $CALLER"
+}
+
+check_tree() {
+    [ "$ENVIRONMENT" = production ] || return 0
+    [ -z "$(git -C "$HERE" status --porcelain)" ] || refuse "there are changes that are not committed" "commit them, let staging run with them"
+    git -C "$HERE" merge-base --is-ancestor HEAD main || refuse "this commit is not on main" "merge it first"
+}
+
+check_state() {
+    bucket=$(sed -n 's/^bucket *= *"\(.*\)".*/\1/p' "$ROOT/backend.hcl")
+    versioning=$(aws_text s3api get-bucket-versioning --bucket "$bucket" --query Status) || refuse "no state bucket $bucket" "run bootstrap/ once"
+    [ "$versioning" = Enabled ] || refuse "the state bucket keeps no versions" "run bootstrap/ again"
+    encryption=$(aws_text s3api get-bucket-encryption --bucket "$bucket" --query 'ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm') || encryption=none
+    [ "$encryption" = aws:kms ] || refuse "the state bucket is encrypted by $encryption" "run bootstrap/ again"
+    key=$(sed -n 's/^key *= *"\(.*\)".*/\1/p' "$ROOT/backend.hcl")
+    if aws s3api head-object --bucket "$bucket" --key "$key.tflock" >/dev/null 2>&1; then
+        refuse "somebody holds the lock of the state" "wait; if nobody does: terraform force-unlock"
+    fi
+}
+
+# versions.toml: [[version]] name, version, end_of_support.
+check_ends() {
+    today=$(date -u +%s)
+    awk -F'"' '/^name/ { n = $2 } /^version/ { v = $2 } /^end_of_support/ { print n, v, $2 }' "$HERE/versions.toml" >"$WORK/ends"
+    while read -r name version end; do
+        days=$((($(date -u -d "$end" +%s) - today) / 86400))
+        if [ "$days" -lt 30 ]; then
+            case $ACCEPT_EOL in
+                *" $name "*) say "accepted: $name $version is supported for $days days more" ;;
+                *) refuse "$name $version is supported until $end" "upgrade, or say --accept-eol $name" ;;
+            esac
+        elif [ "$days" -lt 180 ]; then
+            say "warning: $name $version is supported until $end ($days days)"
+        fi
+    done <"$WORK/ends"
+}
+
+check_zone() {
+    zone=$(setting hosted_zone_id)
+    aws route53 get-hosted-zone --id "$zone" >/dev/null 2>&1 || refuse "there is no hosted zone $zone" "make it and delegate the domain to it"
+}
+
+check_image() {
+    reference=$(setting container_image)
+    DIGEST=${IMAGE:-${reference##*@}}
+    case $DIGEST in
+        sha256:*) ;;
+        *) refuse "the image $DIGEST is not a digest" "give --image sha256:..., never a tag" ;;
+    esac
+    aws ecr describe-images --repository-name florin --image-ids "imageDigest=$DIGEST" >/dev/null 2>&1 ||
+        refuse "the registry has no image $DIGEST" "push it, or give another one with --image"
+    counts=$(aws ecr describe-image-scan-findings --repository-name florin --image-id "imageDigest=$DIGEST" \
+        --query 'imageScanFindings.findingSeverityCounts' --output json 2>/dev/null) || refuse "the image was not scanned" "wait for the scan"
+    case $counts in
+        *CRITICAL* | *HIGH*) refuse "the scan of the image found: $(echo "$counts" | tr -d '\n {}')" "repair it, build again" ;;
+    esac
+    IMAGE_URI=$ACCOUNT.dkr.ecr.$REGION.amazonaws.com/florin@$DIGEST
+    say "image $DIGEST: there, scanned"
+}
+
+check_backup() {
+    if ! aws_text ssm get-parameter --name "/florin/$ENVIRONMENT/last-good" --query Parameter.Value >"$WORK/last-good" 2>/dev/null; then
+        : >"$WORK/last-good"
+        say "skipped: age of the last backup (this is the first deployment)"
+        return 0
+    fi
+    newest=$(aws_text backup list-recovery-points-by-backup-vault --backup-vault-name "$NAME" --query 'max_by(RecoveryPoints, &CreationDate).CreationDate' 2>/dev/null) || newest=None
+    [ "$newest" != None ] || { say "warning: there is no backup yet"; return 0; }
+    age=$((($(date -u +%s) - $(date -u -d "$newest" +%s)) / 3600))
+    [ "$age" -lt 24 ] || refuse "the last backup is $age hours old" "find out why before changing anything"
+}
+
+check_staging() {
+    [ "$ENVIRONMENT" = production ] || return 0
+    marker=$(aws_text ssm get-parameter --name /florin/staging/last-good --query Parameter.Value 2>/dev/null) || marker=''
+    case $marker in
+        "$DIGEST "*) ;;
+        *) refuse "staging did not run $DIGEST" "deploy it to staging first" ;;
+    esac
+    days=$((($(date -u +%s) - $(date -u -d "${marker#* }" +%s)) / 86400))
+    [ "$days" -le 7 ] || refuse "staging ran this image $days days ago" "deploy it to staging again"
+}
+
+# --- plan ----------------------------------------------------------------------------------
+
+STATEFUL='aws_rds_cluster|aws_db_instance|aws_elasticache_replication_group|aws_msk_cluster|aws_s3_bucket|aws_kms_key|aws_kms_replica_key|aws_efs_file_system|aws_route53_zone|aws_ebs_volume|aws_backup_vault|aws_cognito_user_pool'
+
+make_plan() {
+    cd "$ROOT"
+    terraform init -input=false -no-color -backend-config=backend.hcl >>"$LOG" 2>&1 || refuse "terraform init failed, see $LOG" "is the provider reachable? is backend.hcl right?"
+    terraform validate -no-color >>"$LOG" 2>&1 || refuse "the configuration is not valid, see $LOG" "terraform validate"
+    pending=0
+    terraform plan -input=false -no-color -detailed-exitcode -out="$WORK/plan" -var "container_image=$IMAGE_URI" >>"$LOG" 2>&1 || pending=$?
+    [ "$pending" != 1 ] || refuse "terraform plan failed: $(grep -m 1 '^Error' "$LOG" || true)" "see $LOG"
+    terraform show -no-color "$WORK/plan" >"$WORK/plan.txt"
+    say "$(grep -m 1 -E '^(Plan:|No changes)' "$WORK/plan.txt" || echo 'no changes to resources')"
+    sed -n -E "s/^ *# (.*\\.($STATEFUL)\\.[^ ]*) (will be destroyed|must be replaced).*/\\1/p" "$WORK/plan.txt" >"$WORK/danger"
+    while read -r address; do
+        echo "$ALLOW_REPLACE" | grep -qxF "$address" || refuse "the plan destroys $address" "if that is meant: --allow-replace '$address'"
+        say "allowed: $address goes"
+    done <"$WORK/danger"
+    terraform show -json "$WORK/plan" >"$WORK/plan.json"
+    if command -v "$FLORIN_BIN" >/dev/null; then
+        "$FLORIN_BIN" aws cost --plan "$WORK/plan.json" --usage "$HERE/usage/$ENVIRONMENT.toml" >"$WORK/cost" 2>&1 || say "warning: some resources have no price"
+        sed -n '/^total/,$p' "$WORK/cost" | while read -r line; do say "cost: $line"; done
+    else
+        say "skipped: cost of the plan (no florin program; set FLORIN_BIN)"
+    fi
+}
+
+ask() {
+    if [ -n "$APPROVE" ]; then
+        [ "$ENVIRONMENT" = production ] || return 0
+        [ ! -s "$WORK/danger" ] || refuse "a plan that destroys data is never approved by itself" "run it by hand"
+        case $CALLER in
+            *deploy-production* | *github-production*) return 0 ;;
+            *) refuse "production is approved by itself only in its pipeline" "leave --auto-approve out" ;;
+        esac
+    fi
+    printf 'Type the name of the environment to go on: ' >&2
+    read -r answer
+    [ "$answer" = "$ENVIRONMENT" ] || refuse "'$answer' is not '$ENVIRONMENT'" "nothing was changed"
+}
+
+# --- apply ---------------------------------------------------------------------------------
+
+# Makes the values that are missing and that anybody can make. What a vendor gives, a person puts.
+make_secrets() {
+    aws secretsmanager list-secrets --max-results 100 --query 'SecretList[].[Name, SecretVersionsToStages]' --output json |
+        tr -d ' \n' | sed 's/\],\[/\n/g' | sed -n 's/^\[*"\([^"]*\)",null.*/\1/p' >"$WORK/empty"
+    while read -r secret; do
+        case $secret in
+            florin/"$ENVIRONMENT"/* | AmazonMSK_florin_"$ENVIRONMENT"_*) ;;
+            *) continue ;;
+        esac
+        what=${secret##*/}
+        case $what in
+            stripe | vendor | rpc-providers | oidc-client)
+                say "to do by a person: aws secretsmanager put-secret-value --secret-id $secret --secret-string file://VALUE"
+                continue
+                ;;
+        esac
+        umask 077
+        user=$(echo "$secret" | sed "s,^florin/$ENVIRONMENT/,,; s,^AmazonMSK_florin_${ENVIRONMENT}_,,; s,/.*,,")
+        password=$(aws_text secretsmanager get-random-password --password-length 40 --exclude-punctuation --query RandomPassword)
+        # The value goes through a file that only this user reads, never through arguments.
+        case $what in
+            *-key) printf '%s' "$password" >"$WORK/value" ;;
+            *) printf '{"username":"%s","password":"%s"}' "$user" "$password" >"$WORK/value" ;;
+        esac
+        aws secretsmanager put-secret-value --secret-id "$secret" --secret-string "file://$WORK/value" >/dev/null
+        rm -f "$WORK/value"
+        say "made: value of $secret"
+    done <"$WORK/empty"
+}
+
+# outputs.env of the overlay, from Parameter Store.
+write_outputs() {
+    overlay=$HERE/../kubernetes/overlays/$ENVIRONMENT
+    parameter() { aws_text ssm get-parameter --name "/florin/$ENVIRONMENT/$1" --query Parameter.Value; }
+    {
+        echo "CONTAINER_IMAGE=$IMAGE_URI"
+        for kind in role_arns target_group_arns; do
+            prefix=ROLE
+            [ "$kind" = role_arns ] || prefix=TARGETS
+            parameter "$kind" | tr -d '{}" ' | tr ',' '\n' | while IFS= read -r pair; do
+                unit=$(echo "${pair%%:*}" | tr 'a-z-' 'A-Z_')
+                echo "${prefix}_$unit=${pair#*:}"
+            done
+        done
+    } >"$overlay/outputs.env"
+    say "wrote $overlay/outputs.env"
+}
+
+kubernetes() {
+    write_outputs
+    skipped kubernetes 'no cluster is reached' && return 0
+    command -v kubectl >/dev/null || { say "failed: kubectl is missing"; return 1; }
+    aws eks update-kubeconfig --name "$NAME" --kubeconfig "$WORK/kubeconfig" >>"$LOG" 2>&1
+    KUBECONFIG=$WORK/kubeconfig kubectl version --request-timeout=10s >>"$LOG" 2>&1 || {
+        say "failed: the API of the cluster is private and not reached from here"
+        say "hint: run the deploy project of the pipeline, which stands in the VPC"
+        return 1
+    }
+    KUBECONFIG=$WORK/kubeconfig kubectl apply --server-side -k "$overlay" >>"$LOG" 2>&1
+    KUBECONFIG=$WORK/kubeconfig kubectl -n florin rollout status deployment --timeout="${STABLE_S}s" >>"$LOG" 2>&1
+}
+
+# Every service runs the newest definition with at least its smallest count.
+release() {
+    services=$(aws_text ecs list-services --cluster "$NAME" --query 'serviceArns[]')
+    : >"$WORK/before"
+    for arn in $services; do
+        service=${arn##*/}
+        aws_text ecs describe-services --cluster "$NAME" --services "$service" --query 'services[0].[serviceName, taskDefinition, desiredCount]' >>"$WORK/before"
+        minimum=$(aws_text application-autoscaling describe-scalable-targets --service-namespace ecs --resource-ids "service/$NAME/$service" --query 'ScalableTargets[0].MinCapacity')
+        definition=$(aws_text ecs list-task-definitions --family-prefix "$NAME-$service" --sort DESC --query 'taskDefinitionArns[0]')
+        running=$(aws_text ecs describe-services --cluster "$NAME" --services "$service" --query 'services[0].desiredCount')
+        controller=$(aws_text ecs describe-services --cluster "$NAME" --services "$service" --query 'services[0].deploymentController.type')
+        [ "$running" -ge "$minimum" ] || running=$minimum
+        if [ "$controller" = CODE_DEPLOY ] && [ -s "$WORK/last-good" ]; then
+            printf '{"version":0.0,"Resources":[{"TargetService":{"Type":"AWS::ECS::Service","Properties":{"TaskDefinition":"%s","LoadBalancerInfo":{"ContainerName":"florin","ContainerPort":8443}}}}]}' "$definition" >"$WORK/appspec"
+            content=$(sed 's/"/\\"/g' "$WORK/appspec")
+            printf '{"applicationName":"%s","deploymentGroupName":"%s","revision":{"revisionType":"AppSpecContent","appSpecContent":{"content":"%s"}}}' "$NAME" "$service" "$content" >"$WORK/deployment.json"
+            aws deploy create-deployment --cli-input-json "file://$WORK/deployment.json" >>"$LOG" 2>&1 || return 1
+        elif [ "$controller" = CODE_DEPLOY ]; then
+            aws ecs update-service --cluster "$NAME" --service "$service" --desired-count "$running" >>"$LOG" 2>&1 || return 1
+        else
+            aws ecs update-service --cluster "$NAME" --service "$service" --task-definition "$definition" --desired-count "$running" >>"$LOG" 2>&1 || return 1
+        fi
+        say "released: $service, $running tasks"
+    done
+    skipped stable 'nothing runs tasks here' && return 0
+    for arn in $services; do
+        timeout "$STABLE_S" aws ecs wait services-stable --cluster "$NAME" --services "${arn##*/}" || return 1
+    done
+}
+
+roll_back() {
+    say "rolling back to what ran before"
+    failed=''
+    while read -r service definition count; do
+        aws ecs update-service --cluster "$NAME" --service "$service" --task-definition "$definition" --desired-count "$count" >>"$LOG" 2>&1 || failed="$failed $service"
+    done <"$WORK/before"
+    if [ -n "$failed" ]; then
+        say "failed and NOT rolled back:$failed"
+        say "hint: services under CodeDeploy are turned back by: aws deploy stop-deployment --auto-rollback-enabled"
+        say "hint: docs/operate/aws.md, 'Roll back'"
+        exit 4
+    fi
+    say "failed, rolled back; see $LOG"
+    exit 1
+}
+
+# --- after ---------------------------------------------------------------------------------
+
+check_after() {
+    skipped check 'asked for' && return 0
+    command -v "$FLORIN_BIN" >/dev/null || { say "skipped: florin aws check (no florin program; set FLORIN_BIN)"; return 0; }
+    outcome=0
+    "$FLORIN_BIN" aws check --environment "$ENVIRONMENT" ${FLORIN_APPLICATION_URL:+--application-url "$FLORIN_APPLICATION_URL"} >"$WORK/check" 2>>"$LOG" || outcome=$?
+    cat "$WORK/check" >>"$LOG"
+    grep -v '^good' "$WORK/check" >&2 || true
+    [ "$outcome" != 1 ] || return 1
+    say "checked: $(grep -c '^good' "$WORK/check") good, $(grep -c '^unknown' "$WORK/check" || true) unknown, $(grep -c '^skipped' "$WORK/check" || true) skipped"
+}
+
+finish() {
+    if ! skipped empty-plan 'the endpoint reads back incompletely'; then
+        terraform plan -input=false -no-color -detailed-exitcode -var "container_image=$IMAGE_URI" >>"$LOG" 2>&1 || say "warning: a second plan is not empty, see $LOG"
+    fi
+    aws ssm put-parameter --name "/florin/$ENVIRONMENT/last-good" --type String --overwrite --value "$DIGEST $(date -u +%Y-%m-%dT%H:%M:%SZ)" >/dev/null
+    say "done: $(terraform output -raw application_url)"
+    say "dashboard: $(terraform output -raw cloudwatch_dashboard_url)"
+    say "to roll back: $0 --environment $ENVIRONMENT --image $(cut -d ' ' -f 1 "$WORK/last-good" | grep . || echo '<the digest before>')"
+}
+
+say "== before"
+check_tools
+check_identity
+check_tree
+check_state
+check_ends
+check_zone
+check_image
+check_backup
+check_staging
+say "== plan"
+make_plan
+if [ -n "$PLAN_ONLY" ]; then
+    [ "$pending" = 0 ] && exit 0
+    exit 2
+fi
+ask
+say "== apply"
+if ! terraform apply -input=false -no-color "$WORK/plan" >>"$LOG" 2>&1; then
+    say "failed: terraform apply stopped: $(grep -m 1 '^Error' "$LOG" || true)"
+    say "hint: nothing was released; repair and run again, or apply the commit before. See $LOG"
+    exit 4
+fi
+say "applied: $(grep -m 1 '^Apply complete' "$LOG" || echo 'nothing to do')"
+make_secrets
+say "migrations: units migrate their own tables when they start, one of them at a time"
+kubernetes || { say "failed: Kubernetes"; : >"$WORK/before"; exit 4; }
+release || roll_back
+say "== after"
+check_after || { say "the check found something bad"; [ -s "$WORK/last-good" ] && roll_back; exit 4; }
+finish

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Checks of deploy/ that need no cloud: checks.py NAME [FILE...].
+
+  roots                staging and production differ in values only
+  metrics              every metric of rules, dashboards and alarms is one that the binary has
+  grafana              dashboards have what Grafana needs to load them
+  iam PLAN.json        policies of a plan against least privilege
+  sizes PLAN.json PLAN.json   staging's plan has every unit of production's, smaller
+  kubernetes FILE...   rendered manifests: probes, contexts, budgets, policies, own resource kinds
+Prints what is wrong and exits 1.
+"""
+import fnmatch
+import json
+import re
+import sys
+from pathlib import Path
+
+DEPLOY = Path(__file__).resolve().parent.parent
+AWS = DEPLOY / "aws"
+WRONG = []
+
+
+def expect(ok, message):
+    if not ok:
+        WRONG.append(message)
+
+
+# --- roots (DEP-148)
+
+def roots():
+    for name in ("main.tf", "variables.tf", "outputs.tf", "versions.tf"):
+        one, two = (AWS / "environments" / e / name for e in ("staging", "production"))
+        expect(one.read_text() == two.read_text(), f"{name} of staging and production differ")
+    values = [set(re.findall(r"^(\w+)\s*=", (AWS / "environments" / e / "values.auto.tfvars").read_text(), re.M)) for e in ("staging", "production")]
+    only = (values[0] ^ values[1]) - {"failover"}
+    expect(not only, f"values given in one environment only: {sorted(only)}")
+
+
+# --- metrics (docs/reference/metrics.md is made from the binary)
+
+HISTOGRAM = ("_bucket", "_sum", "_count")
+# Measured by Prometheus itself, by our own rules, and by `florin aws check`.
+OTHERS = {"up", "florin:requests:rate5m", "florin:errors:share5m", "florin:server_errors:share5m", "aws_check_bad", "aws_check_secret_age_days"}
+WORDS = {"sum", "by", "rate", "increase", "max", "le", "and", "or", "histogram_quantile", "without", "avg", "min", "on", "instance", "channel", "state", "outcome", "code", "currency", "accepted", "unit"}
+
+
+def known_metrics():
+    page = (DEPLOY.parent / "docs" / "reference" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.M)
+    names = set(OTHERS)
+    for name, kind in rows:
+        names.update([name + s for s in HISTOGRAM] if kind == "histogram" else [])
+        names.add(name)
+    return names
+
+
+def metrics_of(expression):
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"", " ", expression)
+    bare = re.sub(r"\b(by|without|on)\s*\([^)]*\)", " ", bare)
+    return {w for w in re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare)} - WORDS
+
+
+def metrics():
+    known, count = known_metrics(), 0
+    rules = (DEPLOY / "prometheus" / "rules.yml").read_text()
+    found = [("rules.yml", e) for e in re.findall(r"^\s+expr: (.+)$", rules, re.M)]
+    for board in sorted((DEPLOY / "grafana").glob("*.json")):
+        panels = json.loads(board.read_text())["panels"]
+        found += [(board.name, t["expr"]) for p in panels for t in p["targets"]]
+    for where, expression in found:
+        for name in metrics_of(expression):
+            count += 1
+            expect(name in known, f"{where}: there is no metric {name}")
+    alarms = (AWS / "modules" / "observability" / "alarms.tf").read_text()
+    names = re.findall(r'metric = "([a-z][a-z_]+)", (?:above|statistic)', alarms)
+    boards = (AWS / "modules" / "observability" / "dashboards.tf").read_text()
+    names += re.findall(r"^    ([a-z][a-z_]+)\s+= \"(?:wallets|workers)\"$", boards, re.M)
+    expect(len(names) > 10, "the alarms' metrics were not found")
+    for name in names:
+        count += 1
+        expect(name in known or name.startswith(("node_", "cluster_", "pod_")), f"observability: there is no metric {name}")
+    expect(count > 50, f"only {count} metrics were looked at")
+
+
+# --- Grafana
+
+def grafana():
+    seen = set()
+    for board in sorted((DEPLOY / "grafana").glob("*.json")):
+        value = json.loads(board.read_text())
+        for member in ("uid", "title", "panels", "schemaVersion", "templating"):
+            expect(member in value, f"{board.name}: no {member}")
+        expect(value["uid"] not in seen, f"{board.name}: uid taken")
+        seen.add(value["uid"])
+        ids = [p["id"] for p in value["panels"]]
+        expect(len(ids) == len(set(ids)), f"{board.name}: two panels with one id")
+        for panel in value["panels"]:
+            expect({"type", "title", "gridPos", "targets", "datasource"} <= panel.keys(), f"{board.name}: panel {panel.get('title')} is incomplete")
+    expect(len(seen) >= 3, "three dashboards at least")
+
+
+# --- IAM (D1)
+
+def planned(path):
+    def walk(module):
+        yield from module.get("resources", [])
+        for child in module.get("child_modules", []):
+            yield from walk(child)
+    plan = json.loads(Path(path).read_text())
+    return list(walk(plan["planned_values"]["root_module"]))
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def iam(path):
+    allowed = re.findall(r'"([a-z0-9]+:[A-Za-z*]+)"', (AWS / "policies" / "star-allowed.toml").read_text())
+    policies = roles = 0
+    for resource in planned(path):
+        values, address = resource["values"], resource["address"]
+        if resource["type"] == "aws_iam_role" and values.get("assume_role_policy"):
+            roles += 1
+            for statement in json.loads(values["assume_role_policy"])["Statement"]:
+                service = statement["Principal"].get("Service", "")
+                expect("Condition" in statement or service == "ec2.amazonaws.com", f"{address}: trust without a condition")
+                expect("*" not in as_list(statement["Principal"].get("AWS", "")), f"{address}: trusts everybody")
+        if resource["type"] == "aws_iam_role_policy_attachment":
+            arn = values.get("policy_arn") or ""
+            expect(not re.search(r"FullAccess|PowerUser|AdministratorAccess", arn), f"{address}: {arn}")
+        if resource["type"] in ("aws_iam_user", "aws_iam_access_key", "aws_key_pair"):
+            expect(False, f"{address}: nobody has a long-lived key (DEP-013, DEP-029)")
+        if resource["type"] == "aws_iam_role_policy" and values.get("policy"):
+            policies += 1
+            for statement in json.loads(values["policy"])["Statement"]:
+                for action in as_list(statement["Action"]):
+                    expect(not re.fullmatch(r"\*|[a-z0-9]+:\*", action), f"{address}: {action}")
+                    if "*" in as_list(statement["Resource"]):
+                        expect(any(fnmatch.fnmatchcase(action, a) for a in allowed), f"{address}: {action} on everything")
+                    if action == "iam:PassRole":
+                        condition = json.dumps(statement.get("Condition", {}))
+                        expect("iam:PassedToService" in condition, f"{address}: PassRole to any service")
+                unit = values.get("name") == "run" and "workers" in address
+                if unit:
+                    expect(not any("Delete" in a or "Bypass" in a for a in as_list(statement["Action"])), f"{address}: workers delete nothing")
+    expect(roles > 20, f"only {roles} roles were seen")
+    # Policies whose resources are not known before they are made are not in a plan.
+    print(f"  looked at {roles} roles and {policies} policies that the plan knows")
+
+
+def sizes(staging, production):
+    def tasks(path):
+        return {r["values"]["family"].split("-", 2)[2]: r["values"] for r in planned(path) if r["type"] == "aws_ecs_task_definition" and r["values"].get("family")}
+    small, large = tasks(staging), tasks(production)
+    expect(small.keys() == large.keys() and len(small) > 5, "DEP-012: both environments run the same units")
+    for unit in small.keys() & large.keys():
+        expect(int(small[unit]["cpu"]) <= int(large[unit]["cpu"]), f"{unit} is larger in staging")
+    kinds = [{r["type"] for r in planned(p)} for p in (staging, production)]
+    missing = {k for k in kinds[1] - kinds[0] if k not in ("aws_rds_global_cluster", "aws_appautoscaling_policy")}
+    expect(not missing, f"DEP-012: production has resources of kinds that staging lacks: {sorted(missing)}")
+
+
+# --- Kubernetes (B2)
+
+def kubernetes(paths):
+    import jsonschema
+    import yaml
+
+    schemas = {s["kind"]: s for s in (json.loads(p.read_text()) for p in (DEPLOY / "kubernetes" / "schemas").glob("*.json"))}
+    for path in paths:
+        documents = [d for d in yaml.safe_load_all(Path(path).read_text()) if d]
+        by = {}
+        for d in documents:
+            by.setdefault(d["kind"], {})[d["metadata"]["name"]] = d
+            if d["kind"] in schemas:
+                for error in jsonschema.Draft202012Validator(schemas[d["kind"]]).iter_errors(d):
+                    expect(False, f"{path}: {d['kind']} {d['metadata']['name']}: {error.message}")
+        name = Path(path).stem
+        expect(len(by.get("Deployment", {})) >= 7, f"{name}: deployments are missing")
+        for unit, d in by.get("Deployment", {}).items():
+            pod = d["spec"]["template"]["spec"]
+            container = pod["containers"][0]
+            security = container["securityContext"]
+            say = lambda ok, what, unit=unit: expect(ok, f"{name}: {unit}: {what}")
+            say(pod["securityContext"]["runAsUser"] == 65532 and pod["securityContext"]["runAsNonRoot"], "not as uid 65532")
+            say(security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"] and security["capabilities"]["drop"] == ["ALL"], "container is not locked down")
+            say(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", "no seccomp profile")
+            say(container["readinessProbe"]["httpGet"]["path"] == "/ready" and container["livenessProbe"]["httpGet"]["path"] == "/health", "wrong probes")
+            say(all(container[p]["httpGet"]["scheme"] == "HTTPS" for p in ("readinessProbe", "livenessProbe", "startupProbe")), "probes without TLS")
+            start = container["startupProbe"]
+            say(start["periodSeconds"] * start["failureThreshold"] == 120, "startup may take 120 s")
+            resources = container["resources"]
+            say(resources["limits"] == {"memory": resources["requests"]["memory"]}, "memory limit = request, no CPU limit")
+            say(pod["terminationGracePeriodSeconds"] == 60, "60 s to stop")
+            say("@sha256:" in container["image"], "image is not given by digest")
+            say(pod["automountServiceAccountToken"] == (unit in ("networks-engine", "networks-manager")), "token is mounted without need")
+            say(len(pod["topologySpreadConstraints"]) == 2, "not spread over zones and nodes")
+            say(unit in by["PodDisruptionBudget"] and unit in by["NetworkPolicy"] and unit in by["ServiceAccount"], "no budget, policy or account of its own")
+            say(by["ServiceAccount"][unit]["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].startswith("arn:aws:iam::"), "no role")
+            scaled = unit in by.get("HorizontalPodAutoscaler", {})
+            say(scaled != ("replicas" in d["spec"]), "either fixed or scaled, not both")
+        for unit, d in by.get("HorizontalPodAutoscaler", {}).items():
+            expect(d["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300, f"{name}: {unit}: scales down too fast")
+        denied = {d["metadata"]["namespace"] for d in documents if d["kind"] == "NetworkPolicy" and d["metadata"]["name"] == "deny-all"}
+        expect(denied == {"florin", "florin-system", "florin-networks", "florin-batch"}, f"{name}: a namespace without a denial")
+        expect(not any(d["kind"] == "Secret" for d in documents), f"{name}: a secret in a manifest")
+        expect(by["StorageClass"]["gp3-networks"]["reclaimPolicy"] == "Retain", f"{name}: disks of networks are deleted")
+        expect("TargetGroupBinding" in by and "custody" not in by["TargetGroupBinding"], f"{name}: custody has an entrance")
+
+
+def main():
+    check, files = sys.argv[1], sys.argv[2:]
+    if check == "kubernetes":
+        kubernetes(files)
+    else:
+        {"roots": roots, "metrics": metrics, "grafana": grafana, "iam": iam, "sizes": sizes}[check](*files)
+    for message in WRONG:
+        print(f"  {message}", file=sys.stderr)
+    sys.exit(1 if WRONG else 0)
+
+
+main()
