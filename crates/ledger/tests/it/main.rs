@@ -8,6 +8,7 @@ mod faults;
 mod fuzzed;
 mod generate;
 mod generate_calls;
+mod migrate;
 mod model;
 mod model_calls;
 mod model_grammar;

@@ -3,13 +3,18 @@
 //!
 //! `FLORIN_SEED` repeats one run, `FLORIN_CASES` sets the number of steps of each run.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use florin_base::{Clock as _, clock::ManualClock};
+use florin_base::{Clock as _, Secret, clock::ManualClock};
 use florin_ledger::{
     Answer, Outcome, PostgresOptions, Query, View,
     call::ItemResult,
-    journal::fault::FaultIo,
+    journal::{DEFAULT_SEGMENT_BYTES, fault::FaultIo},
+    migrate::{Moved, Place, migrate},
     model::{self as own, Body, Record},
 };
 
@@ -40,6 +45,9 @@ pub struct World {
     /// Further replicas on the same ledger.
     replicas: Vec<Bank>,
     kept: Kept,
+    /// Directory of the ledger or of its replicas.
+    home: PathBuf,
+    segment_bytes: u64,
     /// What each step was answered.
     pub answers: Vec<String>,
     pub model: Model,
@@ -81,6 +89,8 @@ impl World {
             bank: None,
             replicas: Vec::new(),
             kept,
+            home: PathBuf::new(),
+            segment_bytes: 1 << 20,
             answers: Vec::new(),
             model,
             random: Random(seed ^ 0x51DE),
@@ -98,6 +108,7 @@ impl World {
             counts: BTreeMap::new(),
             sampled: Vec::new(),
         };
+        world.home = world.dir.path().join("first");
         world.start();
         world.compare_records();
         // The assets came faster than the clock goes, which leaves ledger time ahead of it until
@@ -120,7 +131,7 @@ impl World {
     fn start(&mut self) {
         if let Kept::Database(url, schema) = &self.kept {
             for name in 0..REPLICAS {
-                let dir = self.dir.path().join(name.to_string());
+                let dir = self.home.join(name.to_string());
                 let mut options = PostgresOptions::new(url.clone(), dir);
                 options.schema = schema.clone();
                 options.assets = assets();
@@ -132,9 +143,9 @@ impl World {
             self.bank = self.replicas.pop();
             return;
         }
-        let io = Arc::new(self.io.clone());
-        let opened = Bank::try_open(self.dir.path(), policy(), self.clock.clone(), |o| {
-            o.segment_bytes = 1 << 20;
+        let (io, segment_bytes) = (Arc::new(self.io.clone()), self.segment_bytes);
+        let opened = Bank::try_open(&self.home, policy(), self.clock.clone(), |o| {
+            o.segment_bytes = segment_bytes;
             o.snapshot_bytes = 60 << 10;
             o.assets = assets();
             o.io = io;
@@ -163,10 +174,10 @@ impl World {
             assert!(gone.is_ok() || !path.join(folder).exists(), "{folder} goes");
         };
         if self.random.one_in(2) && is_files {
-            remove("snapshots", self.dir.path());
+            remove("snapshots", &self.home);
         }
         if self.random.one_in(2) && is_files {
-            remove("index", self.dir.path());
+            remove("index", &self.home);
         }
         self.start();
         let view = self.bank().read();
@@ -190,6 +201,53 @@ impl World {
             _ => self.random.below(20_000) as i64,
         };
         self.clock.advance(by);
+    }
+
+    fn place(&self) -> Place {
+        match &self.kept {
+            Kept::Files => Place::Directory(self.home.clone()),
+            Kept::Database(url, schema) => Place::Database {
+                url: Secret::new(url.clone()),
+                schema: schema.clone(),
+            },
+        }
+    }
+
+    /// Closes the ledger, moves it elsewhere and opens it there; everything that can be read is
+    /// what it was.
+    pub fn move_to(&mut self, kept: Kept, home: &str) -> Moved {
+        let head = self.bank().read().last_batch().expect("readable");
+        let before = self.feed();
+        (self.bank, self.replicas) = (None, Vec::new());
+        let from = self.place();
+        self.kept = kept;
+        self.home = self.dir.path().join(home);
+        self.segment_bytes = DEFAULT_SEGMENT_BYTES;
+        let moved = migrate(&from, &self.place(), &mut |_| {}).expect("the ledger moves");
+        self.start();
+        assert_eq!(self.bank().read().last_batch().expect("readable"), head);
+        assert!(before == self.feed(), "INV-L6: the same bytes");
+        property_history::compare_all(self);
+        moved
+    }
+
+    fn feed(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        let view = self.bank().read();
+        view.feed(0, usize::MAX, &mut lines).expect("readable");
+        lines
+    }
+
+    /// Goes on with random steps.
+    pub fn go_on(&mut self, generator: &mut Generator, steps: u64) {
+        for n in 0..steps {
+            let step = generator.step(&self.model);
+            self.step(&step);
+            if self.is_current && n % 8 == 0 {
+                property_history::compare_one(self);
+            }
+        }
+        self.step(&Step::Transfers(vec![Item::default()], None));
     }
 
     /// Any replica takes the next call.

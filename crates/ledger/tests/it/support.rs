@@ -1,11 +1,11 @@
 //! A ledger in a temporary directory with a clock that the test moves.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use florin_base::{Decimal, clock::ManualClock};
 use florin_ledger::{
     Answer, Call, Ledger, OpenError, OpenOptions, Outcome, Policy, PostgresOptions, Query,
-    ReadView, View,
+    ReadView, Unavailable, View,
     call::{
         CreateWallet, Reference, Refusal, RefusalCode, TransfersCall, WalletAmount, WalletMove,
         WalletView,
@@ -16,6 +16,9 @@ use florin_ledger::{
 
 /// 2026-01-15T12:00:00Z.
 pub const START: i64 = 1_768_478_400_000_000;
+
+/// Tries of a call on a database that is too slow, 200 ms apart.
+const TRIES: usize = 50;
 
 pub struct Bank {
     pub ledger: Ledger,
@@ -84,9 +87,17 @@ impl Bank {
 
     pub fn submit(&self, call: Call) -> Answer {
         self.clock.advance(1_000);
-        self.runtime
-            .block_on(self.ledger.submit(call))
-            .expect("the ledger answers")
+        for _ in 0..TRIES {
+            match self.runtime.block_on(self.ledger.submit(call.clone())) {
+                // A machine under load may be slower than a database may take; the answer
+                // promises that nothing was done.
+                Err(Unavailable::StoreUnavailable) if self.ledger.is_shared() => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                answer => return answer.expect("the ledger answers"),
+            }
+        }
+        panic!("the database does not come back");
     }
 
     pub fn wallet(&self, user: &str, currency: &str) -> u128 {
