@@ -19,6 +19,7 @@ pub mod money;
 pub mod permission;
 pub mod problem;
 pub mod query;
+pub mod reconcile;
 pub mod scope;
 
 use std::sync::Arc;
@@ -41,20 +42,28 @@ pub struct ShadowApi {
 /// [`ShadowApi`] as handlers hold it.
 pub type Shared = Arc<ShadowApi>;
 
-/// All routes of parts A and B, at their canonical paths and, with `aliases`, at the root
-/// (contract section 0).
-pub fn routes(aliases: bool) -> Routes<Shared> {
+/// Routes of the event service (part A), with `aliases` also at the root (contract section 0).
+pub fn event_routes(aliases: bool) -> Routes<Shared> {
     let all = Routes::new()
         .merge(events::routes())
         .merge(batch::routes())
+        .merge(dead_letters::routes());
+    match aliases {
+        true => all.merge(aliases::event_routes()),
+        false => all,
+    }
+}
+
+/// Routes of the shadow ledger service (part B), with `aliases` also at the root.
+pub fn ledger_routes(aliases: bool) -> Routes<Shared> {
+    let all = Routes::new()
         .merge(balance::routes())
         .merge(entries::routes())
         .merge(accounts::routes())
         .merge(books::routes())
-        .merge(log::routes())
-        .merge(dead_letters::routes());
+        .merge(log::routes());
     match aliases {
-        true => all.merge(aliases::routes()),
+        true => all.merge(aliases::ledger_routes()),
         false => all,
     }
 }

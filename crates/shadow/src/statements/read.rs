@@ -15,6 +15,8 @@ pub struct Request<'a> {
     pub format: Option<Format>,
     /// What a CSV needs; `None` without a profile.
     pub csv: Option<Given<'a>>,
+    /// There is a profile, and nobody said which account the CSV is of.
+    pub csv_account_missing: bool,
     /// Size bounds.
     pub limits: Limits,
     /// Options of all readers.
@@ -49,6 +51,10 @@ pub fn read(
             ofx::read(source.text(charset, options.lenient), xml, options, sink)?;
         }
         Format::Csv => {
+            if request.csv_account_missing {
+                let detail = "A CSV names no account: give it as `accountId`.";
+                return Err(StatementFault::new(FaultCode::AccountUnmapped, detail));
+            }
             let Some(given) = request.csv else {
                 let detail = "A CSV needs the profile of its bank.";
                 return Err(StatementFault::new(FaultCode::ProfileUnknown, detail));

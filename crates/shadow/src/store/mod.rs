@@ -20,11 +20,13 @@ pub mod failpoint;
 pub mod intake;
 mod mirror;
 pub mod read;
+pub mod rebuild;
 pub mod record;
 mod rows;
 mod schema;
 mod session;
 pub mod stored;
+mod swap;
 mod writer;
 
 use std::future::Future;

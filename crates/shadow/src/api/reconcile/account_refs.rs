@@ -1,0 +1,120 @@
+//! `PUT|GET …/account-refs/{ref}`, `GET …/account-refs`: which account a bank's reference is
+//! (contract D1).
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use florin_platform::http::auth::Caller;
+use florin_platform::http::json::{Json, NoQuery, Path, Query};
+use florin_platform::http::problem::Problem;
+use florin_platform::http::router::{RouteSpec, Routes};
+use florin_platform::sql::query;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Shared;
+use super::body::Body;
+use crate::api::problem::{field, not_found};
+use crate::api::{actor, permission, query as parts, scope};
+use crate::statements::tables;
+use crate::store::NewRecord;
+
+const PATH: &str = "/api/v1/shadow/account-refs/{ref}";
+/// Longest reference, in characters.
+const REF_MAX: usize = 140;
+
+pub(super) fn routes() -> Routes<Shared> {
+    Routes::new()
+        .route(RouteSpec::put(PATH, permission::IMPORT), put)
+        .route(RouteSpec::get(PATH, permission::READ), get)
+        .route(
+            RouteSpec::get("/api/v1/shadow/account-refs", permission::READ),
+            list,
+        )
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Mapping {
+    account_id: String,
+}
+
+/// Says which account a reference is, from now on.
+async fn put(
+    State(api): State<Shared>,
+    caller: Caller,
+    Path(reference): Path<String>,
+    Body(mapping): Body<Mapping>,
+) -> Result<Response, Problem> {
+    let plain: String = reference.chars().filter(|c| !c.is_whitespace()).collect();
+    let fits =
+        (1..=REF_MAX).contains(&plain.chars().count()) && !plain.chars().any(char::is_control);
+    if !fits {
+        return Err(field(
+            "ref",
+            "invalid_id",
+            "1 to 140 characters without blanks.",
+        ));
+    }
+    parts::account(&mapping.account_id)?;
+    scope::check(&caller, &mapping.account_id)?;
+    let (actor, account) = (actor(&caller), mapping.account_id);
+    let out = json!({ "accountRef": plain, "accountId": account });
+    let content = out.clone();
+    api.shadow()
+        .write(move |session| {
+            Box::pin(async move {
+                let now = session.now();
+                let upsert = query(
+                    "INSERT INTO shadow_account_refs (ref, account_id, actor, updated_at)
+                     VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (ref) DO UPDATE SET account_id = excluded.account_id,
+                        actor = excluded.actor, updated_at = excluded.updated_at",
+                )
+                .bind(&plain)
+                .bind(&account)
+                .bind(&actor.subject)
+                .bind(now);
+                session.tx().execute(upsert).await?;
+                session.append(NewRecord::new("statement_setting", actor, &content).subject(plain));
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(Json(out).into_response())
+}
+
+/// Shows which account a reference is.
+async fn get(
+    State(api): State<Shared>,
+    caller: Caller,
+    Path(reference): Path<String>,
+    Query(NoQuery {}): Query<NoQuery>,
+) -> Result<Response, Problem> {
+    match tables::account_of(api.shadow().db(), &reference).await? {
+        Some(account) => {
+            scope::check(&caller, &account)?;
+            Ok(Json(json!({ "accountRef": reference, "accountId": account })).into_response())
+        }
+        None => Err(not_found(
+            "account_ref_not_found",
+            "This reference is not mapped.",
+        )),
+    }
+}
+
+/// Lists mapped references.
+async fn list(
+    State(api): State<Shared>,
+    caller: Caller,
+    Query(NoQuery {}): Query<NoQuery>,
+) -> Result<Response, Problem> {
+    let all = query("SELECT ref, account_id FROM shadow_account_refs ORDER BY ref LIMIT 500");
+    let mut items = Vec::new();
+    for row in api.shadow().db().fetch_all(all).await? {
+        let (reference, account): (String, String) = (row.get("ref")?, row.get("account_id")?);
+        if scope::reaches(&caller, &account) {
+            items.push(json!({ "accountRef": reference, "accountId": account }));
+        }
+    }
+    Ok(Json(json!({ "items": items, "nextCursor": null })).into_response())
+}
