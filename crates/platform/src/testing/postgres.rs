@@ -8,7 +8,7 @@ use std::time::Duration;
 use florin_base::Secret;
 use parking_lot::Mutex;
 
-use super::process::{Running, command, find, folder, free_port, tied};
+use super::process::{Running, command, find, folder, free_port, skipped, tied};
 use crate::sql::{Db, PostgresSettings};
 
 /// Where Debian keeps the server programs, newest first.
@@ -72,7 +72,7 @@ impl TestPostgres {
     fn make() -> Option<Self> {
         let (initdb, program) = (find("initdb", &folders()), find("postgres", &folders()));
         let (Some(initdb), Some(program)) = (initdb, program) else {
-            eprintln!("skipped: PostgreSQL is not installed (initdb, postgres)");
+            skipped("PostgreSQL's server is not installed (apt install postgresql)");
             return None;
         };
         let dir = folder();

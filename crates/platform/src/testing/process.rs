@@ -10,6 +10,12 @@ use std::process::{Child, Command, Stdio};
 /// User and group `nobody` of Debian; the servers refuse to run as root.
 const NOBODY: u32 = 65_534;
 
+/// Says by name that the running test has nothing to run on.
+pub fn skipped(why: &str) {
+    let thread = std::thread::current();
+    println!("SKIPPED {}: {why}", thread.name().unwrap_or("a test"));
+}
+
 /// A program in one of these folders, or in those of `PATH`.
 pub fn find(program: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

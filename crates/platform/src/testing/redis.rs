@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 
-use super::process::{Running, find, folder, free_port, tied};
+use super::process::{Running, find, folder, free_port, skipped, tied};
 
 /// A server that keeps nothing on disk.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl TestRedis {
     /// Starts a server; `None`, said by name, where there is no program.
     pub fn start() -> Option<Self> {
         let Some(program) = find("redis-server", &[]) else {
-            eprintln!("skipped: Redis is not installed (redis-server)");
+            skipped("Redis is not installed (apt install redis-server)");
             return None;
         };
         let server = Self {
