@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::crash::load::run_during;
 use crate::crash::number;
 use crate::crash::world::World;
+use crate::server::moves::{fresh, item};
 use crate::server::{Rng, Who, path};
 use cluster::{Cluster, Fleet, REPLICAS};
 
@@ -85,6 +86,38 @@ fn a_rolling_restart_fails_no_request() {
     world.compare(&gateway, what);
     println!("{}", world.counts);
     assert_eq!(world.counts.unanswered, 0, "{}", world.counts);
+}
+
+#[test]
+fn case_64_without_its_store_every_call_is_refused_in_time() {
+    let Some(Cluster { gateway, fleet }) = Cluster::start("case_64 on PostgreSQL") else {
+        return;
+    };
+    let (source, account) = (gateway.source("BRL"), gateway.account("BRL", json!({})));
+    let send = |id: &str| {
+        let started = Instant::now();
+        let reply = gateway.single(item(id, &source, &account, "1", "BRL"));
+        (reply, started.elapsed())
+    };
+    let ids: Vec<String> = (0..10).map(|_| fresh("s")).collect();
+    fleet.postgres.freeze(true);
+    for id in &ids {
+        let (reply, took) = send(id);
+        let (status, code) = reply.code();
+        let known = matches!(code, "store_unavailable" | "commit_unknown");
+        assert!(status == 503 && known, "{}", reply.text);
+        assert!(took < Duration::from_secs(1), "{took:?}: {}", reply.text);
+    }
+    fleet.postgres.freeze(false);
+    let until = Instant::now() + RECOVERY;
+    while send("back").0.status >= 500 {
+        assert!(Instant::now() < until, "it does not come back");
+    }
+    for id in &ids {
+        assert!(send(id).0.status < 300, "{id}");
+    }
+    assert_eq!(gateway.minor(&account).0, (ids.len() + 1).to_string());
+    gateway.books_are_balanced();
 }
 
 #[test]

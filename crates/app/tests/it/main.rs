@@ -23,5 +23,6 @@ mod readme;
 mod script;
 mod server;
 mod serving;
+mod stores;
 mod tidy;
 mod webhooks;

@@ -117,6 +117,8 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/keys/{id}", "keys:manage"),
     ("DELETE", "/keys/{id}", "keys:manage"),
     ("GET", "/audit", "audit:read"),
+    ("GET", "/blobs", PUBLIC),
+    ("PUT", "/blobs", PUBLIC),
     ("GET", "/auth/me", ANYBODY),
     ("PUT", "/auth/password", ANYBODY),
     ("POST", "/auth/token", PUBLIC),

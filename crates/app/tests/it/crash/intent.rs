@@ -62,7 +62,17 @@ pub struct Ack {
 pub struct Entry {
     pub intent: Intent,
     pub ack: Option<Ack>,
+    /// The answer promised that nothing was done.
+    pub not_done: bool,
 }
+
+/// Codes that promise it (contract E, "uncertain outcome").
+pub const NOT_DONE: [&str; 4] = [
+    "overloaded",
+    "store_unavailable",
+    "clock_unsafe",
+    "upstream_unavailable",
+];
 
 pub fn balance(place: usize, balance: i64) -> Move {
     Move {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::intent::{Entry, Intent, Kind, Leg, Move, balance, item, leg};
+use super::intent::{Entry, Intent, Kind, Leg, Move, NOT_DONE, balance, item, leg};
 use super::world::World;
 use crate::server::{Rng, Server, Who, path};
 
@@ -156,9 +156,14 @@ impl Client<'_> {
             .server
             .call(Who::Service, "POST", &intent.path)
             .json(&intent.body);
-        self.journal.push(Entry { intent, ack: None });
+        self.journal.push(Entry {
+            intent,
+            ack: None,
+            not_done: false,
+        });
         let reply = call.try_send().ok()?;
         let entry = self.journal.last_mut().expect("just written");
+        entry.not_done = NOT_DONE.contains(&reply.code().1);
         let ack = entry.intent.read(&reply)?;
         let told = (
             ack.recorded.iter().all(|recorded| *recorded),

@@ -117,7 +117,12 @@ impl World {
         let mut number = 0;
         for journal in journals.clients {
             let mut last = 0;
-            for Entry { intent, ack } in journal {
+            for Entry {
+                intent,
+                ack,
+                not_done,
+            } in journal
+            {
                 number += 1;
                 let ack = match ack {
                     Some(ack) => {
@@ -138,6 +143,11 @@ impl World {
                         self.counts.unanswered += 1;
                         let ack = Self::resend(server, &intent, what);
                         self.counts.committed_unanswered += u64::from(ack.replayed);
+                        assert!(
+                            !(not_done && ack.replayed),
+                            "an answer promised that nothing was done: {} {what}",
+                            ack.text
+                        );
                         same_again(&intent, &ack, &Self::resend(server, &intent, what), what);
                         ack
                     }

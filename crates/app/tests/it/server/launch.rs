@@ -30,6 +30,9 @@ address_per_second = 0
 format = \"json\"
 ";
 
+/// Names the PostgreSQL server of all servers of the tests.
+const SHARED: &str = "FLORIN_TEST_POSTGRES";
+
 /// How a server is to be started.
 pub struct Launch {
     config: String,
@@ -151,6 +154,7 @@ impl Launch {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "1")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(shared_stores(dir))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.expect("log file"))
@@ -203,6 +207,27 @@ impl Launch {
     pub fn start(self) -> Server {
         self.try_start().expect("the server starts")
     }
+}
+
+/// With `FLORIN_TEST_POSTGRES=postgres://…` every server of the tests has its ledger and tables
+/// there, each folder in schemas of its own: the same tests, on the other engine.
+fn shared_stores(dir: &Path) -> Vec<(&'static str, String)> {
+    let Ok(url) = std::env::var(SHARED) else {
+        return Vec::new();
+    };
+    let folder = dir.file_name().unwrap_or_default().to_string_lossy();
+    let folder: String = folder.bytes().map(|byte| format!("{byte:02x}")).collect();
+    vec![
+        ("FLORIN__LEDGER__URL", url.clone()),
+        ("FLORIN__LEDGER__SCHEMA", format!("l_{folder}")),
+        ("FLORIN__DATABASE__URL", url),
+        ("FLORIN__DATABASE__SCHEMA", format!("t_{folder}")),
+    ]
+}
+
+/// Whether the servers of the tests have their ledger on PostgreSQL.
+pub fn on_postgres() -> bool {
+    std::env::var_os(SHARED).is_some()
 }
 
 /// TLS that trusts this certificate alone.

@@ -32,6 +32,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
+use tokio::time::Instant;
 use tower::Service;
 
 use self::target::Target;
@@ -48,6 +49,9 @@ const NOT_DONE: [&str; 2] = ["store_unavailable", "clock_unsafe"];
 const PROBLEM_MAX: u64 = 16 << 10;
 /// Most processes tried for one request.
 const TRIES: usize = 3;
+/// A further try begins within this time or not at all: a store that is away is away for all, and
+/// the caller is to hear of it within a second (ledger-wallets contract, section E).
+const RETRY_WITHIN: Duration = Duration::from_millis(300);
 
 /// Where a role is served, and how patiently.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +187,8 @@ impl Forward {
     async fn pass_kept(&self, parts: &Parts, body: Bytes) -> Result<Response, Problem> {
         let mut tried: Vec<Arc<Target>> = Vec::new();
         let mut last = self.nobody();
-        while tried.len() < TRIES {
+        let begun = Instant::now();
+        while tried.is_empty() || tried.len() < TRIES && begun.elapsed() < RETRY_WITHIN {
             let Some(target) = self.upstreams.pick(&tried) else {
                 break;
             };
