@@ -4,16 +4,14 @@ use florin_platform::http::router::{RouteSpec, Routes};
 
 use super::{Shared, balance, batch, events, permission};
 
-pub(super) fn routes() -> Routes<Shared> {
+pub(super) fn event_routes() -> Routes<Shared> {
+    let event = RouteSpec::post("/events", permission::INTAKE);
     Routes::new()
-        .route(
-            RouteSpec::post("/events", permission::INTAKE).undocumented(),
-            events::post,
-        )
+        .route(event.undocumented(), events::post)
         .route(batch::spec("/events/batch").undocumented(), batch::post)
-        .route(
-            RouteSpec::get("/accounts/{accountId}/shadow-balance", permission::BALANCE)
-                .undocumented(),
-            balance::get,
-        )
+}
+
+pub(super) fn ledger_routes() -> Routes<Shared> {
+    let balance = RouteSpec::get("/accounts/{accountId}/shadow-balance", permission::BALANCE);
+    Routes::new().route(balance.undocumented(), balance::get)
 }

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod digest;
 pub mod event;
 pub mod instant;
+pub mod reducer;
 
 pub use amount::{AmountFault, Currencies, Money, MoneyForm};
 pub use book::{Book, Policy, Rules};

@@ -75,6 +75,11 @@ impl Books {
         })
     }
 
+    /// Nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Forgets everything: a transaction failed, or somebody else wrote.
     pub fn forget_all(&mut self) {
         self.known.clear();

@@ -74,7 +74,12 @@ impl Session {
             Err(error) => return Err((core, error)),
         };
         let (head, books_made) = head;
-        if head.log_seq != core.known_head {
+        if head.log_seq != core.known_head && !core.books.is_empty() {
+            match super::swap::replaced_since(&mut tx, core.known_head).await {
+                Ok(true) => core.books.forget_all(),
+                Ok(false) => {}
+                Err(error) => return Err((core, error.into())),
+            }
             match changed_since(&mut tx, core.known_head).await {
                 Ok(books) => books.iter().for_each(|id| core.books.forget(id)),
                 Err(error) => return Err((core, error.into())),

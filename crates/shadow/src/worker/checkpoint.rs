@@ -94,3 +94,30 @@ pub async fn make(shadow: &Shadow, signer: &dyn Signer) -> Result<Checkpoint, Wr
         .await?;
     Ok(checkpoint)
 }
+
+/// Time between two checkpoints.
+const INTERVAL: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// Writes a checkpoint at once when there is news since the last one, then every hour, until
+/// draining begins.
+pub async fn run(
+    shadow: &Shadow,
+    signer: &dyn Signer,
+    shutdown: florin_platform::http::shutdown::Shutdown,
+) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = shutdown.drain() => return,
+        }
+        match read::head(shadow.db()).await {
+            Ok(head) if head.log_seq == 0 => continue,
+            _ => {}
+        }
+        if let Err(error) = make(shadow, signer).await {
+            tracing::warn!(%error, "the shadow log got no checkpoint");
+        }
+    }
+}
