@@ -206,14 +206,20 @@ make_secrets() {
             *) continue ;;
         esac
         what=${secret##*/}
+        user=$(echo "$secret" | sed "s,^florin/$ENVIRONMENT/,,; s,^AmazonMSK_florin_${ENVIRONMENT}_,,; s,/.*,,")
         case $what in
             stripe | vendor | rpc-providers | oidc-client)
-                say "to do by a person: aws secretsmanager put-secret-value --secret-id $secret --secret-string file://VALUE"
+                given=${FLORIN_VENDOR_SECRETS:-/nonexistent}/$user/$what
+                if [ ! -f "$given" ]; then
+                    echo "$secret" >>"$WORK/wanted"
+                    continue
+                fi
+                aws secretsmanager put-secret-value --secret-id "$secret" --secret-string "file://$given" >/dev/null
+                say "put: value of $secret"
                 continue
                 ;;
         esac
         umask 077
-        user=$(echo "$secret" | sed "s,^florin/$ENVIRONMENT/,,; s,^AmazonMSK_florin_${ENVIRONMENT}_,,; s,/.*,,")
         password=$(aws_text secretsmanager get-random-password --password-length 40 --exclude-punctuation --query RandomPassword)
         # The value goes through a file that only this user reads, never through arguments.
         case $what in
@@ -224,6 +230,10 @@ make_secrets() {
         rm -f "$WORK/value"
         say "made: value of $secret"
     done <"$WORK/empty"
+    if [ -s "$WORK/wanted" ]; then
+        say "values that vendors give, and a person must put: $(tr '\n' ' ' <"$WORK/wanted")"
+        refuse "nothing is released without them" "put them into files <unit>/<what> below a folder, and name it in FLORIN_VENDOR_SECRETS"
+    fi
 }
 
 # outputs.env of the overlay, from Parameter Store.

@@ -250,12 +250,18 @@ plain_replicate = KmsResponse.replicate_key
 
 
 def replicate_with_tags(self):
-    answer = plain_replicate(self)
+    from copy import deepcopy
+
     from moto.kms.models import kms_backends
 
-    key = json.loads(answer)["ReplicaKeyMetadata"]["KeyId"]
-    backend = kms_backends[self.current_account][self._get_param("ReplicaRegion")]
-    backend.tag_resource(key, self._get_param("Tags") or [])
+    answer = plain_replicate(self)
+    name = json.loads(answer)["ReplicaKeyMetadata"]["KeyId"]
+    here, there = (kms_backends[self.current_account][region] for region in (self.region, self._get_param("ReplicaRegion")))
+    there.tag_resource(name, self._get_param("Tags") or [])
+    # Both share one record of who is primary: the second gets its own.
+    primary, replica = here.keys[name], there.keys[name]
+    replica.multi_region_configuration = {**deepcopy(primary.multi_region_configuration), "MultiRegionKeyType": "REPLICA"}
+    primary.multi_region_configuration = {**deepcopy(primary.multi_region_configuration), "MultiRegionKeyType": "PRIMARY"}
     return answer
 
 

@@ -522,6 +522,31 @@ resource "aws_wafv2_web_acl_logging_configuration" "regional" {
   }
 }
 
+# CloudFront's web ACL logs in its own region, where the platform has no key of its own.
+resource "aws_cloudwatch_log_group" "waf_edge" {
+  provider          = aws.us_east_1
+  name              = "aws-waf-logs-${var.name}-edge"
+  retention_in_days = 30
+  tags              = merge(var.tags, { Name = "aws-waf-logs-${var.name}-edge", DEP = "109" })
+}
+
+# DEP-109
+resource "aws_wafv2_web_acl_logging_configuration" "edge" {
+  provider                = aws.us_east_1
+  resource_arn            = aws_wafv2_web_acl.edge.arn
+  log_destination_configs = [aws_cloudwatch_log_group.waf_edge.arn]
+  redacted_fields {
+    single_header {
+      name = "authorization"
+    }
+  }
+  redacted_fields {
+    single_header {
+      name = "cookie"
+    }
+  }
+}
+
 resource "aws_shield_protection" "public" {
   count        = var.shield_advanced ? 1 : 0
   name         = "${var.name}-public"

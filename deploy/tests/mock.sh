@@ -1,0 +1,160 @@
+#!/bin/sh
+# Staging end to end against the local mock of AWS: bootstrap, deploy.sh (refused, planned,
+# applied), probes by the AWS command line, florin aws check, destroy, nothing left.
+#
+# The mock stores what it is told and enforces nothing: no permissions, no security groups, no
+# failover. What passes here shows that the configuration can be created, read and removed.
+# shellcheck disable=SC2016  # backticks belong to the queries of the AWS command line
+set -eu
+
+HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+DEPLOY=$(dirname "$HERE")
+WORK=$(mktemp -d)
+pids=''
+clean() {
+    for pid in $pids; do kill "$pid" 2>/dev/null || true; done
+    [ -n "${FLORIN_MOCK_KEEP:-}" ] || rm -rf "$WORK"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+fail() { echo "mock: $*" >&2; exit 1; }
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+lap() { echo "  $(($(date +%s) - started)) s: $*"; }
+started=$(date +%s)
+
+PORT=$(free_port)
+export AWS_ENDPOINT_URL="http://127.0.0.1:$PORT" AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+export AWS_REGION=us-west-2 AWS_DEFAULT_REGION=us-west-2 AWS_EC2_METADATA_DISABLED=true
+export TF_CLI_ARGS_apply='-parallelism=40' TF_CLI_ARGS_destroy='-parallelism=40' TF_CLI_ARGS_plan='-parallelism=40'
+# The mock runs no tasks; it reports this many for each service.
+MOTO_ECS_SERVICE_RUNNING=2 python3 "$HERE/../aws/tests/mock_more.py" "$FLORIN_MOCK_AWS" -H 127.0.0.1 -p "$PORT" >"$WORK/moto.log" 2>&1 &
+pids="$pids $!"
+for _ in $(seq 1 120); do
+    if curl -s -o /dev/null "$AWS_ENDPOINT_URL/moto-api/"; then break; fi
+    sleep 0.5
+done
+ACCOUNT=$(aws sts get-caller-identity --query Account --output text)
+
+# --- a copy with the few lines that only a mock needs
+mkdir "$WORK/deploy"
+cp -r "$DEPLOY/aws" "$DEPLOY/kubernetes" "$DEPLOY/units.json" "$WORK/deploy/"
+AWS_DIR=$WORK/deploy/aws
+ROOT=$AWS_DIR/environments/staging
+overlay() { cat >"$AWS_DIR/modules/$1/zz_mock_override.tf"; }
+for alias in '' dr us_east_1; do
+    printf 'provider "aws" {\n%s  max_retries = 3\n}\n' "${alias:+  alias = \"$alias\"
+}"
+done >"$ROOT/zz_mock_override.tf"
+printf 'provider "aws" {\n  max_retries = 3\n}\nresource "aws_s3_bucket" "state" {\n  force_destroy = true\n  lifecycle {\n    prevent_destroy = false\n  }\n}\n' >"$AWS_DIR/bootstrap/zz_mock_override.tf"
+may_go() { printf 'resource "%s" "%s" {\n%s  lifecycle {\n    prevent_destroy = false\n  }\n}\n' "$1" "$2" "${3:-}"; }
+{
+    may_go aws_rds_cluster this '  deletion_protection = false
+  skip_final_snapshot = true
+'
+    may_go aws_db_instance this
+} | overlay database
+may_go aws_msk_cluster this | overlay kafka
+{
+    may_go aws_s3_bucket this '  force_destroy = true
+'
+    may_go aws_s3_bucket copy '  force_destroy = true
+'
+} | overlay storage
+printf 'resource "aws_lb" "this" {\n  enable_deletion_protection = false\n}\n' | overlay edge
+printf 'resource "aws_elasticache_replication_group" "this" {\n  final_snapshot_identifier = null\n}\n' | overlay cache
+
+# --- bootstrap, then what a person brings: a zone, an image, the values of vendors
+(cd "$AWS_DIR/bootstrap" && terraform init -input=false -no-color >"$WORK/bootstrap.log" 2>&1 &&
+    terraform apply -auto-approve -input=false -no-color -var "allowed_account_id=$ACCOUNT" -var owner=test -var github_repository=example/florin >>"$WORK/bootstrap.log" 2>&1) ||
+    { tail -n 30 "$WORK/bootstrap.log" >&2; fail 'bootstrap'; }
+lap 'bootstrap: state bucket, registry, roles of workflows'
+ZONE=$(aws route53 create-hosted-zone --name staging.example.com --caller-reference once --query HostedZone.Id --output text)
+aws ecr put-image --repository-name florin --image-tag git-000000000000 --image-manifest '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[]}' >/dev/null
+DIGEST=$(aws ecr list-images --repository-name florin --query 'imageIds[0].imageDigest' --output text)
+aws ecr start-image-scan --repository-name florin --image-id "imageDigest=$DIGEST" >/dev/null
+cat >"$ROOT/terraform.tfvars" <<TFVARS
+allowed_account_id      = "$ACCOUNT"
+owner                   = "test"
+domain_name             = "staging.example.com"
+hosted_zone_id          = "${ZONE##*/}"
+alert_email_addresses   = ["ops@example.com"]
+container_image         = "$ACCOUNT.dkr.ecr.us-west-2.amazonaws.com/florin@$DIGEST"
+monitoring_ami_id       = "ami-0123456789abcdef0"
+cluster_admin_role_arns = ["arn:aws:iam::$ACCOUNT:role/platform"]
+connection_arn          = "arn:aws:codeconnections:us-west-2:$ACCOUNT:connection/00000000-0000-4000-8000-000000000001"
+repository              = "example/florin"
+TFVARS
+# The mock has no Access Analyzer and no cost anomaly monitor: both stand behind a variable.
+printf 'access_analyzer = false\nanomaly_usd = 0\n' >"$ROOT/mock.auto.tfvars"
+sed "s/111122223333/$ACCOUNT/" "$ROOT/backend.hcl.example" >"$ROOT/backend.hcl"
+echo 'use_path_style = true' >>"$ROOT/backend.hcl"
+FLORIN_VENDOR_SECRETS=$WORK/vendor
+export FLORIN_VENDOR_SECRETS
+for secret in gateway/oidc-client ticketing-orders/stripe kyc/vendor chains/rpc-providers; do
+    mkdir -p "$FLORIN_VENDOR_SECRETS/${secret%/*}"
+    echo 'made up for the test' >"$FLORIN_VENDOR_SECRETS/$secret"
+done
+
+deploy() {
+    code=0
+    FLORIN_DEPLOY_SKIP='kubernetes stable empty-plan' "$AWS_DIR/deploy.sh" --environment staging "$@" >"$WORK/deploy.out" 2>&1 || code=$?
+}
+
+# --- refused while the scan has findings (the mock invents some), then planned
+deploy --plan
+if [ "$code" != 3 ] || ! grep -q 'the scan of the image found' "$WORK/deploy.out"; then cat "$WORK/deploy.out" >&2; fail "an image with findings: exit $code"; fi
+curl -s -X POST "$AWS_ENDPOINT_URL/moto-api/static/ecr/scan-finding-results" -H 'content-type: application/json' \
+    -d '{"results":[{"imageScanFindings":{"findings":[],"findingSeverityCounts":{}},"imageScanStatus":{"status":"COMPLETE"}},{"imageScanFindings":{"findings":[],"findingSeverityCounts":{}},"imageScanStatus":{"status":"COMPLETE"}}]}' >/dev/null
+
+APPLICATION=''
+if [ -n "${FLORIN_BIN:-}" ]; then
+    APPLICATION=$(free_port)
+    "$FLORIN_BIN" serve --port "$APPLICATION" --data-dir "$WORK/data" >"$WORK/florin.log" 2>&1 &
+    pids="$pids $!"
+    FLORIN_APPLICATION_URL=http://127.0.0.1:$APPLICATION
+    export FLORIN_APPLICATION_URL
+else
+    echo '  SKIPPED florin aws check and cost against the mock: no florin program with the command aws'
+fi
+
+# --- applied
+export FLORIN_BIN="${FLORIN_BIN:-no-florin}"
+deploy --auto-approve
+grep -E '^(applied|cost|checked|done|skipped|warning|account|Plan|unknown)' "$WORK/deploy.out" | sed 's/^/  /'
+if [ "$code" != 0 ]; then tail -n 60 "$WORK/deploy.out" >&2; grep -h -A8 '^Error' "$AWS_DIR"/deploy-staging-*.log | head -60 >&2 || true; fail "deploy.sh: exit $code"; fi
+lap 'deploy.sh: applied, released, checked'
+
+# --- probes by API, not by state
+probe() {
+    what=$1 wanted=$2
+    shift 2
+    found=$("$@" | tr '\t\n' '  ' | sed 's/ *$//')
+    [ "$found" = "$wanted" ] || fail "$what: found '$found', wanted '$wanted'"
+    echo "  $what: $found"
+}
+text() { aws "$@" --output text; }
+probe 'database encrypted, in several zones, backups of days' 'True True 7' text rds describe-db-clusters --db-cluster-identifier florin-staging-database --query 'DBClusters[0].[StorageEncrypted, MultiAZ, BackupRetentionPeriod]'
+probe 'database instances, none public' '2 0' text rds describe-db-instances --query '[length(DBInstances), length(DBInstances[?PubliclyAccessible])]'
+probe 'cache: failover, several zones, encrypted in transit and at rest' 'enabled enabled True True' text elasticache describe-replication-groups --replication-group-id florin-staging-cache --query 'ReplicationGroups[0].[AutomaticFailover, MultiAZ, TransitEncryptionEnabled, AtRestEncryptionEnabled]'
+ALB=$(text elbv2 describe-load-balancers --names florin-staging-public --query 'LoadBalancers[0].LoadBalancerArn')
+probe 'web ACL of the public load balancer' 'florin-staging-regional' text wafv2 get-web-acl-for-resource --resource-arn "$ALB" --query WebACL.Name
+probe 'zones of the public load balancer' 3 text elbv2 describe-load-balancers --names florin-staging-public --query 'length(LoadBalancers[0].AvailabilityZones)'
+ALARMS=$(text cloudwatch describe-alarms --query 'length(MetricAlarms)')
+[ "$ALARMS" -ge 100 ] || fail "only $ALARMS alarms"
+probe 'alarms without an action' 0 text cloudwatch describe-alarms --query 'length(MetricAlarms[?length(AlarmActions)==`0`])'
+probe 'secrets without a value' 0 text secretsmanager list-secrets --max-results 100 --query 'length(SecretList[?starts_with(Name, `florin/staging/`) && !SecretVersionsToStages])'
+for bucket in $(text s3api list-buckets --query 'Buckets[?starts_with(Name, `florin-staging-`)].Name'); do
+    probe "$bucket encrypted by" aws:kms text s3api get-bucket-encryption --bucket "$bucket" --query 'ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm'
+done
+probe 'EKS: private API, public API' 'True False' text eks describe-cluster --name florin-staging --query 'cluster.resourcesVpcConfig.[endpointPrivateAccess, endpointPublicAccess]'
+probe 'public addresses of tasks' 0 text ecs describe-services --cluster florin-staging --services gateway wallets --query 'length(services[?networkConfiguration.awsvpcConfiguration.assignPublicIp==`ENABLED`])'
+probe 'trail logs' True text cloudtrail get-trail-status --name florin-staging --query IsLogging
+probe 'marker of the release' "$DIGEST" sh -c "aws ssm get-parameter --name /florin/staging/last-good --query Parameter.Value --output text | cut -d ' ' -f 1"
+lap "probed; $ALARMS alarms"
+
+# --- destroyed, and nothing is left
+(cd "$ROOT" && terraform destroy -auto-approve -input=false -no-color >"$WORK/destroy.log" 2>&1) || { grep -A8 '^Error' "$WORK/destroy.log" >&2; fail 'destroy'; }
+echo "  $(grep -m 1 '^Destroy complete' "$WORK/destroy.log")"
+probe 'left in the state' '' sh -c "cd '$ROOT' && terraform state list"
+probe 'left: VPCs, clusters, databases, load balancers, buckets' '0 0 0 0 0' sh -c 'aws ec2 describe-vpcs --filters Name=is-default,Values=false --query "length(Vpcs)" --output text; aws ecs list-clusters --query "length(clusterArns)" --output text; aws rds describe-db-clusters --query "length(DBClusters)" --output text; aws elbv2 describe-load-balancers --query "length(LoadBalancers)" --output text; aws s3api list-buckets --query "length(Buckets[?starts_with(Name, \`florin-staging-\`)])" --output text'
+lap 'destroyed'

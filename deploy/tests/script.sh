@@ -1,0 +1,154 @@
+#!/bin/sh
+# deploy.sh against stub programs that record their calls: each refusal, exit codes, rollback.
+set -eu
+
+HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+DIGEST=sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+count=0
+
+mkdir -p "$WORK/bin"
+# Each stub answers from the environment; calls go to a file.
+cat >"$WORK/bin/aws" <<'STUB'
+#!/bin/sh
+echo "aws $*" >>"$CALLS"
+case "$*" in
+    *get-caller-identity*Arn*) echo "${STUB_ARN:-arn:aws:sts::111122223333:assumed-role/platform/me}" ;;
+    *get-caller-identity*) echo "${STUB_ACCOUNT:-111122223333}" ;;
+    *get-bucket-versioning*) echo "${STUB_VERSIONING:-Enabled}" ;;
+    *get-bucket-encryption*) echo aws:kms ;;
+    *head-object*) exit "${STUB_LOCKED:-1}" ;;
+    *get-hosted-zone*) exit "${STUB_ZONE:-0}" ;;
+    *"ecr describe-images"*) exit "${STUB_IMAGE:-0}" ;;
+    *describe-image-scan-findings*) echo "${STUB_FINDINGS:-{\}}" ;;
+    *"get-parameter --name /florin/staging/last-good"*) [ -n "${STUB_LAST:-}" ] || exit 1; echo "$STUB_LAST" ;;
+    *"get-parameter --name /florin/"*"/last-good"*) exit 1 ;;
+    *get-parameter*role_arns*) echo '{"chains":"arn:aws:iam::111122223333:role/c"}' ;;
+    *get-parameter*target_group_arns*) echo '{"chains":"arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/c/1"}' ;;
+    *list-secrets*) echo '[["florin/staging/wallets/db",null],["florin/staging/kyc/vendor",{"v":["AWSCURRENT"]}]]' ;;
+    *get-random-password*) echo madeupforthetest ;;
+    *put-secret-value*) case "$*" in *madeupforthetest*) echo 'a value in the arguments' >>"$CALLS"; exit 9 ;; esac ;;
+    *list-services*) echo arn:aws:ecs:us-west-2:111122223333:service/florin-staging/kyc ;;
+    *describe-services*deploymentController*) echo ECS ;;
+    *describe-services*serviceName*) printf 'kyc\tarn:old:1\t1\n' ;;
+    *describe-services*) echo 1 ;;
+    *describe-scalable-targets*) echo 2 ;;
+    *list-task-definitions*) echo arn:new:2 ;;
+    *update-service*arn:new:2*) exit "${STUB_RELEASE:-0}" ;;
+    *update-service*arn:old:1*) exit "${STUB_ROLLBACK:-0}" ;;
+esac
+exit 0
+STUB
+cat >"$WORK/bin/terraform" <<'STUB'
+#!/bin/sh
+echo "terraform $*" >>"$CALLS"
+case "$1" in
+    plan) exit "${STUB_PLAN:-2}" ;;
+    show) case "$*" in *-json*) echo '{}' ;; *) echo "${STUB_SHOW:-Plan: 1 to add, 0 to change, 0 to destroy.}" ;; esac ;;
+    apply) echo 'Apply complete! Resources: 1 added'; exit "${STUB_APPLY:-0}" ;;
+    output) echo https://api.example.com ;;
+esac
+exit 0
+STUB
+cat >"$WORK/bin/florin" <<'STUB'
+#!/bin/sh
+echo "florin $*" >>"$CALLS"
+case "$*" in
+    "aws check"*) echo 'good     waf          there'; exit "${STUB_CHECK:-0}" ;;
+    "aws cost"*) echo 'total 100 USD a month' ;;
+esac
+STUB
+printf '#!/bin/sh\nexit 0\n' >"$WORK/bin/git"
+chmod +x "$WORK/bin/"*
+
+# try EXPECTED-CODE WORDS -- [NAME=VALUE...] -- ARGUMENTS: the code, and words of its message.
+try() {
+    wanted=$1 words=$2
+    shift 3
+    settings=''
+    while [ "$1" != -- ]; do settings="$settings $1"; shift; done
+    shift
+    count=$((count + 1))
+    rm -rf "$WORK/tree"
+    mkdir -p "$WORK/tree"
+    cp -r "$HERE/../aws" "$HERE/../kubernetes" "$WORK/tree/"
+    for environment in staging production; do
+        root=$WORK/tree/aws/environments/$environment
+        printf 'allowed_account_id = "111122223333"\nhosted_zone_id = "Z1"\ncontainer_image = "r/florin@%s"\n' "$DIGEST" >"$root/terraform.tfvars"
+        cp "$root/backend.hcl.example" "$root/backend.hcl"
+    done
+    case " $settings " in *" NO_TFVARS=1 "*) rm "$WORK/tree/aws/environments/staging/terraform.tfvars" ;; esac
+    case " $settings " in *" ENDED=1 "*) sed -i 's/end_of_support = .*/end_of_support = "2020-01-01"/' "$WORK/tree/aws/versions.toml" ;;
+    *) sed -i 's/end_of_support = .*/end_of_support = "2999-01-01"/' "$WORK/tree/aws/versions.toml" ;; esac
+    : >"$WORK/calls"
+    code=0
+    # shellcheck disable=SC2086  # settings are words on purpose
+    printf '%s\n' "${ANSWER:-staging}" | env $settings CALLS="$WORK/calls" PATH="$WORK/bin:$PATH" AWS_REGION="${TEST_REGION:-us-west-2}" FLORIN_BIN=florin \
+        FLORIN_DEPLOY_SKIP='kubernetes stable empty-plan' "$WORK/tree/aws/deploy.sh" "$@" >"$WORK/out" 2>&1 || code=$?
+    if [ "$code" != "$wanted" ] || ! grep -q "$words" "$WORK/out"; then
+        echo "deploy.sh $*: exit $code, wanted $wanted with '$words'" >&2
+        cat "$WORK/out" >&2
+        exit 1
+    fi
+}
+called() { grep -q -- "$1" "$WORK/calls" || { echo "not called: $1" >&2; cat "$WORK/calls" >&2; exit 1; }; }
+uncalled() { ! grep -q -- "$1" "$WORK/calls" || { echo "called: $1" >&2; exit 1; }; }
+
+# DEP-151: refusals before anything is touched.
+try 3 'must be staging or production' -- -- --environment moon
+try 3 'unknown option' -- -- --environment staging --force
+try 3 'terraform.tfvars is missing' -- NO_TFVARS=1 -- --environment staging --plan
+try 3 'this is account 999999999999' -- STUB_ACCOUNT=999999999999 -- --environment staging --plan
+TEST_REGION=eu-west-1 try 3 'AWS_REGION is eu-west-1' -- -- --environment staging --plan
+try 3 'keeps no versions' -- STUB_VERSIONING=Suspended -- --environment staging --plan
+try 3 'holds the lock' -- STUB_LOCKED=0 -- --environment staging --plan
+try 3 'is supported until 2020-01-01' -- ENDED=1 -- --environment staging --plan
+try 2 'accepted: eks' -- ENDED=1 -- --environment staging --plan --accept-eol eks --accept-eol aurora-postgresql --accept-eol valkey --accept-eol kafka --accept-eol terraform-provider-aws
+try 3 'no hosted zone' -- STUB_ZONE=1 -- --environment staging --plan
+try 3 'is not a digest' -- -- --environment staging --plan --image latest
+try 3 'registry has no image' -- STUB_IMAGE=1 -- --environment staging --plan
+try 3 'scan of the image found' -- 'STUB_FINDINGS={"HIGH":1}' -- --environment staging --plan
+uncalled '^terraform'
+
+# The plan.
+try 0 'no changes' -- STUB_PLAN=0 STUB_SHOW=none -- --environment staging --plan
+try 2 'Plan: 1 to add' -- -- --environment staging --plan
+uncalled 'terraform apply'
+try 3 'terraform plan failed' -- STUB_PLAN=1 -- --environment staging --plan
+export STUB_SHOW='  # module.database.aws_rds_cluster.this[0] must be replaced'
+try 3 'destroys module.database.aws_rds_cluster.this\[0\]' -- -- --environment staging --plan
+try 2 'allowed: module.database' -- -- --environment staging --plan --allow-replace 'module.database.aws_rds_cluster.this[0]'
+unset STUB_SHOW
+
+# The question, and who may leave it out.
+ANSWER=no try 3 "'no' is not 'staging'" -- -- --environment staging
+uncalled 'terraform apply'
+ANSWER=staging try 0 'done: https://api.example.com' -- -- --environment staging
+called 'terraform apply'
+called 'put-secret-value --secret-id florin/staging/wallets/db'
+uncalled 'put-secret-value --secret-id florin/staging/kyc/vendor'
+called 'update-service .*--task-definition arn:new:2 --desired-count 2'
+called 'put-parameter --name /florin/staging/last-good'
+
+# Failures.
+try 4 'terraform apply stopped' -- STUB_APPLY=1 -- --environment staging --auto-approve
+uncalled 'update-service'
+try 1 'failed, rolled back' -- STUB_RELEASE=1 -- --environment staging --auto-approve
+called 'update-service .*--task-definition arn:old:1 --desired-count 1'
+uncalled 'put-parameter'
+try 4 'NOT rolled back: kyc' -- STUB_RELEASE=1 STUB_ROLLBACK=1 -- --environment staging --auto-approve
+try 4 'found something bad' -- STUB_CHECK=1 -- --environment staging --auto-approve
+
+# Production: staging first, and its own pipeline only may answer the question by itself.
+try 3 'staging did not run' -- -- --environment production --plan
+STUB_LAST="$DIGEST $(date -u -d '-9 days' +%Y-%m-%dT%H:%M:%SZ)"
+export STUB_LAST
+try 3 'staging ran this image 9 days ago' -- -- --environment production --plan
+STUB_LAST="$DIGEST $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+try 2 'Plan: 1 to add' -- -- --environment production --plan
+try 3 'only in its pipeline' -- -- --environment production --auto-approve
+uncalled 'terraform apply'
+ANSWER=staging try 3 "'staging' is not 'production'" -- -- --environment production
+
+echo "  $count runs of deploy.sh"
