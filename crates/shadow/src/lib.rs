@@ -22,8 +22,38 @@ pub mod api;
 pub mod corrections;
 pub mod drift;
 pub mod intake;
+pub mod links;
 pub mod matching;
 pub mod model;
+pub mod monitors;
 pub mod statements;
 pub mod store;
 pub mod worker;
+
+/// Names of all events that this room emits (contract E).
+pub const EVENT_NAMES: [&str; 24] = [
+    "shadow.event.applied",
+    "shadow.event.held",
+    "shadow.event.flipped",
+    "shadow.event.rejected",
+    "shadow.event.held_for_review",
+    "shadow.event.conflict",
+    "shadow.dead_letter.parked",
+    "shadow.dead_letter.redriven",
+    "shadow.dead_letter.discarded",
+    "shadow.drift.detected",
+    "shadow.drift.cleared",
+    "shadow.correction.proposed",
+    "shadow.correction.approved",
+    "shadow.correction.applied",
+    "shadow.correction.rejected",
+    "shadow.correction.reversed",
+    "shadow.statement.imported",
+    "shadow.statement.refused",
+    "shadow.reconciliation.finished",
+    "shadow.match.created",
+    "shadow.match.undone",
+    "shadow.alert.raised",
+    "shadow.alert.cleared",
+    "shadow.rebuild.finished",
+];

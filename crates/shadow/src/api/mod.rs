@@ -8,6 +8,14 @@
 
 pub mod accounts;
 pub mod aliases;
+pub mod monitors;
+pub mod links;
+pub mod drift_checks;
+pub mod drift_check;
+pub mod corrections;
+pub mod control;
+pub mod audit;
+pub mod alerts;
 pub mod balance;
 pub mod batch;
 pub mod books;

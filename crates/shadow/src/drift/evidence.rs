@@ -56,6 +56,9 @@ pub trait Evidence: Send + Sync + 'static {
 
     /// The newest statement of each book, by account and currency, after a book.
     fn closings<'a>(&'a self, after: Option<&'a BookId>, limit: usize) -> Asking<'a, Vec<Closing>>;
+
+    /// The newest statement of one book.
+    fn closing<'a>(&'a self, book: &'a BookId) -> Asking<'a, Option<Closing>>;
 }
 
 /// No statements.
@@ -83,5 +86,9 @@ impl Evidence for NoEvidence {
 
     fn closings<'a>(&'a self, _: Option<&'a BookId>, _: usize) -> Asking<'a, Vec<Closing>> {
         nothing(Vec::new())
+    }
+
+    fn closing<'a>(&'a self, _: &'a BookId) -> Asking<'a, Option<Closing>> {
+        nothing(None)
     }
 }

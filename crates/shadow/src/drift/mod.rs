@@ -17,12 +17,16 @@ pub mod facts;
 pub mod force;
 pub mod found;
 pub mod input;
+mod look;
 pub mod policy;
+mod prepare;
 pub mod read;
 pub mod render;
 pub mod run;
 mod settle;
+pub mod stream;
 pub mod table;
 pub mod tolerance;
 
+pub use look::Seen;
 pub use run::Checker;

@@ -17,7 +17,8 @@ use super::facts;
 use super::force::InForce;
 use super::found;
 use super::input::Item;
-use super::settle::{Attempts, Unit};
+use super::prepare::Unit;
+use super::settle::Attempts;
 use super::table::{self, Asked, Check};
 use crate::corrections::control::Control;
 use crate::corrections::service::Corrections;
@@ -344,3 +345,45 @@ async fn begin(
 
 /// How often each difference was tried, by place.
 pub(super) type Tries = HashMap<i64, u32>;
+
+impl Checker {
+    /// Checks the statement that an account names, and takes the instant of its closing.
+    ///
+    /// # Errors
+    /// In the inner result `unknown_statement` or `statement_mismatch`.
+    pub async fn with_statement(
+        &self,
+        mut item: Item,
+        place: &str,
+    ) -> Result<Result<Item, super::input::Fault>, WriteError> {
+        let Some(id) = &item.statement else {
+            return Ok(Ok(item));
+        };
+        let field = match place {
+            "" => "statementId".to_owned(),
+            place => format!("{place}.statementId"),
+        };
+        let Some(statement) = self.evidence.statement(id).await? else {
+            let message = "There is no such statement.";
+            return Ok(Err(super::input::Fault::new(
+                field,
+                "unknown_statement",
+                message,
+            )));
+        };
+        let same = statement.book.account_id == item.account
+            && statement.book.currency == item.currency
+            && statement.closing == Some(item.reported)
+            && item.as_of.is_none_or(|at| at == statement.closes_at);
+        if !same {
+            let message = "The statement closes with another figure, book or instant.";
+            return Ok(Err(super::input::Fault::new(
+                field,
+                "statement_mismatch",
+                message,
+            )));
+        }
+        item.as_of = Some(statement.closes_at);
+        Ok(Ok(item))
+    }
+}
