@@ -34,7 +34,7 @@ impl Chance {
 
 /// What a book must say, by the words of the contract: sort, then decide each debit in key order
 /// against all credits and the debits accepted before it.
-fn naive(events: &[Event], floor: i128) -> Vec<(String, State, Option<&'static str>)> {
+pub fn naive(events: &[Event], floor: i128) -> Vec<(String, State, Option<&'static str>)> {
     let mut sorted: Vec<&Event> = events.iter().collect();
     sorted.sort_by_key(|event| event.key());
     let mut counts: Vec<i128> = sorted.iter().map(|e| e.signed().max(0)).collect();
@@ -89,7 +89,7 @@ fn book(policy: Policy) -> Book {
 }
 
 /// Feeds the events in groups, each group one commit.
-fn feed(book: &mut Book, events: &[Event], chance: &mut Chance) {
+pub fn feed(book: &mut Book, events: &[Event], chance: &mut Chance) {
     let mut at = 0;
     let mut seq = 0;
     while at < events.len() {

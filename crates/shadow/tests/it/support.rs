@@ -16,7 +16,7 @@ pub struct Known;
 impl Currencies for Known {
     fn scale(&self, code: &str) -> Option<u8> {
         match code {
-            "BRL" | "USD" => Some(2),
+            "BRL" | "USD" | "CZK" => Some(2),
             "JPY" => Some(0),
             _ => None,
         }

@@ -34,7 +34,9 @@ async fn an_event_is_recorded_once_and_told_apart_after_that() {
     assert_eq!(*first_difference, "amount");
     let rows = bench
         .db
-        .fetch_all(query("SELECT log_seq, kind FROM shadow_log ORDER BY log_seq"))
+        .fetch_all(query(
+            "SELECT log_seq, kind FROM shadow_log ORDER BY log_seq",
+        ))
         .await
         .expect("reads");
     let kinds: Vec<String> = rows.iter().map(|r| r.get("kind").expect("kind")).collect();
