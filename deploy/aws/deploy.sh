@@ -9,7 +9,8 @@
 # Needs terraform and the AWS command line, with a role taken. Runs where it stands: values come
 # from environments/<name>/terraform.tfvars, the state's place from backend.hcl beside it.
 # FLORIN_BIN is the florin program (for checks and costs); FLORIN_DEPLOY_SKIP names steps that this
-# run leaves out, each said aloud: kubernetes, stable, empty-plan, check.
+# run leaves out, each said aloud: kubernetes, stable, empty-plan, check. FLORIN_DEPLOY_PLAN_JSON
+# names a file for the plan as JSON.
 set -eu
 
 HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -172,6 +173,7 @@ make_plan() {
         say "allowed: $address goes"
     done <"$WORK/danger"
     terraform show -json "$WORK/plan" >"$WORK/plan.json"
+    [ -z "${FLORIN_DEPLOY_PLAN_JSON:-}" ] || cp "$WORK/plan.json" "$FLORIN_DEPLOY_PLAN_JSON"
     if command -v "$FLORIN_BIN" >/dev/null; then
         "$FLORIN_BIN" aws cost --plan "$WORK/plan.json" --usage "$HERE/usage/$ENVIRONMENT.toml" >"$WORK/cost" 2>&1 || say "warning: some resources have no price"
         sed -n '/^total/,$p' "$WORK/cost" | while read -r line; do say "cost: $line"; done

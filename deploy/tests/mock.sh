@@ -104,7 +104,17 @@ deploy() {
 deploy --plan
 if [ "$code" != 3 ] || ! grep -q 'the scan of the image found' "$WORK/deploy.out"; then cat "$WORK/deploy.out" >&2; fail "an image with findings: exit $code"; fi
 curl -s -X POST "$AWS_ENDPOINT_URL/moto-api/static/ecr/scan-finding-results" -H 'content-type: application/json' \
-    -d '{"results":[{"imageScanFindings":{"findings":[],"findingSeverityCounts":{}},"imageScanStatus":{"status":"COMPLETE"}},{"imageScanFindings":{"findings":[],"findingSeverityCounts":{}},"imageScanStatus":{"status":"COMPLETE"}}]}' >/dev/null
+    -d '{"region":"us-west-2","results":[{"repositoryName":"florin","imageId":{},"imageScanFindings":{"findings":[],"findingSeverityCounts":{}},"imageScanStatus":{"status":"COMPLETE"}}]}' >/dev/null
+
+# --- production is planned beside it: policies and sizes are judged from the two plans
+PRODUCTION=$AWS_DIR/environments/production
+cp "$ROOT/terraform.tfvars" "$ROOT/mock.auto.tfvars" "$ROOT/zz_mock_override.tf" "$PRODUCTION/"
+printf 'terraform {\n  backend "local" {}\n}\n' >>"$PRODUCTION/zz_mock_override.tf"
+(cd "$PRODUCTION" && terraform init -input=false -no-color >"$WORK/production.log" 2>&1 &&
+    terraform plan -input=false -no-color -out="$WORK/production.plan" >>"$WORK/production.log" 2>&1 &&
+    terraform show -json "$WORK/production.plan" >"$WORK/production.json") &
+planning=$!
+pids="$pids $planning"
 
 APPLICATION=''
 if [ -n "${FLORIN_BIN:-}" ]; then
@@ -119,10 +129,23 @@ fi
 
 # --- applied
 export FLORIN_BIN="${FLORIN_BIN:-no-florin}"
+export FLORIN_DEPLOY_PLAN_JSON="$WORK/staging.json"
 deploy --auto-approve
 grep -E '^(applied|cost|checked|done|skipped|warning|account|Plan|unknown)' "$WORK/deploy.out" | sed 's/^/  /'
 if [ "$code" != 0 ]; then tail -n 60 "$WORK/deploy.out" >&2; grep -h -A8 '^Error' "$AWS_DIR"/deploy-staging-*.log | head -60 >&2 || true; fail "deploy.sh: exit $code"; fi
 lap 'deploy.sh: applied, released, checked'
+wait "$planning" || { grep -A8 '^Error' "$WORK/production.log" >&2; fail 'plan of production'; }
+echo "  production: $(grep -m 1 '^Plan:' "$WORK/production.log")"
+python3 "$HERE/checks.py" iam "$WORK/staging.json"
+python3 "$HERE/checks.py" iam "$WORK/production.json"
+python3 "$HERE/checks.py" sizes "$WORK/staging.json" "$WORK/production.json"
+if [ "$FLORIN_BIN" != no-florin ]; then
+    for at in min desired max; do
+        "$FLORIN_BIN" aws cost --plan "$WORK/production.json" --usage "$AWS_DIR/usage/production.toml" --at "$at" >"$WORK/cost-$at" || { tail -n 20 "$WORK/cost-$at" >&2; fail "a resource of production has no price"; }
+        echo "  production at $at: $(grep '^total' "$WORK/cost-$at")"
+    done
+    grep '^warning' "$WORK/cost-desired" | sed 's/^/  /' || true
+fi
 
 # --- probes by API, not by state
 probe() {

@@ -267,6 +267,24 @@ def replicate_with_tags(self):
 
 KmsResponse.replicate_key = replicate_with_tags
 
+# --- S3: the mock speaks plain HTTP and reads no conditions, so it would take "refuse what is not
+# TLS" as "refuse all". Statements that only do that are passed over.
+from moto.iam.access_control import IAMPolicy, PermissionResult  # noqa: E402
+from moto.s3.models import FakeBucket  # noqa: E402
+
+
+def permission(self, action, resource):
+    if self.policy is None:
+        return PermissionResult.NEUTRAL
+    policy = json.loads(self.policy.decode())
+    policy["Statement"] = [s for s in policy["Statement"] if "aws:SecureTransport" not in json.dumps(s.get("Condition", {}))]
+    if not policy["Statement"]:
+        return PermissionResult.NEUTRAL
+    return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
+
+
+FakeBucket.get_permission = permission
+
 if __name__ == "__main__":
     from moto.server import main
 

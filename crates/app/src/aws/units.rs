@@ -68,10 +68,16 @@ pub struct Profile {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Size {
     /// Processors of one copy, in thousandths.
-    #[serde(rename = "vcpu", deserialize_with = "thousandths")]
+    #[serde(
+        rename(serialize = "vcpu_milli", deserialize = "vcpu"),
+        deserialize_with = "thousandths"
+    )]
     pub vcpu_milli: i64,
     /// Memory of one copy, in thousandths of a GiB.
-    #[serde(rename = "memory_gib", deserialize_with = "thousandths")]
+    #[serde(
+        rename(serialize = "memory_milli_gib", deserialize = "memory_gib"),
+        deserialize_with = "thousandths"
+    )]
     pub memory_milli_gib: i64,
     /// Copies at least.
     pub min: i64,
