@@ -20,6 +20,7 @@ mod edge_wallets;
 mod identity;
 mod permissions;
 mod readme;
+mod restore;
 mod script;
 mod server;
 mod serving;

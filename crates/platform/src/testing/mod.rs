@@ -1,6 +1,7 @@
 //! What tests stand on: a store for each test, SQLite always and a real
 //! PostgreSQL where its programs are installed.
 
+pub mod mirrored;
 pub mod postgres;
 pub mod process;
 pub mod redis;

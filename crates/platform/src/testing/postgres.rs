@@ -137,6 +137,11 @@ impl TestPostgres {
         }
     }
 
+    /// The folder of the server's programs.
+    pub fn programs(&self) -> &Path {
+        self.program.parent().expect("a program lies in a folder")
+    }
+
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("postgres://florin@127.0.0.1:{}/postgres", self.port)

@@ -382,9 +382,15 @@ impl Drop for Server {
 
 /// Runs `florin` with these arguments and waits for its end: exit code, stdout, stderr.
 pub fn florin(args: &[&str]) -> (Option<i32>, String, String) {
+    florin_with(args, &[])
+}
+
+/// The same with settings of the environment.
+pub fn florin_with(args: &[&str], env: &[(&'static str, String)]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_florin"))
         .args(args)
         .env_clear()
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .stdin(Stdio::null())
         .output()
