@@ -506,6 +506,12 @@ pub const KEYS: &[Key] = &[
         "1.0",
         "Share of requests traced when the caller did not decide, 0 to 1.",
     ),
+    key(
+        "telemetry.embedded_metrics",
+        Kind::Flag,
+        "false",
+        "Writes chosen metrics to stdout each minute, as lines from which CloudWatch takes them (embedded metric format).",
+    ),
     secret(key(
         "telemetry.headers",
         Kind::Table,

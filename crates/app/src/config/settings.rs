@@ -346,6 +346,8 @@ pub struct Telemetry {
     pub service_name: String,
     /// Share of requests.
     pub sample_ratio: f64,
+    /// Writes metrics as log lines for CloudWatch.
+    pub embedded_metrics: bool,
     /// Headers for the collector.
     pub headers: BTreeMap<String, Secret<String>>,
 }

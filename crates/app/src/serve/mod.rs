@@ -6,6 +6,7 @@
 pub mod announce;
 mod checks;
 mod dev_clock;
+mod emf;
 pub mod files;
 mod gateway;
 pub mod offline;
@@ -111,6 +112,7 @@ async fn serve(
     let shutdown = wired.shutdown.clone();
     let mut workers = start_workers(wired, selected, &shutdown);
     let upkeep = metrics.keep_up();
+    let embedded = emf::start(wired, selected, &metrics);
     let followers = wired.follow();
     let draining = tokio::spawn({
         let (shutdown, health) = (shutdown.clone(), Arc::clone(&wired.health));
@@ -145,6 +147,9 @@ async fn serve(
     draining.abort();
     drop(followers);
     upkeep.abort();
+    if let Some(embedded) = embedded {
+        embedded.abort();
+    }
     if let Some(tracer) = tracer {
         tracer.flush().await;
     }
