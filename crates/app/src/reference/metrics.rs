@@ -5,6 +5,18 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 
 const METRICS: &[Row] = &[
     (
+        "bus_messages_consumed_total",
+        "counter",
+        "group, result",
+        "messages that a consumer group took in: handled, known (handled before), dead_letter",
+    ),
+    (
+        "bus_messages_published_total",
+        "counter",
+        "topic",
+        "messages that the brokers accepted",
+    ),
+    (
         "cache_requests_total",
         "counter",
         "result",
@@ -39,6 +51,18 @@ const METRICS: &[Row] = &[
         "gauge",
         "channel",
         "age of the oldest record that a reader has not given on",
+    ),
+    (
+        "gateway_retries_total",
+        "counter",
+        "role",
+        "requests that the gateway gave to a further process",
+    ),
+    (
+        "gateway_upstreams",
+        "gauge",
+        "role, state",
+        "processes behind the gateway: ready, away",
     ),
     (
         "http_server_connections_refused_total",

@@ -36,14 +36,16 @@ static HIT: LazyLock<Script> = LazyLock::new(|| {
 
 pub(super) struct SharedLimits {
     link: Arc<Link>,
+    scope: &'static str,
     local: LocalLimits,
     start: Instant,
 }
 
 impl SharedLimits {
-    pub fn new(link: Arc<Link>, max_keys: usize) -> Self {
+    pub fn new(link: Arc<Link>, scope: &'static str, max_keys: usize) -> Self {
         Self {
             link,
+            scope,
             local: LocalLimits::new(max_keys),
             start: Instant::now(),
         }
@@ -53,7 +55,7 @@ impl SharedLimits {
         let limit = quota.limit.max(1);
         let period = u64::try_from(quota.period.as_micros()).unwrap_or(u64::MAX / 2);
         let step = (period / u64::from(limit)).max(1);
-        let mut hit = HIT.key(self.link.key(&name_of("limit", key)));
+        let mut hit = HIT.key(self.link.key(&name_of(self.scope, key)));
         hit.arg(limit).arg(step);
         let answer = self
             .link

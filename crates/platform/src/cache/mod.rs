@@ -165,11 +165,15 @@ impl Cache {
     }
 
     /// Where processes share allowances; `None` where each keeps its own because it is alone.
-    /// `max_keys` bounds what is remembered for the time when the server is away.
-    pub fn limits(&self, max_keys: usize) -> Option<Arc<dyn LimitStore>> {
+    /// `max_keys` bounds what is remembered for the time when the server is away. Requests that
+    /// pass two processes are counted in two scopes, once in each.
+    pub fn limits(&self, scope: &'static str, max_keys: usize) -> Option<Arc<dyn LimitStore>> {
         match &self.0 {
             Store::Local(_) => None,
-            Store::Redis(link) => Some(Arc::new(SharedLimits::new(Arc::clone(link), max_keys))),
+            Store::Redis(link) => {
+                let shared = SharedLimits::new(Arc::clone(link), scope, max_keys);
+                Some(Arc::new(shared))
+            }
         }
     }
 

@@ -187,7 +187,7 @@ async fn a_limit_is_one_for_all_processes_on_redis() {
     };
     let other = Process::start(&server);
     other.sees(true).await;
-    let stores = [&one, &other].map(|process| process.cache.limits(1_000).unwrap());
+    let stores = [&one, &other].map(|process| process.cache.limits("limit", 1_000).unwrap());
     // So slow that nothing comes back while the test runs.
     let quota = Quota {
         limit: 10,
@@ -225,7 +225,7 @@ async fn the_rule_is_that_of_one_process_on_redis() {
     let Some((_server, process)) = running().await else {
         return;
     };
-    let store = process.cache.limits(1_000).unwrap();
+    let store = process.cache.limits("limit", 1_000).unwrap();
     let alone = LocalLimits::new(1_000);
     let quota = Quota {
         limit: 3,
@@ -261,7 +261,7 @@ async fn without_the_server_each_process_allows_its_share_on_redis() {
         limit: 10,
         period: Duration::from_secs(100_000),
     };
-    let stores = [&one, &other].map(|process| process.cache.limits(1_000).unwrap());
+    let stores = [&one, &other].map(|process| process.cache.limits("limit", 1_000).unwrap());
     // Two of one's share are used while the server is there.
     for _ in 0..2 {
         assert!(stores[0].hit("k", quota).await.allowed);
@@ -294,7 +294,7 @@ async fn a_server_that_hangs_costs_few_callers_little_on_redis() {
     let Some((server, process)) = running().await else {
         return;
     };
-    let store = process.cache.limits(1_000).unwrap();
+    let store = process.cache.limits("limit", 1_000).unwrap();
     process.cache.put("a", "k", value("1"), MINUTE).await;
     server.freeze(true);
     let mut waits = Vec::new();
