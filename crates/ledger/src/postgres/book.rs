@@ -62,6 +62,8 @@ impl Keys {
 pub(super) struct Loaded {
     pub absent: HashSet<AccountId>,
     pub identities: HashMap<Uuid, Option<Known>>,
+    /// Identities taken for new without a look: an insert of theirs would fail.
+    pub trusted: HashSet<Uuid>,
     pub pendings: HashMap<TransferId, Option<OpenPending>>,
     /// Due reservations, at most one more than a batch expires.
     pub due: BTreeMap<(i64, u64), TransferId>,
@@ -177,6 +179,21 @@ impl Working {
     /// What the judgement asked for in vain.
     pub(super) fn take_missed(&mut self) -> Keys {
         self.missed.take()
+    }
+
+    /// Identities that were taken for new and that the judgement does not write: nothing would
+    /// notice that they are known after all.
+    pub(super) fn take_unverified(&mut self) -> HashSet<Uuid> {
+        let written = &self.changes.identities;
+        let mut trusted = std::mem::take(&mut self.loaded.trusted);
+        trusted.retain(|key| !written.contains_key(key));
+        trusted
+    }
+
+    /// Any of these identities is known.
+    pub(super) fn knows_any(&self, keys: &HashSet<Uuid>) -> bool {
+        let known = |key| self.loaded.identities.get(key).is_some_and(Option::is_some);
+        keys.iter().any(known)
     }
 
     /// The batch is committed: its changes become what is remembered.

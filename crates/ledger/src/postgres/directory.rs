@@ -1,7 +1,9 @@
 //! What never changes about accounts and assets, as far as this process has met it.
 //!
 //! The batcher adds every account of a batch before it answers, and readers add what they load,
-//! so that a slot from an answer, a view or a record is always found.
+//! so that a slot from an answer, a view or a record is found. Bounded: two generations of
+//! accounts, of which the older one goes when the younger is full; whoever misses an account
+//! asks the database.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -38,11 +40,40 @@ impl Row {
     }
 }
 
+/// Most accounts of a generation, about 200 bytes each.
+const GENERATION: usize = 250_000;
+
+#[derive(Debug, Default)]
+struct Accounts {
+    rows: HashMap<Slot, Arc<Row>>,
+    by_id: HashMap<AccountId, Slot>,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     assets: Vec<Arc<Asset>>,
-    rows: HashMap<Slot, Arc<Row>>,
-    by_id: HashMap<AccountId, Slot>,
+    young: Accounts,
+    old: Accounts,
+}
+
+impl Inner {
+    fn add(&mut self, slot: Slot, row: Arc<Row>, generation: usize) {
+        if self.young.rows.len() >= generation {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.by_id.insert(row.id.clone(), slot);
+        self.young.rows.insert(slot, row);
+    }
+
+    fn row(&self, slot: Slot) -> Option<&Arc<Row>> {
+        let young = self.young.rows.get(&slot);
+        young.or_else(|| self.old.rows.get(&slot))
+    }
+
+    fn slot(&self, id: &AccountId) -> Option<Slot> {
+        let young = self.young.by_id.get(id);
+        young.or_else(|| self.old.by_id.get(id)).copied()
+    }
 }
 
 /// The shared directory.
@@ -71,20 +102,19 @@ impl Directory {
     }
 
     pub(super) fn row(&self, slot: Slot) -> Option<Arc<Row>> {
-        self.inner.read().rows.get(&slot).cloned()
+        self.inner.read().row(slot).cloned()
     }
 
     /// The account of an id, if met.
     pub(super) fn slot(&self, id: &AccountId) -> Option<Slot> {
-        self.inner.read().by_id.get(id).copied()
+        self.inner.read().slot(id)
     }
 
     /// Adds accounts; an owner once known is kept.
     pub(super) fn add(&self, rows: impl IntoIterator<Item = (Slot, Arc<Row>)>) {
         let mut inner = self.inner.write();
         for (slot, row) in rows {
-            inner.by_id.insert(row.id.clone(), slot);
-            inner.rows.insert(slot, row);
+            inner.add(slot, row, GENERATION);
         }
     }
 }
@@ -108,5 +138,31 @@ impl Names for Directory {
 
     fn asset_of(&self, slot: Slot) -> AssetNo {
         self.row(slot).map_or(AssetNo::MAX, |row| row.asset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_met_last_are_known_and_the_oldest_go() {
+        let mut inner = Inner::default();
+        for slot in 0..10 {
+            let row = Row {
+                id: AccountId::Wallet(slot.into()),
+                asset: 0,
+                kind: AccountKind::Liability,
+                normal: Side::Credit,
+                created_seq: 1,
+                created_at: Timestamp(0),
+                owner: None,
+            };
+            inner.add(slot, Arc::new(row), 3);
+        }
+        let known: Vec<Slot> = (0..10).filter(|slot| inner.row(*slot).is_some()).collect();
+        assert_eq!(known, [6, 7, 8, 9]);
+        assert_eq!(inner.slot(&AccountId::Wallet(9)), Some(9));
+        assert_eq!(inner.slot(&AccountId::Wallet(5)), None);
     }
 }

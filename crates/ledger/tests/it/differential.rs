@@ -88,7 +88,7 @@ fn database() -> Option<Kept> {
 #[test]
 fn embedded_postgres_and_the_naive_ledger_agree() {
     let Some(kept) = database() else { return };
-    let steps = setting("FLORIN_CASES", 1_500);
+    let steps = setting("FLORIN_CASES", 1_000);
     let seed = setting("FLORIN_SEED", 11);
     let (files, database) = std::thread::scope(|scope| {
         let files = scope.spawn(move || run(seed, steps, Kept::Files));

@@ -65,6 +65,11 @@ impl Bank {
         policy: Policy,
         clock: Arc<ManualClock>,
     ) -> Result<Self, OpenError> {
+        // What the engine says about a database in trouble; set once for the process.
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+            .with_test_writer();
+        drop(log.try_init());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

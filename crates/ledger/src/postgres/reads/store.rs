@@ -240,7 +240,11 @@ impl Store {
         };
         let holds = |chunk: &&Arc<Chunk>| chunk.get(seq).is_some();
         let wanted = found.iter().find(holds).cloned();
-        wanted.ok_or_else(|| broken(format!("record {seq} is not in the journal")))
+        wanted.ok_or_else(|| {
+            broken(format!(
+                "record {seq} is not in the journal; it may have been archived"
+            ))
+        })
     }
 
     /// The chunks with the records given, each once.
@@ -375,7 +379,11 @@ impl Store {
             .map(|seq| {
                 let chunk = held.range(..=*seq).next_back();
                 let record = chunk.and_then(|(_, chunk)| chunk.get(*seq)).cloned();
-                record.ok_or_else(|| broken(format!("record {seq} is not in the journal")))
+                record.ok_or_else(|| {
+                    broken(format!(
+                        "record {seq} is not in the journal; it may have been archived"
+                    ))
+                })
             })
             .collect()
     }

@@ -59,7 +59,11 @@ impl PgView {
         self.block(move |view| async move {
             let chunk = view.store.load_chunk(&view.pool, seq).await?;
             let record = chunk.get(seq).cloned();
-            record.ok_or_else(|| broken(format!("record {seq} is not in the journal")))
+            record.ok_or_else(|| {
+                broken(format!(
+                    "record {seq} is not in the journal; it may have been archived"
+                ))
+            })
         })
     }
 
@@ -105,7 +109,11 @@ impl PgView {
             }
             let mut records = view.store.records(&view.pool, &[seq]).await?;
             let record = records.pop().map(Box::new).map(IdLookup::Recorded);
-            record.ok_or_else(|| broken(format!("record {seq} is not in the journal")))
+            record.ok_or_else(|| {
+                broken(format!(
+                    "record {seq} is not in the journal; it may have been archived"
+                ))
+            })
         })
     }
 
