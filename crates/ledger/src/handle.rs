@@ -13,7 +13,7 @@ use crate::{
     index::IndexStats,
     model::{AccountFacts, AccountId, Asset, AssetNo, Slot},
     policy::Policy,
-    postgres::{Postgres, PostgresOptions},
+    postgres::{ArchiveError, Archived, Postgres, PostgresOptions},
     proof::Checkpoint,
     view::ReadView,
 };
@@ -262,6 +262,19 @@ impl Ledger {
     /// `StoreUnavailable` when the hashes or the files cannot be had.
     pub async fn checkpoint_now(&self) -> Result<Option<(Checkpoint, bool)>, Unavailable> {
         either!(self, engine => engine.checkpoint_now().await)
+    }
+
+    /// Moves whole months of records before a time from the database to files in the ledger's
+    /// directory, each read back before it is dropped. Balances, identities, history and hashes
+    /// stay; archived records are not found any more.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; months archived before it stay archived, and nothing is lost.
+    pub async fn archive_before(&self, time: Timestamp) -> Result<Vec<Archived>, ArchiveError> {
+        match &self.0 {
+            Engine::Embedded(_) => Err(ArchiveError::Embedded),
+            Engine::Postgres(engine) => engine.archive_before(time).await,
+        }
     }
 
     /// Finishes what waits and stops the ledger's threads; an embedded one takes a last snapshot

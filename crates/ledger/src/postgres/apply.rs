@@ -6,6 +6,9 @@ use uuid::Uuid;
 
 use super::writes::{Accounts, Balances, Writes};
 
+/// Bytes of `balances.room` in a new row.
+const ROOM_BYTES: usize = 120;
+
 /// The head's columns after the batch, and who commits it.
 #[derive(Debug)]
 pub(super) struct HeadAfter {
@@ -21,6 +24,8 @@ pub(super) struct HeadAfter {
     pub recorded_at: i64,
     pub chain: Vec<u8>,
     pub frontier: Vec<u8>,
+    /// Identities may be known already; else one that is fails the statement.
+    pub replaces: bool,
 }
 
 /// Writes everything; the caller commits.
@@ -39,7 +44,7 @@ pub(super) async fn apply(
     } = writes.balances;
     sqlx::query(
         "SELECT commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,\
-         $24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35)",
+         $24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)",
     )
     .bind(head.writer)
     .bind(head.attempt)
@@ -63,6 +68,7 @@ pub(super) async fn apply(
     .bind(writes.node_hash)
     .bind(writes.id)
     .bind(writes.known)
+    .bind(head.replaces)
     .bind(slot)
     .bind(dp)
     .bind(cp)
@@ -168,8 +174,8 @@ async fn insert_accounts(connection: &mut PgConnection, a: Accounts) -> Result<(
 async fn insert_balances(connection: &mut PgConnection, b: Balances) -> Result<(), sqlx::Error> {
     let [dp, cp, dr, cr, postings, events] = b.totals;
     sqlx::query(
-        "INSERT INTO balances SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], \
-         $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[])",
+        "INSERT INTO balances SELECT u.*, $11 FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], \
+         $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[]) u",
     )
     .bind(b.slot)
     .bind(dp)
@@ -181,6 +187,7 @@ async fn insert_balances(connection: &mut PgConnection, b: Balances) -> Result<(
     .bind(b.tail)
     .bind(b.high)
     .bind(b.windows)
+    .bind([0u8; ROOM_BYTES].as_slice())
     .execute(connection)
     .await?;
     Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use florin_base::Timestamp;
 use sqlx::{Connection, PgConnection, Row as _};
+use uuid::Uuid;
 
 use super::{
     apply::{self, HeadAfter},
@@ -11,6 +12,7 @@ use super::{
     book::Keys,
     collect::Collector,
     load::{self, LoadError},
+    pulse::Pulse,
     queue::Message,
     schema::within,
     writes::Writes,
@@ -26,13 +28,6 @@ use crate::{
     },
 };
 
-/// Longest wait for the head's lock, above the server's own `lock_timeout`.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(900);
-/// Longest wait for a statement of an empty batch, and what each item adds to it.
-const STATEMENT_TIMEOUT: Duration = Duration::from_millis(900);
-const STATEMENT_TIMEOUT_PER_ITEM: Duration = Duration::from_micros(250);
-/// Longest wait for a commit before its outcome is asked for over another connection.
-const COMMIT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Most expiries in one batch.
 const EXPIRIES: usize = 4_096;
 /// Most times a batch is judged before it counts as a fault: each time loads what was missed.
@@ -109,11 +104,10 @@ impl Batcher {
     pub(super) async fn attempt(
         &mut self,
         connection: &mut PgConnection,
+        pulse: &mut Pulse,
         messages: &[Message],
     ) -> Result<Decided, Failed> {
-        let items: usize = messages.iter().map(Message::items).sum();
-        let limit = STATEMENT_TIMEOUT + STATEMENT_TIMEOUT_PER_ITEM * items as u32;
-        let locked = within(LOCK_TIMEOUT, lock(connection)).await?;
+        let locked = pulse.during(lock(connection)).await?;
         let head = locked.head;
         if self.valid_at != Some(head.seq) {
             self.working.cache.clear();
@@ -128,28 +122,31 @@ impl Batcher {
             last_note: locked.note,
         };
         if !is_safe {
-            within(limit, rollback(connection)).await?;
+            pulse.during(rollback(connection)).await?;
             return Ok(refused(messages, Unavailable::ClockUnsafe));
         }
         let loading = self.load(connection, messages, &locked, start);
-        timed(limit, loading).await?;
-        let judgement = self.judge(connection, messages, start, limit).await?;
+        pulse.during(loading).await?;
+        let judgement = self.judge(connection, pulse, messages, start).await?;
         let decided = Decided {
             answers: judgement.answers,
             now: Ok(start.now),
             records: judgement.records.len(),
         };
         if judgement.records.is_empty() && judgement.notes.is_empty() {
-            self.end_without_records(connection, messages, start, limit)
+            pulse
+                .during(end_without_records(connection, messages, start))
                 .await?;
             self.valid_at = Some(head.seq);
             self.shared.advance(head);
             return Ok(decided);
         }
         let (records, notes) = (judgement.records, judgement.notes);
-        self.write(connection, locked, start, &records, &notes, limit)
+        let (head, writes) = self.writes(locked, start, &records, &notes);
+        pulse
+            .during(apply::apply(connection, head, writes))
             .await?;
-        match within(COMMIT_TIMEOUT, commit(connection)).await {
+        match pulse.during(commit(connection)).await {
             Ok(()) => {
                 self.settled(true);
                 Ok(decided)
@@ -176,13 +173,16 @@ impl Batcher {
         if locked.next_due.is_some_and(|at| at <= start.now.0) {
             load::due(connection, &mut self.working, start.now, EXPIRIES + 1).await?;
         }
-        let mut collector = Collector::new(&self.working);
+        let mut collector = Collector::new(&self.working, self.doubts == 0);
         for message in messages {
             if let Message::Call(call, _) = message {
                 collector.call(call);
             }
         }
-        let keys = collector.keys;
+        let Collector { keys, trusted, .. } = collector;
+        let new = trusted.iter().map(|key| (*key, None));
+        self.working.loaded.identities.extend(new);
+        self.working.loaded.trusted.extend(trusted);
         load::load(connection, &mut self.working, keys).await
     }
 
@@ -190,9 +190,9 @@ impl Batcher {
     async fn judge(
         &mut self,
         connection: &mut PgConnection,
+        pulse: &mut Pulse,
         messages: &[Message],
         start: Start,
-        limit: Duration,
     ) -> Result<Judgement, Failed> {
         let mut refused = vec![false; messages.len()];
         for round in 0..JUDGEMENTS_MAX {
@@ -209,16 +209,66 @@ impl Batcher {
                     last_seq: start.last_seq,
                     ..missed
                 };
-                timed(limit, load::load(connection, &mut self.working, keys)).await?;
+                pulse
+                    .during(load::load(connection, &mut self.working, keys))
+                    .await?;
                 continue;
             }
             match broken_import {
                 // Not everything of an import can be taken back, so the others are judged anew.
                 Some(index) => refused[index] = true,
-                None => return Ok(judgement),
+                None => {
+                    let unverified = self.working.take_unverified();
+                    if unverified.is_empty() {
+                        return Ok(judgement);
+                    }
+                    let keys = Keys {
+                        identities: unverified.clone(),
+                        last_seq: start.last_seq,
+                        ..Keys::default()
+                    };
+                    pulse
+                        .during(load::load(connection, &mut self.working, keys))
+                        .await?;
+                    if !self.working.knows_any(&unverified) {
+                        return Ok(judgement);
+                    }
+                }
             }
         }
         Err(Failed::Broken("a batch was never judged to an end".into()))
+    }
+
+    /// Looks up the identities that were taken for new and are not written, so that no insert
+    /// verifies them; true when one of them is known.
+    async fn verify(
+        &mut self,
+        connection: &mut PgConnection,
+        pulse: &mut Pulse,
+    ) -> Result<bool, Failed> {
+        let written = &self.working.changes.identities;
+        let open: Vec<Uuid> = self
+            .trusted
+            .iter()
+            .filter(|key| !written.contains_key(*key))
+            .copied()
+            .collect();
+        if open.is_empty() {
+            return Ok(false);
+        }
+        for key in &open {
+            self.trusted.remove(key);
+        }
+        let keys = Keys {
+            identities: open.iter().copied().collect(),
+            ..Keys::default()
+        };
+        pulse
+            .during(load::load(connection, &mut self.working, keys))
+            .await?;
+        let loaded = &self.working.loaded.identities;
+        let is_known = |key: &Uuid| loaded.get(key).is_some_and(Option::is_some);
+        Ok(open.iter().any(is_known))
     }
 
     /// One judgement of the whole batch, and the first import that a fault interrupted.
@@ -266,35 +316,14 @@ impl Batcher {
         (judgement, broken_import)
     }
 
-    /// Nothing to record; a promise about time is kept all the same.
-    async fn end_without_records(
+    /// What the batch writes. From here on its commit is in doubt until [`Batcher::settled`].
+    fn writes(
         &mut self,
-        connection: &mut PgConnection,
-        messages: &[Message],
-        start: Start,
-        limit: Duration,
-    ) -> Result<(), Failed> {
-        let promised = messages.iter().any(|m| matches!(m, Message::Time(_)));
-        if !promised {
-            return Ok(within(limit, rollback(connection)).await?);
-        }
-        let promise = sqlx::query("UPDATE head SET settled_at = $1")
-            .bind(start.now.0)
-            .execute(&mut *connection);
-        within(limit, promise).await?;
-        // Whether a lost commit happened does not matter: nobody was promised anything.
-        Ok(within(limit, commit(connection)).await?)
-    }
-
-    async fn write(
-        &mut self,
-        connection: &mut PgConnection,
         locked: Locked,
         start: Start,
         records: &[Record],
         notes: &[Note],
-        limit: Duration,
-    ) -> Result<(), Failed> {
+    ) -> (HeadAfter, Writes) {
         let mut edge = locked.frontier;
         let mut writes = Writes::of(
             &self.working,
@@ -325,30 +354,34 @@ impl Batcher {
             recorded_at: start.now.0,
             chain: writes.chain.unwrap_or(locked.chain).as_bytes().to_vec(),
             frontier: edge.to_bytes(),
+            replaces: self.doubts > 0,
         };
-        within(limit, apply::apply(connection, head, writes)).await?;
         let after = Head {
             seq,
             batch,
             recorded_at: start.now,
         };
         self.in_doubt = Some(InDoubt { after, tails });
-        Ok(())
+        (head, writes)
     }
 }
 
-/// A time-out of a load reads like a lost connection.
-async fn timed<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, LoadError>>,
-) -> Result<T, Failed> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => Ok(result?),
-        Err(_) => {
-            let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
-            Err(Failed::NotDone(sqlx::Error::Io(late)))
-        }
+/// Nothing to record; a promise about time is kept all the same.
+async fn end_without_records(
+    connection: &mut PgConnection,
+    messages: &[Message],
+    start: Start,
+) -> Result<(), sqlx::Error> {
+    let promised = messages.iter().any(|m| matches!(m, Message::Time(_)));
+    if !promised {
+        return rollback(connection).await;
     }
+    sqlx::query("UPDATE head SET settled_at = $1")
+        .bind(start.now.0)
+        .execute(&mut *connection)
+        .await?;
+    // Whether a lost commit happened does not matter: nobody was promised anything.
+    commit(connection).await
 }
 
 fn refused(messages: &[Message], why: Unavailable) -> Decided {

@@ -3,9 +3,13 @@
 //!
 //! It runs on a thread of its own, because judging and hashing a large batch takes milliseconds.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
-use florin_base::IdSource;
+use florin_base::{IdSource, Timestamp};
 use sqlx::{PgConnection, Row as _};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -15,6 +19,8 @@ use super::{
     attempt::{Decided, Failed, close, rollback},
     book::Working,
     cache::Cache,
+    partitions::{self, Month},
+    pulse::Pulse,
     queue::Message,
     schema::within,
 };
@@ -38,6 +44,8 @@ const RECONNECT: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(800);
 /// The same while others hold the head's lock: the database answers, it is only busy.
 const RETRY_BUSY: Duration = Duration::from_secs(5);
+/// How many batches look up their identities after one met an identity that was not new.
+const DOUBTS: u32 = 64;
 /// How long the outcome of a commit is asked for before it is unknown.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -68,9 +76,16 @@ pub(super) struct Batcher {
     pub in_doubt: Option<InDoubt>,
     /// When the next reservation expires, as of the last batch.
     pub next_due: Option<i64>,
+    /// Batches left whose identities are looked up before they are judged.
+    pub doubts: u32,
+    /// Identities of the batch that were taken for new without a look.
+    pub trusted: HashSet<Uuid>,
     clock_accepted: bool,
     clock_compared: bool,
     session: Option<Session>,
+    pulse: Option<Pulse>,
+    /// The journal has partitions up to this month.
+    months_made: Option<Month>,
     waiting: VecDeque<Message>,
 }
 
@@ -89,9 +104,13 @@ impl Batcher {
             valid_at: None,
             in_doubt: None,
             next_due: None,
+            doubts: 0,
+            trusted: HashSet::new(),
             clock_accepted: false,
             clock_compared: false,
             session: None,
+            pulse: Some(Pulse::new(shared.connections.clone())),
+            months_made: None,
             waiting: VecDeque::new(),
             shared,
         }
@@ -116,6 +135,7 @@ impl Batcher {
                 tokio::time::sleep(RECONNECT).await;
                 continue;
             }
+            self.make_months().await;
             if self.waiting.is_empty() {
                 let filled = shared.queue.filled();
                 if tokio::time::timeout(self.patience(), filled).await.is_err() {
@@ -136,6 +156,31 @@ impl Batcher {
         let until = self.next_due.map(|at| at - self.time.now());
         let until = until.map(|micros| Duration::from_micros(micros.max(1_000).unsigned_abs()));
         until.map_or(IDLE, |until| until.min(IDLE))
+    }
+
+    fn take_pulse(&mut self) -> Pulse {
+        let connections = &self.shared.connections;
+        self.pulse
+            .take()
+            .unwrap_or_else(|| Pulse::new(connections.clone()))
+    }
+
+    /// Makes partitions of the journal ahead, once a month.
+    async fn make_months(&mut self) {
+        let now = Timestamp(self.time.now());
+        let month = Month::of(now);
+        if self.months_made.is_some_and(|made| made >= month) {
+            return;
+        }
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let made = partitions::ensure(&mut session.connection, now);
+        match within(Duration::from_secs(2), made).await {
+            Ok(()) => self.months_made = Some(month),
+            // Without its month a record goes to the default partition.
+            Err(error) => self.lost(&error),
+        }
     }
 
     /// Nobody called: expires what is due, and notices a database that went away.
@@ -266,7 +311,11 @@ impl Batcher {
                 tokio::time::sleep(RECONNECT / 2).await;
                 continue;
             };
-            let next = match self.attempt(&mut session.connection, &batch).await {
+            let mut pulse = self.take_pulse();
+            let attempt = self.attempt(&mut session.connection, &mut pulse, &batch);
+            let attempted = attempt.await;
+            self.pulse = Some(pulse);
+            let next = match attempted {
                 Ok(decided) => {
                     self.session = Some(session);
                     Next::Answer(decided)
@@ -296,7 +345,12 @@ impl Batcher {
     /// A batch was certainly not done: again, or give up.
     async fn not_done(&mut self, session: Session, error: &sqlx::Error, begun: Instant) -> Next {
         self.valid_at = None;
-        let busy = is_busy(error);
+        self.settled(false);
+        let doubled = is_doubled(error);
+        if doubled {
+            self.doubts = DOUBTS;
+        }
+        let busy = doubled || is_busy(error);
         let mut connection = session.connection;
         let undone = within(Duration::from_millis(300), rollback(&mut connection));
         if busy && undone.await.is_ok() {
@@ -330,8 +384,11 @@ impl Batcher {
             let Some(mut session) = self.session.take() else {
                 continue;
             };
+            let mut pulse = self.take_pulse();
             let asked = outcome(&mut session.connection, pid, &started, self.writer);
-            match within(Duration::from_millis(1_500), asked).await {
+            let asked = pulse.during(asked).await;
+            self.pulse = Some(pulse);
+            match asked {
                 Ok(last) => {
                     self.session = Some(session);
                     let happened = last.is_some_and(|last| last >= self.attempt);
@@ -360,6 +417,7 @@ impl Batcher {
         if happened {
             self.working.committed(tails);
             self.working.cache.age();
+            self.doubts = self.doubts.saturating_sub(1);
             self.valid_at = Some(after.seq);
             self.shared.advance(after);
         }
@@ -455,6 +513,14 @@ fn code_of(error: &sqlx::Error) -> Option<String> {
 fn is_busy(error: &sqlx::Error) -> bool {
     // serialization_failure, deadlock_detected, lock_not_available
     code_of(error).is_some_and(|code| matches!(&*code, "40001" | "40P01" | "55P03"))
+}
+
+/// An identity taken for new is known: a call was sent again.
+fn is_doubled(error: &sqlx::Error) -> bool {
+    // A reservation sent again is met before its identity.
+    let doubled = [Some("ids_pkey"), Some("pendings_pkey")];
+    let of_ids = |e: &dyn sqlx::error::DatabaseError| doubled.contains(&e.constraint());
+    error.as_database_error().is_some_and(of_ids)
 }
 
 /// The connection or the server is gone, which another connection may cure.

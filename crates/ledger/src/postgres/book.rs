@@ -60,6 +60,8 @@ impl Keys {
 /// What was loaded for one batch; absent things are known to be absent.
 #[derive(Default)]
 pub(super) struct Loaded {
+    /// Accounts that were loaded by id.
+    pub slots: HashMap<AccountId, Slot>,
     pub absent: HashSet<AccountId>,
     pub identities: HashMap<Uuid, Option<Known>>,
     /// Identities taken for new without a look: an insert of theirs would fail.
@@ -326,7 +328,8 @@ impl Book for Working {
         if let Some(slot) = self.changes.ids.get(id) {
             return Some(*slot);
         }
-        let met = self.directory.slot(id);
+        let loaded = self.loaded.slots.get(id).copied();
+        let met = loaded.or_else(|| self.directory.slot(id));
         if met.is_none() && !self.loaded.absent.contains(id) {
             self.missed.borrow_mut().accounts.insert(id.clone());
         }

@@ -1,6 +1,8 @@
 //! What a batch will need, guessed from its calls before anything is judged. A guess that falls
 //! short costs a round trip, never correctness: see [`super::book`].
 
+use uuid::Uuid;
+
 use super::book::{Keys, Working};
 use crate::{
     call::{
@@ -13,14 +15,20 @@ use crate::{
 /// Adds to `keys` what a call will need and `working` does not have.
 pub(super) struct Collector<'w> {
     working: &'w Working,
+    /// Identities that callers make for one call are taken for new, which their insert verifies.
+    trusts: bool,
     pub keys: Keys,
+    /// The identities taken for new.
+    pub trusted: Vec<Uuid>,
 }
 
 impl<'w> Collector<'w> {
-    pub(super) fn new(working: &'w Working) -> Self {
+    pub(super) fn new(working: &'w Working, trusts: bool) -> Self {
         Self {
             working,
+            trusts,
             keys: Keys::default(),
+            trusted: Vec::new(),
         }
     }
 
@@ -56,13 +64,22 @@ impl<'w> Collector<'w> {
         self.keys.identities.insert(key);
     }
 
+    /// An identity that is new unless a call was sent again.
+    fn new_identity(&mut self, space: Space, scope: &[u8], id: &str) {
+        if self.trusts {
+            self.trusted.push(self.working.key(space, scope, id));
+        } else {
+            self.identity(space, scope, id);
+        }
+    }
+
     fn transfer_id(&mut self, id: &str) {
         self.identity(Space::Transfer, &[], id);
     }
 
     fn call_key(&mut self, key: Option<&CallKey>) {
         if let Some(key) = key {
-            self.identity(Space::Key, key.scope.as_bytes(), &key.key);
+            self.new_identity(Space::Key, key.scope.as_bytes(), &key.key);
         }
     }
 
@@ -82,7 +99,7 @@ impl<'w> Collector<'w> {
         if item.invalid.is_some() {
             return;
         }
-        self.transfer_id(&item.id);
+        self.new_identity(Space::Transfer, &[], &item.id);
         for id in item.debit.iter().chain(&item.credit) {
             self.account(id);
         }
@@ -110,7 +127,7 @@ impl<'w> Collector<'w> {
     fn wallet_move(&mut self, call: &WalletMove) {
         if !call.reference.generated {
             let scope = call.wallet.to_be_bytes();
-            self.identity(Space::Wallet, &scope, &call.reference.id);
+            self.new_identity(Space::Wallet, &scope, &call.reference.id);
         }
         self.account(&AccountId::Wallet(call.wallet));
         let mut codes: Vec<Box<str>> = call.currency.iter().cloned().collect();

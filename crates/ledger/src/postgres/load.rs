@@ -314,7 +314,7 @@ async fn accounts(
             .bind(&slots)
             .fetch_all(&mut *connection)
             .await?;
-        take_accounts(working, &found)?;
+        take_accounts(working, &found, false)?;
     }
     let (mut wallets, mut names) = (Vec::new(), Vec::new());
     for id in &ids {
@@ -329,7 +329,7 @@ async fn accounts(
             .bind(&wallets)
             .fetch_all(&mut *connection)
             .await?;
-        take_accounts(working, &found)?;
+        take_accounts(working, &found, true)?;
     }
     if !names.is_empty() {
         names.sort_unstable();
@@ -337,19 +337,26 @@ async fn accounts(
             .bind(&names)
             .fetch_all(&mut *connection)
             .await?;
-        take_accounts(working, &found)?;
+        take_accounts(working, &found, true)?;
     }
-    let absent = ids.into_iter().filter(|id| working.met(id).is_none());
-    let absent: Vec<_> = absent.collect();
+    let found = &working.loaded.slots;
+    let absent: Vec<_> = ids
+        .into_iter()
+        .filter(|id| !found.contains_key(id))
+        .collect();
     working.loaded.absent.extend(absent);
     Ok(())
 }
 
-fn take_accounts(working: &mut Working, found: &[PgRow]) -> Loading<()> {
+fn take_accounts(working: &mut Working, found: &[PgRow], by_id: bool) -> Loading<()> {
     let mut met = Vec::with_capacity(found.len());
     for row in found {
         let (slot, account) = account_of(row)?;
-        met.push((slot, account.live.cold.row.clone()));
+        let row = account.live.cold.row.clone();
+        if by_id {
+            working.loaded.slots.insert(row.id.clone(), slot);
+        }
+        met.push((slot, row));
         working.cache.insert(slot, account);
     }
     working.meet(met);

@@ -15,6 +15,7 @@
 
 mod append;
 mod apply;
+mod archive;
 mod attempt;
 mod batcher;
 mod book;
@@ -25,6 +26,8 @@ mod directory;
 mod listen;
 mod load;
 pub(crate) mod moving;
+mod partitions;
+mod pulse;
 mod queue;
 mod reads;
 mod rows;
@@ -43,6 +46,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+pub use self::archive::{ArchiveError, Archived};
 pub(crate) use self::reads::PgView;
 use self::{
     batcher::Batcher,

@@ -99,7 +99,7 @@ impl Connections {
             ("enable_bitmapscan", "off"),
             ("synchronous_commit", "on"),
             ("work_mem", "64MB"),
-            ("lock_timeout", "600ms"),
+            ("lock_timeout", "5s"),
             ("statement_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "2s"),
             ("tcp_keepalives_idle", "5"),

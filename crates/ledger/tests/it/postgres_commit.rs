@@ -271,7 +271,7 @@ fn a_connection_lost_at_any_step_loses_and_doubles_nothing() {
         let ledger = site.open("a").await;
         site.url = direct;
         accounts(&ledger, 0).await;
-        let steps = ["BEGIN", "FROM ids", "SELECT commit_batch", "COMMIT"];
+        let steps = ["BEGIN", "FROM accounts a", "SELECT commit_batch", "COMMIT"];
         let mut sent = 0;
         for step in steps {
             for action in [Action::CutBefore, Action::CutAfter] {
@@ -534,5 +534,52 @@ fn reservations_expire_with_nobody_calling() {
             .await
             .expect("a count");
         assert_eq!(open, 0);
+    });
+}
+
+#[test]
+fn old_months_move_to_files_and_everything_else_stays() {
+    let Some(server) = postgres_server::shared("old_months_move_to_files") else {
+        return;
+    };
+    let site = Site::new(server);
+    runtime().block_on(async {
+        const DAY: i64 = 86_400_000_000;
+        let clock = Arc::new(ManualClock::new(START));
+        let open = Ledger::open_postgres(site.options("a"), Policy::default(), clock.clone());
+        let ledger = open.await.expect("the ledger opens");
+        accounts(&ledger, 0).await;
+        let old = || transfers(vec![transfer("old", "x", "y", 5)]);
+        ledger.submit(old()).await.expect("an answer");
+        let last_of_month = ledger.durable_seq();
+        let march = florin_base::Timestamp::parse("2026-03-01T00:00:00Z").expect("a time");
+        let none = ledger.archive_before(march).await.expect("nothing is old");
+        assert_eq!(none, []);
+        clock.advance(20 * DAY);
+        let new = || transfers(vec![transfer("new", "y", "x", 2)]);
+        ledger.submit(new()).await.expect("an answer");
+        let archived = ledger.archive_before(march).await.expect("January is old");
+        let [month] = &*archived else {
+            panic!("one month: {archived:?}")
+        };
+        assert_eq!((month.first_seq, month.last_seq), (1, last_of_month));
+        let bytes = std::fs::read(&month.file).expect("the file");
+        assert!(bytes.windows(3).any(|w| w == b"old"), "the record is there");
+        let mut sql = site.sql().await;
+        let left: i64 = sqlx::query_scalar("SELECT min(first_seq) FROM journal")
+            .fetch_one(&mut sql)
+            .await
+            .expect("a number");
+        assert_eq!(left as u64, last_of_month + 1);
+        // Balances go on; a known id is never judged anew, with or without its record.
+        assert_eq!(balance(&site, "y").await, 3);
+        let again = ledger.submit(old()).await;
+        assert_eq!(again.err(), Some(Unavailable::StoreUnavailable));
+        let again = ledger.submit(new()).await.expect("an answer");
+        assert_eq!(codes(&again), [ResultCode::Exists]);
+        let more = transfers(vec![transfer("more", "x", "y", 1)]);
+        let more = ledger.submit(more).await.expect("an answer");
+        assert_eq!(codes(&more), [ResultCode::Created]);
+        assert_eq!(balance(&site, "y").await, 4);
     });
 }
