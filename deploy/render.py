@@ -16,6 +16,8 @@ UNITS = json.loads((HERE / "units.json").read_text())["units"]
 MODULES = HERE / "aws" / "modules"
 HEAD = "# Made by deploy/render.py from deploy/units.json.\n"
 WRITTEN = {}
+# Subnets of the load balancers, which end TLS for callers.
+TRUSTED = {environment: f"10.{net}.0.0/20" for environment, net in (("production", 0), ("staging", 1), ("dr", 2))}
 
 
 def put(path, text):
@@ -480,8 +482,11 @@ resources:
       - FLORIN__ENVIRONMENT={'production' if environment == 'dr' else environment}
       - FLORIN__SERVER__LISTEN=0.0.0.0
       - FLORIN__SERVER__PORT=8443
+      - FLORIN__SERVER__TLS_SELF_SIGNED=true
+      - FLORIN__SERVER__TRUSTED_PROXIES={TRUSTED[environment]}
       - FLORIN__LOG__FORMAT=json
       - FLORIN_DATA_DIR=/tmp/florin
+      - FLORIN__TELEMETRY__EMBEDDED_METRICS=true
 patches:
   - path: sizes.yaml
 {secrets}replacements:

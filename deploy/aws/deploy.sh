@@ -222,7 +222,7 @@ make_secrets() {
                 ;;
         esac
         umask 077
-        password=$(aws_text secretsmanager get-random-password --password-length 40 --exclude-punctuation --query RandomPassword)
+        password=$(head -c 96 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' | head -c 40)
         # The value goes through a file that only this user reads, never through arguments.
         case $what in
             *-key) printf '%s' "$password" >"$WORK/value" ;;
@@ -276,11 +276,12 @@ release() {
     : >"$WORK/before"
     for arn in $services; do
         service=${arn##*/}
-        aws_text ecs describe-services --cluster "$NAME" --services "$service" --query 'services[0].[serviceName, taskDefinition, desiredCount]' >>"$WORK/before"
+        aws_text ecs describe-services --cluster "$NAME" --services "$service" \
+            --query 'services[0].[serviceName, taskDefinition, desiredCount, deploymentController.type]' >"$WORK/now"
+        cat "$WORK/now" >>"$WORK/before"
+        read -r _ _ running controller <"$WORK/now"
         minimum=$(aws_text application-autoscaling describe-scalable-targets --service-namespace ecs --resource-ids "service/$NAME/$service" --query 'ScalableTargets[0].MinCapacity')
         definition=$(aws_text ecs list-task-definitions --family-prefix "$NAME-$service" --sort DESC --query 'taskDefinitionArns[0]')
-        running=$(aws_text ecs describe-services --cluster "$NAME" --services "$service" --query 'services[0].desiredCount')
-        controller=$(aws_text ecs describe-services --cluster "$NAME" --services "$service" --query 'services[0].deploymentController.type')
         [ "$running" -ge "$minimum" ] || running=$minimum
         if [ "$controller" = CODE_DEPLOY ] && [ -s "$WORK/last-good" ]; then
             printf '{"version":0.0,"Resources":[{"TargetService":{"Type":"AWS::ECS::Service","Properties":{"TaskDefinition":"%s","LoadBalancerInfo":{"ContainerName":"florin","ContainerPort":8443}}}}]}' "$definition" >"$WORK/appspec"
@@ -303,7 +304,7 @@ release() {
 roll_back() {
     say "rolling back to what ran before"
     failed=''
-    while read -r service definition count; do
+    while read -r service definition count _; do
         aws ecs update-service --cluster "$NAME" --service "$service" --task-definition "$definition" --desired-count "$count" >>"$LOG" 2>&1 || failed="$failed $service"
     done <"$WORK/before"
     if [ -n "$failed" ]; then

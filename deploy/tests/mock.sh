@@ -167,7 +167,8 @@ ALARMS=$(text cloudwatch describe-alarms --query 'length(MetricAlarms)')
 probe 'alarms without an action' 0 text cloudwatch describe-alarms --query 'length(MetricAlarms[?length(AlarmActions)==`0`])'
 probe 'secrets without a value' 0 text secretsmanager list-secrets --max-results 100 --query 'length(SecretList[?starts_with(Name, `florin/staging/`) && !SecretVersionsToStages])'
 for bucket in $(text s3api list-buckets --query 'Buckets[?starts_with(Name, `florin-staging-`)].Name'); do
-    probe "$bucket encrypted by" aws:kms text s3api get-bucket-encryption --bucket "$bucket" --query 'ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm'
+    case $bucket in *-logs-*) algorithm=AES256 ;; *) algorithm=aws:kms ;; esac
+    probe "$bucket encrypted by" "$algorithm" text s3api get-bucket-encryption --bucket "$bucket" --query 'ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm'
 done
 probe 'EKS: private API, public API' 'True False' text eks describe-cluster --name florin-staging --query 'cluster.resourcesVpcConfig.[endpointPrivateAccess, endpointPublicAccess]'
 probe 'public addresses of tasks' 0 text ecs describe-services --cluster florin-staging --services gateway wallets --query 'length(services[?networkConfiguration.awsvpcConfiguration.assignPublicIp==`ENABLED`])'

@@ -27,12 +27,9 @@ case "$*" in
     *get-parameter*role_arns*) echo '{"chains":"arn:aws:iam::111122223333:role/c"}' ;;
     *get-parameter*target_group_arns*) echo '{"chains":"arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/c/1"}' ;;
     *list-secrets*) echo '[["florin/staging/wallets/db",null],["florin/staging/kyc/vendor",{"v":["AWSCURRENT"]}]]' ;;
-    *get-random-password*) echo madeupforthetest ;;
-    *put-secret-value*) case "$*" in *madeupforthetest*) echo 'a value in the arguments' >>"$CALLS"; exit 9 ;; esac ;;
+    *put-secret-value*) case "$*" in *'--secret-string file://'*) ;; *) exit 9 ;; esac ;;
     *list-services*) echo arn:aws:ecs:us-west-2:111122223333:service/florin-staging/kyc ;;
-    *describe-services*deploymentController*) echo ECS ;;
-    *describe-services*serviceName*) printf 'kyc\tarn:old:1\t1\n' ;;
-    *describe-services*) echo 1 ;;
+    *describe-services*) printf 'kyc\tarn:old:1\t1\tECS\n' ;;
     *describe-scalable-targets*) echo 2 ;;
     *list-task-definitions*) echo arn:new:2 ;;
     *update-service*arn:new:2*) exit "${STUB_RELEASE:-0}" ;;

@@ -26,7 +26,7 @@ module "storage" {
   platform_name     = var.platform_name
   account_id        = var.allowed_account_id
   region            = var.dr_region
-  buckets           = { for purpose, key in { static = "data", logs = "logs", blobs = "data", documents = "documents", archive = "archive", backups = "backup" } : purpose => module.keys.key_arns[key] }
+  buckets           = { for purpose, key in { static = "data", logs = "", blobs = "data", documents = "documents", archive = "archive", backups = "backup" } : purpose => key == "" ? "" : module.keys.key_arns[key] }
   object_lock_mode  = "GOVERNANCE"
   object_lock_years = 0
   cors_origins      = ["https://app.${var.domain_name}"]
@@ -143,12 +143,16 @@ module "ecs" {
     listener_arn      = module.edge.listener_arns[u.entrance]
     security_group_id = module.network.security_group_ids["unit-${name}"]
     environment = {
-      FLORIN__ENVIRONMENT        = "production"
-      FLORIN__SERVER__LISTEN     = "0.0.0.0"
-      FLORIN__SERVER__PORT       = "8443"
-      FLORIN__SERVER__PUBLIC_URL = module.edge.application_url
-      FLORIN__LOG__FORMAT        = "json"
-      FLORIN_DATA_DIR            = "/tmp/florin"
+      FLORIN__ENVIRONMENT             = "production"
+      FLORIN__SERVER__LISTEN          = "0.0.0.0"
+      FLORIN__SERVER__PORT            = "8443"
+      FLORIN__SERVER__PUBLIC_URL      = module.edge.application_url
+      FLORIN__SERVER__TLS_SELF_SIGNED = "true"
+      FLORIN__SERVER__TRUSTED_PROXIES = "10.2.0.0/20"
+      FLORIN__LOG__FORMAT             = "json"
+      FLORIN_DATA_DIR                 = "/tmp/florin"
+      # Metrics as log lines, from which CloudWatch takes them (DEP-121).
+      FLORIN__TELEMETRY__EMBEDDED_METRICS = "true"
     }
     log_group       = module.observability.log_group_names[name]
     rollback_alarms = module.observability.rollback_alarms[name]

@@ -60,7 +60,8 @@ module "storage" {
     archive   = module.keys.key_arns["archive"]
     backups   = module.keys.key_arns["backup"]
     networks  = module.keys.key_arns["networks"]
-    logs      = module.keys.key_arns["logs"]
+    # Load balancers and S3 write logs only where S3 keeps the key.
+    logs      = ""
     audit     = module.keys.key_arns["logs"]
     artifacts = module.keys.key_arns["data"]
   }
@@ -243,8 +244,13 @@ module "ecs" {
       FLORIN__SERVER__LISTEN     = "0.0.0.0"
       FLORIN__SERVER__PORT       = "8443"
       FLORIN__SERVER__PUBLIC_URL = module.edge.application_url
-      FLORIN__LOG__FORMAT        = "json"
-      FLORIN_DATA_DIR            = "/tmp/florin"
+      # A certificate of this start alone; the load balancers end TLS and do not ask who signed.
+      FLORIN__SERVER__TLS_SELF_SIGNED = "true"
+      FLORIN__SERVER__TRUSTED_PROXIES = join(",", concat(var.public_subnet_cidrs, var.private_subnet_cidrs))
+      FLORIN__LOG__FORMAT             = "json"
+      FLORIN_DATA_DIR                 = "/tmp/florin"
+      # Metrics as log lines, from which CloudWatch takes them (DEP-121).
+      FLORIN__TELEMETRY__EMBEDDED_METRICS = "true"
     }
     log_group       = module.observability.log_group_names[name]
     rollback_alarms = module.observability.rollback_alarms[name]

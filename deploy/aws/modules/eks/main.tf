@@ -212,11 +212,16 @@ resource "aws_eks_node_group" "this" {
     # The autoscaler's business.
     ignore_changes = [scaling_config[0].desired_size]
   }
-  depends_on = [aws_iam_role_policy_attachment.node]
+  depends_on = [aws_iam_role_policy_attachment.node, aws_eks_addon.network]
 }
 
-resource "aws_eks_addon" "this" {
-  for_each                    = var.addons
+locals {
+  # Nodes become ready only with a network, so these come before them.
+  network_addons = { for name, version in var.addons : name => version if contains(["vpc-cni", "kube-proxy"], name) }
+}
+
+resource "aws_eks_addon" "network" {
+  for_each                    = local.network_addons
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
   addon_version               = each.value
@@ -226,8 +231,18 @@ resource "aws_eks_addon" "this" {
     enableNetworkPolicy = "true"
     env                 = { ENABLE_PREFIX_DELEGATION = "true", WARM_PREFIX_TARGET = "1" }
   }) : null
-  tags       = merge(var.tags, { Name = "${var.name}-${each.key}", DEP = "023 045" })
-  depends_on = [aws_eks_node_group.this]
+  tags = merge(var.tags, { Name = "${var.name}-${each.key}", DEP = "023 045" })
+}
+
+resource "aws_eks_addon" "this" {
+  for_each                    = { for name, version in var.addons : name => version if !contains(keys(local.network_addons), name) }
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  addon_version               = each.value
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "PRESERVE"
+  tags                        = merge(var.tags, { Name = "${var.name}-${each.key}", DEP = "023 045" })
+  depends_on                  = [aws_eks_node_group.this]
 }
 
 # --- one-off jobs get no node

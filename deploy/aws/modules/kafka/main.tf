@@ -7,7 +7,8 @@ resource "aws_cloudwatch_log_group" "brokers" {
   tags              = merge(var.tags, { Name = "${var.name}-kafka", DEP = "083 120" })
 }
 
-# DEP-082: nobody makes a topic by writing to it, and none loses acknowledged records.
+# DEP-082: nobody makes a topic by writing to it, and none loses acknowledged records. Topics get
+# their ACLs by the program; refusing what has no ACL yet would lock the brokers out at the start.
 resource "aws_msk_configuration" "this" {
   name              = "${var.name}-kafka"
   description       = "brokers of ${var.name}"
@@ -17,7 +18,6 @@ resource "aws_msk_configuration" "this" {
     default.replication.factor=3
     min.insync.replicas=2
     unclean.leader.election.enable=false
-    allow.everyone.if.no.acl.found=false
     log.retention.hours=168
     num.partitions=1
   EOT

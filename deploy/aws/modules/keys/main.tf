@@ -63,6 +63,19 @@ resource "aws_kms_key" "this" {
           "kms:ViaService"    = [for service in each.value : "${service}.${var.region}.amazonaws.com"]
         } }
       } if length(each.value) > 0],
+      # Scaling groups start instances with encrypted disks by a role of AWS's own, which has no
+      # policy that we could write.
+      [for account in [var.account_id] : {
+        Sid       = "ScalingGroups"
+        Effect    = "Allow"
+        Principal = { AWS = "*" }
+        Action    = local.uses
+        Resource  = "*"
+        Condition = {
+          StringEquals = { "kms:CallerAccount" = account }
+          ArnLike      = { "aws:PrincipalArn" = "arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/*" }
+        }
+      } if each.key == "data"],
       length(local.services[each.key]) == 0 ? [] : [{
         Sid       = "Services"
         Effect    = "Allow"

@@ -73,10 +73,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   for_each = var.buckets
   bucket   = aws_s3_bucket.this[each.key].id
   rule {
-    bucket_key_enabled = true
+    bucket_key_enabled = each.value != ""
     apply_server_side_encryption_by_default {
-      sse_algorithm     = "aws:kms"
-      kms_master_key_id = each.value
+      sse_algorithm     = each.value == "" ? "AES256" : "aws:kms"
+      kms_master_key_id = each.value == "" ? null : each.value
     }
   }
 }

@@ -38,7 +38,7 @@ variable "region" {
 }
 
 variable "buckets" {
-  description = "Purposes and the ARN of the key of each."
+  description = "Purposes and the ARN of the key of each; empty: keys of S3 itself, which load balancers and access logs insist on."
   type        = map(string)
 }
 

@@ -134,8 +134,13 @@ pub async fn buckets(context: &Context) -> Result<Vec<Finding>, CallError> {
         }
         let encryption = [("encryption", "")];
         let encryption = client.rest("s3", Rest::get(&path, &encryption)).await;
+        // Load balancers and S3 itself write logs only where S3 keeps the key.
+        let wanted = match name.starts_with(&format!("{prefix}logs-")) {
+            true => "AES256",
+            false => "aws:kms",
+        };
         let encrypted =
-            encryption.is_ok_and(|text| xml::first(&text, "SSEAlgorithm") == Some("aws:kms"));
+            encryption.is_ok_and(|text| xml::first(&text, "SSEAlgorithm") == Some(wanted));
         if !encrypted {
             plain.push(*name);
         }
@@ -154,7 +159,7 @@ pub async fn buckets(context: &Context) -> Result<Vec<Finding>, CallError> {
     findings.push(Finding::judged(
         "buckets",
         plain.is_empty(),
-        format!("encrypted by a customer key; not: [{}]", plain.join(", ")),
+        format!("encrypted by the key wanted; not: [{}]", plain.join(", ")),
     ));
     if let Some(blobs) = context.output("s3_bucket_name") {
         findings.push(canary(context, blobs).await);

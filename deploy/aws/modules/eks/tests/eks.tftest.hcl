@@ -52,7 +52,7 @@ run "dep_037_to_dep_045_cluster" {
     error_message = "DEP-044"
   }
   assert {
-    condition     = strcontains(aws_eks_addon.this["vpc-cni"].configuration_values, "enableNetworkPolicy")
+    condition     = strcontains(aws_eks_addon.network["vpc-cni"].configuration_values, "enableNetworkPolicy")
     error_message = "DEP-045"
   }
   assert {

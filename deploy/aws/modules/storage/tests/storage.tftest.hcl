@@ -13,7 +13,7 @@ variables {
   replica_region  = "us-east-1"
   replica_key_arn = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-000000000002"
   buckets = { for p in ["blobs", "documents", "static", "archive", "backups", "networks", "logs", "audit", "artifacts"] :
-  p => "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-4000-8000-000000000001" }
+  p => p == "logs" ? "" : "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-4000-8000-000000000001" }
 }
 
 run "dep_085_to_dep_090_buckets" {
@@ -27,7 +27,7 @@ run "dep_085_to_dep_090_buckets" {
     error_message = "DEP-086: nothing is public"
   }
   assert {
-    condition     = length(aws_s3_bucket_versioning.this) == 9 && alltrue([for b in aws_s3_bucket_server_side_encryption_configuration.this : one(b.rule).bucket_key_enabled])
+    condition     = length(aws_s3_bucket_versioning.this) == 9 && [for p, b in aws_s3_bucket_server_side_encryption_configuration.this : p if !one(b.rule).bucket_key_enabled] == ["logs"]
     error_message = "DEP-086: versions and encryption"
   }
   assert {
