@@ -54,14 +54,16 @@ pub fn refusals(config: &Config, switches: DevSwitches) -> Vec<Refusal> {
             "set it to \"strict\"",
         );
     }
-    if config.server.tls_self_signed {
+    let listener = &config.server;
+    // A load balancer encrypts to its targets and does not ask who signed; callers meet its own
+    // certificate.
+    if listener.tls_self_signed && listener.trusted_proxies.is_empty() {
         refuse(
             "server.tls_self_signed",
             "no caller can trust such a certificate",
-            "give server.tls_certificate and server.tls_key",
+            "give server.tls_certificate and server.tls_key, or declare the proxy that callers meet in server.trusted_proxies",
         );
     }
-    let listener = &config.server;
     if !listener.has_tls() && !listener.listen.is_loopback() && listener.trusted_proxies.is_empty()
     {
         refuse(
@@ -182,6 +184,12 @@ mod tests {
             ["server.listen"]
         );
         assert!(names(&[PRODUCTION, open, proxy], DevSwitches::default()).is_empty());
+        let own = ("server.tls_self_signed", "true");
+        assert_eq!(
+            names(&[PRODUCTION, open, own], DevSwitches::default()),
+            ["server.tls_self_signed"]
+        );
+        assert!(names(&[PRODUCTION, open, own, proxy], DevSwitches::default()).is_empty());
         assert!(
             names(
                 &[PRODUCTION, open, files[0], files[1]],
