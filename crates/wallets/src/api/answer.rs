@@ -126,6 +126,11 @@ impl<S: Sync> FromRequestParts<S> for MinSeq {
 }
 
 impl MinSeq {
+    /// The number, 0 when the caller asked for nothing.
+    pub fn seq(self) -> u64 {
+        self.0
+    }
+
     /// Every acknowledged write is visible here, so a `seq` beyond the end was never given out
     /// by this store: 409 `seq_ahead`, as on the change feed.
     pub fn check(self, seq: u64) -> Result<(), Problem> {

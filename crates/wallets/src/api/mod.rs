@@ -8,16 +8,16 @@ pub mod ledger;
 pub mod meter;
 pub mod wallets;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use florin_base::Timestamp;
 use florin_ledger::{
-    Ledger, Query, View,
+    Ledger, Query, ReadView, View,
     call::{Head, WalletView},
 };
 use florin_platform::http::{page::Cursors, problem::Problem, router::Routes, shutdown::Shutdown};
 
-use answer::unavailable;
+use answer::{MinSeq, unavailable};
 
 /// Permissions of both APIs (contract, section C).
 pub mod permission {
@@ -69,7 +69,11 @@ pub struct ApiState {
     pub default_currency: Box<str>,
     /// Ends streams that would go on for ever.
     pub shutdown: Shutdown,
+    /// Time between two heartbeats of a quiet stream; [`HEARTBEAT`].
+    pub heartbeat: Duration,
 }
+
+pub use ledger::HEARTBEAT;
 
 /// [`ApiState`] as handlers hold it.
 pub type Shared = Arc<ApiState>;
@@ -100,6 +104,15 @@ impl ApiState {
             View::Wallet(None) => Err(wallets::answer::wallet_not_found()),
             _ => Err(Problem::internal("a wallet was asked for")),
         }
+    }
+
+    /// A view for lists, history and the feed: at least as new as the caller asks for, and as
+    /// `seen`, which a page or a reader was shown before. It may come from a read replica.
+    pub async fn view(&self, min: MinSeq, seen: u64) -> Result<ReadView, Problem> {
+        let view = self.ledger.recent_view(min.seq().max(seen)).await;
+        let view = view.map_err(unavailable)?;
+        min.check(view.seq())?;
+        Ok(view)
     }
 
     /// Ledger time now. A read view taken after it holds everything recorded up to it.

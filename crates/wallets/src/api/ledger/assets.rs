@@ -23,9 +23,9 @@ use utoipa::ToSchema;
 use super::{
     params::Params,
     render::AssetBody,
-    support::{located, refused, unavailable, with_seq},
+    support::{fresh, located, refused, unavailable, with_seq},
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// Most decimals of an asset.
 const SCALE_MAX: u8 = florin_base::money::MAX_SCALE;
@@ -133,7 +133,12 @@ pub async fn post(
         (status = 404, description = "`asset_not_found`"),
     )
 )]
-pub async fn get(State(api): State<Shared>, Path(code): Path<String>) -> Result<Response, Problem> {
+pub async fn get(
+    State(api): State<Shared>,
+    min: MinSeq,
+    Path(code): Path<String>,
+) -> Result<Response, Problem> {
+    fresh(&api, min).await?;
     let found = api.ledger.asset_by_code(&code).await;
     let (_, asset) = found.map_err(unavailable)?.ok_or_else(|| {
         Problem::not_found("asset_not_found", "There is no asset with this code.")
@@ -163,7 +168,12 @@ pub struct AssetPage {
     ),
     responses((status = 200, description = "A page", body = AssetPage))
 )]
-pub async fn list(State(api): State<Shared>, mut params: Params) -> Result<Response, Problem> {
+pub async fn list(
+    State(api): State<Shared>,
+    min: MinSeq,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    fresh(&api, min).await?;
     let digest = params.digest("ledger/assets");
     let (limit, cursor) = params.page()?;
     params.end()?;

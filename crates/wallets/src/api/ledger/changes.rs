@@ -21,9 +21,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::{
     params::Params,
     stream::{self, NDJSON, Sink},
-    support::{unavailable, with_seq},
+    support::with_seq,
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// Records of one page without `limit` (contract 0).
 const LIMIT_DEFAULT: usize = 1_000;
@@ -32,7 +32,7 @@ const LIMIT_MAX: usize = 100_000;
 /// Records read at a time; one chunk of the stream.
 const CHUNK: usize = 1_000;
 /// Time between heartbeats of a quiet stream.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The types of A8.
 const TYPES: [&str; 7] = [
@@ -161,6 +161,8 @@ struct Reader {
     after: u64,
     /// Lines still wanted.
     left: usize,
+    /// Time between heartbeats.
+    heartbeat: Duration,
 }
 
 impl Reader {
@@ -201,7 +203,7 @@ impl Reader {
         let mut watch = self.ledger.watch();
         // What came between the view and the watch must not wait for the next commit.
         watch.mark_changed();
-        let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+        let mut heartbeat = tokio::time::interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.send(&view, &sink).await {
             tokio::select! {
@@ -215,7 +217,7 @@ impl Reader {
                 () = sink.closed() => return,
                 () = shutdown.drain() => return,
             }
-            view = match self.ledger.read_view().await {
+            view = match self.ledger.recent_view(self.after).await {
                 Ok(view) => view,
                 // The reader comes back with its last `seq` when the store answers again.
                 Err(_) => return,
@@ -260,7 +262,11 @@ fn cut(chunk: &mut Chunk, lines: usize) {
         (status = 409, description = "`seq_ahead`: the reader is ahead of this ledger and must stop"),
     )
 )]
-pub async fn get(State(api): State<Shared>, mut params: Params) -> Result<Response, Problem> {
+pub async fn get(
+    State(api): State<Shared>,
+    min: MinSeq,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let after = params.parsed("after", "a whole number")?.unwrap_or(0);
     let follow = params.flag("follow")?;
     let limit = params.with("limit", "1 to 100000", |text| {
@@ -270,7 +276,7 @@ pub async fn get(State(api): State<Shared>, mut params: Params) -> Result<Respon
     })?;
     let filter = Filter::read(&mut params)?;
     params.end()?;
-    let view = api.ledger.read_view().await.map_err(unavailable)?;
+    let view = api.view(min, after).await?;
     let seq = view.seq();
     if after > seq {
         let detail = format!("The last record is {seq}; nothing after it was ever given out.");
@@ -282,6 +288,7 @@ pub async fn get(State(api): State<Shared>, mut params: Params) -> Result<Respon
         filter,
         after,
         left: limit.unwrap_or(unlimited),
+        heartbeat: api.heartbeat,
     };
     let (sink, response) = stream::response(NDJSON);
     let shutdown = api.shutdown.clone();

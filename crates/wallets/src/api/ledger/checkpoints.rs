@@ -17,9 +17,9 @@ use utoipa::ToSchema;
 
 use super::{
     params::Params,
-    support::{located, read_failed, run, unavailable, with_seq},
+    support::{fresh, located, read_failed, run, unavailable, with_seq},
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// A signed checkpoint.
 #[derive(Debug, ToSchema)]
@@ -85,7 +85,12 @@ pub async fn find(api: &Shared, number: u64) -> Result<Checkpoint, Problem> {
     ),
     responses((status = 200, description = "A page", body = CheckpointPage))
 )]
-pub async fn list(State(api): State<Shared>, mut params: Params) -> Result<Response, Problem> {
+pub async fn list(
+    State(api): State<Shared>,
+    min: MinSeq,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    fresh(&api, min).await?;
     let digest = params.digest("ledger/checkpoints");
     let (limit, cursor) = params.page()?;
     params.end()?;
@@ -137,7 +142,12 @@ pub async fn post(State(api): State<Shared>) -> Result<Response, Problem> {
         (status = 404, description = "`checkpoint_not_found`"),
     )
 )]
-pub async fn get(State(api): State<Shared>, Path(n): Path<u64>) -> Result<Response, Problem> {
+pub async fn get(
+    State(api): State<Shared>,
+    min: MinSeq,
+    Path(n): Path<u64>,
+) -> Result<Response, Problem> {
+    fresh(&api, min).await?;
     let checkpoint = find(&api, n).await?;
     let seq = checkpoint.tree_size;
     Ok(with_seq(Json(checkpoint).into_response(), seq))
@@ -170,9 +180,11 @@ pub struct ConsistencyBody {
 )]
 pub async fn consistency(
     State(api): State<Shared>,
+    min: MinSeq,
     Path(n): Path<u64>,
     mut params: Params,
 ) -> Result<Response, Problem> {
+    fresh(&api, min).await?;
     let from = params.parsed("from", "the number of a checkpoint")?;
     params.end()?;
     let Some(from) = from else {
@@ -222,7 +234,8 @@ pub struct KeyPage {
     get, path = "/api/v1/ledger/checkpoints/keys", tag = "Ledger",
     responses((status = 200, description = "The keys", body = KeyPage))
 )]
-pub async fn keys(State(api): State<Shared>) -> Result<Json<Page<KeyBody>>, Problem> {
+pub async fn keys(State(api): State<Shared>, min: MinSeq) -> Result<Json<Page<KeyBody>>, Problem> {
+    fresh(&api, min).await?;
     let ledger = api.ledger.clone();
     let keys = blocking(move || ledger.checkpoints().keys()).await?;
     let body = |validity: florin_ledger::checkpoints::KeyValidity| KeyBody {

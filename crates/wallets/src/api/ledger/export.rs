@@ -18,9 +18,9 @@ use super::{
     history::read_axis,
     params::Params,
     stream::{self, NDJSON, Sink},
-    support::{run, unavailable, with_seq},
+    support::{run, with_seq},
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// Bytes gathered before they are sent.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -125,7 +125,11 @@ impl Export {
     ),
     responses((status = 200, description = "Lines of JSON or CSV", content_type = "application/x-ndjson", body = String))
 )]
-pub async fn get(State(api): State<Shared>, mut params: Params) -> Result<Response, Problem> {
+pub async fn get(
+    State(api): State<Shared>,
+    min: MinSeq,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let format = |text: &str| match text {
         "ndjson" => Some(false),
         "csv" => Some(true),
@@ -138,7 +142,7 @@ pub async fn get(State(api): State<Shared>, mut params: Params) -> Result<Respon
     let effective = read_axis(&mut params)?;
     let (from, to) = (params.time("from")?, params.time("to")?);
     params.end()?;
-    let view = api.ledger.read_view().await.map_err(unavailable)?;
+    let view = api.view(min, after).await?;
     let seq = view.seq();
     let export = Export {
         ledger: api.ledger.clone(),

@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use super::{
     params::Params,
-    support::{blocking, unavailable, with_seq},
+    support::{blocking, fresh, unavailable, with_seq},
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// Where the ledger stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,8 +37,9 @@ pub struct HeadBody {
     get, path = "/api/v1/ledger", tag = "Ledger",
     responses((status = 200, description = "The head", body = HeadBody))
 )]
-pub async fn get(State(api): State<Shared>) -> Result<Response, Problem> {
+pub async fn get(State(api): State<Shared>, min: MinSeq) -> Result<Response, Problem> {
     let head = api.head().await?;
+    min.check(head.seq)?;
     let body = HeadBody {
         ledger_id: api.ledger.ledger_id().to_string(),
         last_seq: head.seq,
@@ -99,8 +100,10 @@ impl From<AssetSums> for AssetRow {
 )]
 pub async fn trial_balance(
     State(api): State<Shared>,
+    min: MinSeq,
     mut params: Params,
 ) -> Result<Response, Problem> {
+    fresh(&api, min).await?;
     let effective = params.time("effectiveAt")?;
     let recorded = params.time("recordedAt")?;
     params.end()?;

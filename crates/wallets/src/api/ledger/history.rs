@@ -21,9 +21,9 @@ use utoipa::ToSchema;
 use super::{
     params::Params,
     render::transfer_id,
-    support::{account_slot, run, unavailable, with_seq},
+    support::{account_slot, run, with_seq},
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// What one record did to the account; strings hold minor units.
 #[derive(Debug, Serialize, ToSchema)]
@@ -139,6 +139,7 @@ pub fn decode_place(bytes: &[u8]) -> Option<(i64, u64)> {
 )]
 pub async fn get(
     State(api): State<Shared>,
+    min: MinSeq,
     Path(id): Path<String>,
     mut params: Params,
 ) -> Result<Response, Problem> {
@@ -149,10 +150,9 @@ pub async fn get(
     let slot = account_slot(&api.ledger, &id).await?;
     let normal = api.ledger.facts(slot).normal;
     let position = api.cursors.open_optional(digest, cursor.as_deref())?;
-    let view = api.ledger.read_view().await.map_err(unavailable)?;
-    let snapshot = position
-        .as_ref()
-        .map_or(view.seq(), |position| position.snapshot);
+    let seen = position.as_ref().map(|position| position.snapshot);
+    let view = api.view(min, seen.unwrap_or(0)).await?;
+    let snapshot = seen.unwrap_or(view.seq());
     page.after = position.and_then(|position| decode_place(&position.after));
     page.up_to_seq = Some(snapshot);
     page.limit = limit + 1;

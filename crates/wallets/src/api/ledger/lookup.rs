@@ -15,9 +15,9 @@ use utoipa::ToSchema;
 
 use super::{
     render::{self, TransferBody},
-    support::{blocking, with_seq},
+    support::{blocking, fresh, with_seq},
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// Ids to look up.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -58,12 +58,14 @@ struct Found {
 )]
 pub async fn post(
     State(api): State<Shared>,
+    min: MinSeq,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
     if !(1..=ITEMS_MAX).contains(&request.ids.len()) {
         let message = format!("A lookup takes 1 to {ITEMS_MAX} ids.");
         return Err(Problem::validation("ids", message));
     }
+    fresh(&api, min).await?;
     let ledger = api.ledger.clone();
     let (results, seq) = blocking(&api.ledger, move |view| {
         let results: Result<Vec<Found>, ReadError> = request

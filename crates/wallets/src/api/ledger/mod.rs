@@ -34,7 +34,7 @@ use utoipa::OpenApi;
 
 use super::{Shared, permission};
 
-pub use changes::type_word;
+pub use changes::{HEARTBEAT, type_word};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -20,9 +20,9 @@ use utoipa::ToSchema;
 use super::{
     checkpoints::{self, CheckpointBody},
     params::Params,
-    support::{blocking, run, transfer_not_found, unavailable, with_seq},
+    support::{blocking, fresh, run, transfer_not_found, unavailable, with_seq},
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// After this time a checkpoint covers what is recorded now, by the default interval.
 const CHECKPOINT_WAIT: Duration = Duration::from_secs(60);
@@ -82,11 +82,13 @@ async fn covering(api: &Shared, seq: u64, asked: Option<u64>) -> Result<Checkpoi
 )]
 pub async fn get(
     State(api): State<Shared>,
+    min: MinSeq,
     Path(id): Path<Box<str>>,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let asked = params.parsed("checkpoint", "the number of a checkpoint")?;
     params.end()?;
+    fresh(&api, min).await?;
     let wanted = id.clone();
     let seq = blocking(&api.ledger, move |view| {
         Ok(match view.transfer(&wanted)? {

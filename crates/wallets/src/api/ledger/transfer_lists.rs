@@ -27,9 +27,9 @@ use super::{
     history::{decode_place, encode_place, read_page},
     params::Params,
     render::{self, TransferBody},
-    support::{account_slot, run, unavailable, with_seq},
+    support::{account_slot, run, with_seq},
 };
-use crate::api::Shared;
+use crate::api::{Shared, answer::MinSeq};
 
 /// Most records looked at for one page.
 const SCAN_MAX: usize = 20_000;
@@ -299,7 +299,12 @@ impl Asked {
         })
     }
 
-    async fn answer(self, api: &Shared, slot: Option<Slot>) -> Result<Response, Problem> {
+    async fn answer(
+        self,
+        api: &Shared,
+        min: MinSeq,
+        slot: Option<Slot>,
+    ) -> Result<Response, Problem> {
         let Self {
             digest,
             limit,
@@ -308,10 +313,9 @@ impl Asked {
             filter,
         } = self;
         let position = api.cursors.open_optional(digest, cursor.as_deref())?;
-        let view = api.ledger.read_view().await.map_err(unavailable)?;
-        let snapshot = position
-            .as_ref()
-            .map_or(view.seq(), |position| position.snapshot);
+        let seen = position.as_ref().map(|position| position.snapshot);
+        let view = api.view(min, seen.unwrap_or(0)).await?;
+        let snapshot = seen.unwrap_or(view.seq());
         page.after = position.and_then(|position| decode_place(&position.after));
         page.up_to_seq = Some(snapshot);
         let ledger = api.ledger.clone();
@@ -352,9 +356,13 @@ impl Asked {
     ),
     responses((status = 200, description = "A page", body = TransferPage))
 )]
-pub async fn all(State(api): State<Shared>, params: Params) -> Result<Response, Problem> {
+pub async fn all(
+    State(api): State<Shared>,
+    min: MinSeq,
+    params: Params,
+) -> Result<Response, Problem> {
     Asked::read("ledger/transfers", params)?
-        .answer(&api, None)
+        .answer(&api, min, None)
         .await
 }
 
@@ -386,12 +394,13 @@ pub async fn all(State(api): State<Shared>, params: Params) -> Result<Response, 
 )]
 pub async fn of_one(
     State(api): State<Shared>,
+    min: MinSeq,
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(&format!("ledger/accounts/{id}/transfers"), params)?;
     let slot = account_slot(&api.ledger, &id).await?;
-    asked.answer(&api, Some(slot)).await
+    asked.answer(&api, min, Some(slot)).await
 }
 
 #[cfg(test)]

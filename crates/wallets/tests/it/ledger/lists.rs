@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ACCOUNTS, SERVICE, codes, item, open, server, with};
+use super::{ACCOUNTS, ADMIN, SERVICE, codes, item, last_seq, open, server, with};
 use crate::support::Server;
 
 /// All items of a list, page by page; after the first page `between` runs.
@@ -187,4 +187,60 @@ async fn history_shows_the_balance_after_each_record() {
     let path = "/api/v1/ledger/accounts/b/history?order=desc&limit=1";
     let newest = server.get(SERVICE, path).await.ok(200);
     assert_eq!(newest.body["items"][0]["transferId"], "old");
+}
+
+/// A request that wants data at least as new as a `seq`.
+async fn at_least(server: &Server, who: &str, method: &str, path: &str, min: u64) -> (u16, String) {
+    let body = match method {
+        "POST" => json!({"ids": ["t1"]}).to_string(),
+        _ => String::new(),
+    };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", who)
+        .header("content-type", "application/json")
+        .header("x-min-seq", min)
+        .body(axum::body::Body::from(body));
+    let reply = server.send(request.expect("a request")).await;
+    (reply.status, reply.text)
+}
+
+#[tokio::test]
+async fn every_read_of_the_ledger_honours_a_smallest_seq() {
+    let server = server().await;
+    five(&server).await;
+    let made = server
+        .post(ADMIN, "/api/v1/ledger/checkpoints", json!({}))
+        .await;
+    made.ok(201);
+    let head = last_seq(&server).await;
+    let reads = [
+        ("GET", "/api/v1/ledger"),
+        ("GET", "/api/v1/ledger/trial-balance"),
+        ("GET", "/api/v1/ledger/assets"),
+        ("GET", "/api/v1/ledger/assets/BRL"),
+        ("GET", "/api/v1/ledger/accounts"),
+        ("GET", "/api/v1/ledger/accounts/a"),
+        ("GET", "/api/v1/ledger/accounts/a/balance"),
+        ("GET", "/api/v1/ledger/accounts/a/history"),
+        ("GET", "/api/v1/ledger/accounts/a/transfers"),
+        ("GET", "/api/v1/ledger/transfers"),
+        ("POST", "/api/v1/ledger/transfers/lookup"),
+        ("GET", "/api/v1/ledger/transfers/t1"),
+        ("GET", "/api/v1/ledger/changes"),
+        ("GET", "/api/v1/ledger/export"),
+        ("GET", "/api/v1/ledger/checkpoints"),
+        ("GET", "/api/v1/ledger/checkpoints/keys"),
+        ("GET", "/api/v1/ledger/checkpoints/1"),
+        ("GET", "/api/v1/ledger/checkpoints/1/consistency?from=1"),
+        ("GET", "/api/v1/ledger/proofs/t1"),
+    ];
+    for (method, path) in reads {
+        let (status, text) = at_least(&server, ADMIN, method, path, head).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        let (status, text) = at_least(&server, ADMIN, method, path, head + 1).await;
+        assert_eq!(status, 409, "{path}: {text}");
+        assert!(text.contains("seq_ahead"), "{path}: {text}");
+    }
 }

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::api::{
     Shared,
+    answer::MinSeq,
     ledger::{
         params::Params,
         render::AccountBody,
@@ -71,7 +72,11 @@ impl Place {
     ),
     responses((status = 200, description = "A page", body = AccountPage))
 )]
-pub async fn list(State(api): State<Shared>, mut params: Params) -> Result<Response, Problem> {
+pub async fn list(
+    State(api): State<Shared>,
+    min: MinSeq,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let digest = params.digest("ledger/accounts");
     let (limit, cursor) = params.page()?;
     let code = params.text("asset");
@@ -83,6 +88,7 @@ pub async fn list(State(api): State<Shared>, mut params: Params) -> Result<Respo
     params.end()?;
     let position = api.cursors.open_optional(digest, cursor.as_deref())?;
     let head = api.head().await?;
+    min.check(head.seq)?;
     let (snapshot, place) = match position {
         Some(Position { snapshot, after }) => (snapshot, Place::decode(&after)),
         None => (head.seq, None),
