@@ -11,6 +11,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod audit;
+pub mod blobs;
 pub mod bus;
 pub mod cache;
 pub mod http;

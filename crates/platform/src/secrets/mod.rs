@@ -139,6 +139,11 @@ impl Reference {
         }))
     }
 
+    /// The reference as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The secret in what the store answered.
     fn pick(&self, found: &Found) -> Result<Secret<String>, SecretError> {
         let fields = match (&self.key, found) {

@@ -400,6 +400,7 @@ async fn moto_gives_what_was_put_into_it() {
         hex::encode(&florin_base::IdSource::random_32()[..6])
     );
     let body = json!({"Name": name, "SecretString": "{\"password\":\"p3\"}", "ClientRequestToken": "11111111-2222-3333-4444-555555555555"});
+    crate::http::client::install_crypto();
     let http = reqwest::Client::new();
     let made = http
         .post(&url)
