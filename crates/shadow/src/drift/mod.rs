@@ -24,6 +24,7 @@ pub mod read;
 pub mod render;
 pub mod run;
 mod settle;
+pub mod statements;
 pub mod stream;
 pub mod table;
 pub mod tolerance;

@@ -29,7 +29,7 @@ pub const AUDITOR: &str = "auditor:eve";
 /// Configures, corrects.
 pub const ADMIN: &str = "admin:root";
 
-struct Named(RoleBook);
+pub struct Named(pub RoleBook);
 
 impl Authenticator for Named {
     fn authenticate<'a>(&'a self, headers: &'a HeaderMap, _: IpAddr) -> Authentication<'a> {
