@@ -201,7 +201,7 @@ ask() {
 # Makes the values that are missing and that anybody can make. What a vendor gives, a person puts.
 make_secrets() {
     aws secretsmanager list-secrets --max-results 100 --query 'SecretList[].[Name, SecretVersionsToStages]' --output json |
-        tr -d ' \n' | sed 's/\],\[/\n/g' | sed -n 's/^\[*"\([^"]*\)",null.*/\1/p' >"$WORK/empty"
+        { tr -d ' \n'; echo; } | sed 's/\],\[/\n/g' | sed -n 's/^\[*"\([^"]*\)",null.*/\1/p' >"$WORK/empty"
     while read -r secret; do
         case $secret in
             florin/"$ENVIRONMENT"/* | AmazonMSK_florin_"$ENVIRONMENT"_*) ;;

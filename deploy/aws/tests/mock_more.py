@@ -212,7 +212,8 @@ BackupResponse.delete_backup_vault_notifications = notifications_delete
 BackupResponse.list_recovery_points_by_backup_vault = lambda self: json.dumps({"RecoveryPoints": []})
 backup_urls.url_paths = {
     "{0}/backup-vaults/(?P<name>[^/]+)/notification-configuration$": BackupResponse.dispatch,
-    "{0}/backup-vaults/(?P<name>[^/]+)/recovery-points/?$": BackupResponse.dispatch,
+    "{0}/backup-vaults/(?P<name>[^/]+)/recovery-points$": BackupResponse.dispatch,
+    "{0}/backup-vaults/(?P<name>[^/]+)/recovery-points/$": BackupResponse.dispatch,
     **backup_urls.url_paths,
 }
 

@@ -141,28 +141,44 @@ fn seconds(value: &Value) -> Option<i64> {
 /// There are alarms, and none rings.
 pub async fn alarms(context: &Context) -> Result<Vec<Finding>, CallError> {
     let prefix = format!("{}-", context.prefix);
-    let parameters = [("AlarmNamePrefix", prefix.as_str()), ("MaxRecords", "100")];
-    let client = &context.client;
-    let (version, action) = ("2010-08-01", "DescribeAlarms");
-    let all = client
-        .query("monitoring", version, action, &parameters)
-        .await?;
-    let ringing = [parameters[0], ("StateValue", "ALARM")];
-    let ringing = client
-        .query("monitoring", version, action, &ringing)
-        .await?;
-    let names = xml::all(&ringing, "AlarmName");
-    let count = xml::all(&all, "AlarmName").len();
+    let (mut count, mut ringing) = (0, Vec::new());
+    let mut next = String::new();
+    for _ in 0..super::PAGES_MAX {
+        let mut parameters = vec![("AlarmNamePrefix", prefix.as_str()), ("MaxRecords", "100")];
+        if !next.is_empty() {
+            parameters.push(("NextToken", next.as_str()));
+        }
+        let page = context
+            .client
+            .query("monitoring", "2010-08-01", "DescribeAlarms", &parameters)
+            .await?;
+        let (names, states) = (xml::all(&page, "AlarmName"), xml::all(&page, "StateValue"));
+        if names.len() != states.len() {
+            return Ok(vec![Finding::unknown(
+                "alarms",
+                "names and states do not pair",
+            )]);
+        }
+        count += names.len();
+        let pairs = names.into_iter().zip(states);
+        ringing.extend(
+            pairs
+                .filter(|(_, state)| *state == "ALARM")
+                .map(|(name, _)| name.to_owned()),
+        );
+        next = xml::first(&page, "NextToken")
+            .unwrap_or_default()
+            .to_owned();
+        if next.is_empty() {
+            break;
+        }
+    }
     Ok(vec![
+        Finding::judged("alarms", count > 0, format!("{count} alarms")),
         Finding::judged(
             "alarms",
-            count > 0,
-            format!("{count} alarms on the first page"),
-        ),
-        Finding::judged(
-            "alarms",
-            names.is_empty(),
-            format!("ringing: [{}]", names.join(", ")),
+            ringing.is_empty(),
+            format!("ringing: [{}]", ringing.join(", ")),
         ),
     ])
 }
