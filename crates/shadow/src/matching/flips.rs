@@ -2,7 +2,7 @@
 
 use florin_platform::sql::query;
 
-use super::manual::{UNDO_FLIPPED, undo_in};
+use super::record::{UNDO_FLIPPED, undo_in};
 use super::service::Reconciler;
 use crate::store::{Actor, WriteError};
 

@@ -5,7 +5,7 @@ use florin_platform::sql::{Db, query};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::manual::{RECORD, match_correction, undo_in};
+use super::record::{RECORD, match_correction, undo_in};
 use crate::corrections::hooks::Hooks;
 use crate::corrections::model::Correction;
 use crate::corrections::rules::Kind;

@@ -1,7 +1,7 @@
 //! Matching of statement lines and entries, and the report (contract D2, D3).
 //!
 //! **Boundary.** [`item`], [`engine`] and [`bridge`] are pure: what is open in, matches and
-//! reasons out. Everything that reads tables or writes them stands in [`store`] and [`service`].
+//! reasons out. Everything that reads tables or writes them is called through [`service`].
 //!
 //! **Invariants.** A line and an entry are in at most one active match, which the tables
 //! guarantee too; the same items give the same matches in whatever order they come (INV-S21);
@@ -17,6 +17,7 @@ pub mod item;
 mod load;
 pub mod manual;
 mod pairs;
+mod record;
 pub mod report;
 pub mod rows;
 pub mod run;
@@ -24,6 +25,7 @@ pub mod service;
 mod state;
 pub mod summary;
 mod sums;
+pub mod watch;
 
 /// Days between a line and an entry of the same reference (contract D2, R1).
 pub const R1_DAYS: i32 = 30;

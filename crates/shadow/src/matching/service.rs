@@ -33,6 +33,8 @@ struct Inner {
     desk: Desk,
     ids: Mutex<IdSource>,
     turn: tokio::sync::Mutex<()>,
+    /// What was begun before is of another life of this process.
+    opened_at: i64,
 }
 
 /// A run that is asked for.
@@ -52,6 +54,7 @@ impl Reconciler {
     /// Over a shadow ledger; `desk` proposes variances.
     pub fn new(shadow: Shadow, desk: Desk) -> Self {
         Self(Arc::new(Inner {
+            opened_at: shadow.clock().wall_micros(),
             shadow,
             desk,
             ids: Mutex::new(IdSource::new()),
@@ -78,7 +81,7 @@ impl Reconciler {
         self.0.turn.lock().await
     }
 
-    /// Ends runs that a crash left running. To be called before anything else.
+    /// Ends runs that a crash left running.
     ///
     /// # Errors
     /// The store's.
@@ -88,7 +91,7 @@ impl Reconciler {
         } else {
             0
         };
-        let before = self.shadow().clock().wall_micros() - wait;
+        let before = self.0.opened_at - wait;
         self.shadow()
             .write(move |session| {
                 Box::pin(async move {
@@ -96,7 +99,7 @@ impl Reconciler {
                     let end = query(
                         "UPDATE shadow_reconciliations SET state = 'failed', finished_at = $1,
                             problem = '{\"code\":\"interrupted\",\"detail\":\"The server ended during the run.\"}'
-                         WHERE state = 'running' AND created_at <= $2",
+                         WHERE state = 'running' AND created_at < $2",
                     )
                     .bind(now)
                     .bind(before);

@@ -248,7 +248,7 @@ impl Sink for Gate<'_> {
         row.update(line.booking.0.to_le_bytes());
         row.update(line.value.map_or(i32::MIN, |day| day.0).to_le_bytes());
         row.update(line.amount.to_le_bytes());
-        let key = row.clone().finalize();
+        let key = row.finalize();
         let mut short = [0; 8];
         short.copy_from_slice(&key[..8]);
         let occurrence = self
@@ -256,9 +256,14 @@ impl Sink for Gate<'_> {
             .entry(u64::from_le_bytes(short))
             .or_insert(0);
         *occurrence += 1;
-        row.update(occurrence.to_le_bytes());
         let mut digest = [0; 16];
-        digest.copy_from_slice(&row.finalize()[..16]);
+        digest.copy_from_slice(&key[..16]);
+        if *occurrence > 1 {
+            let mut again = Sha256::new();
+            again.update(key);
+            again.update(occurrence.to_le_bytes());
+            digest.copy_from_slice(&again.finalize()[..16]);
+        }
         open.content.update(digest);
         open.content
             .update(line.text.as_deref().unwrap_or_default().as_bytes());

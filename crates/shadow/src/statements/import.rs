@@ -85,12 +85,15 @@ pub struct Statements {
     shadow: Shadow,
     limits: Limits,
     ids: Arc<Mutex<IdSource>>,
+    /// What was begun before is of another life of this process.
+    opened_at: i64,
 }
 
 impl Statements {
     /// Over a shadow ledger.
     pub fn new(shadow: Shadow, limits: Limits) -> Self {
         Self {
+            opened_at: shadow.clock().wall_micros(),
             shadow,
             limits,
             ids: Arc::new(Mutex::new(IdSource::new())),
@@ -118,7 +121,7 @@ impl Statements {
         } else {
             0
         };
-        let before = self.shadow.clock().wall_micros() - wait;
+        let before = self.opened_at - wait;
         for number in tables::staging(self.shadow.db(), before).await? {
             forget(&self.shadow, number).await?;
         }

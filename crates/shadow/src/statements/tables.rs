@@ -13,7 +13,7 @@ type Read<T> = Result<T, WriteError>;
 /// # Errors
 /// The store's.
 pub async fn staging(db: &Db, before: i64) -> Read<Vec<i64>> {
-    let text = "SELECT number FROM shadow_imports WHERE state = 'staging' AND created_at <= $1";
+    let text = "SELECT number FROM shadow_imports WHERE state = 'staging' AND created_at < $1";
     let rows = db.fetch_all(query(text).bind(before)).await?;
     rows.iter().map(|row| Ok(row.get("number")?)).collect()
 }

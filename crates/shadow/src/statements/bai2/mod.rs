@@ -45,6 +45,9 @@ pub fn read(
                 "records follow the end of the file",
             ));
         }
+        if records.has_fallback() {
+            note(&mut reader.deviations, Deviation::CharsetFallback);
+        }
         if !record.terminated {
             reader.deviates(Deviation::TerminatorMissing, record.line)?;
         }
@@ -239,7 +242,6 @@ impl Reader<'_> {
             tail: Tail::default(),
         };
         account.control.records += count;
-        account.tail.deviations = self.deviations.clone();
         self.sink.open(account.head.clone())?;
         if scale.is_none() {
             let detail = format!(
@@ -344,6 +346,9 @@ impl Reader<'_> {
             return Err(out_of_place(at, "49"));
         };
         account.control.records += count;
+        for deviation in &self.deviations {
+            note(&mut account.tail.deviations, *deviation);
+        }
         let numbers = Stated::read(fields, at)?;
         if let Some(fault) = numbers.sum_fault(&account.control, account.scale, at) {
             self.sink.fault(fault)?;

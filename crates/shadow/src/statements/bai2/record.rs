@@ -42,6 +42,11 @@ impl<'r> Records<'r> {
         self.input.line()
     }
 
+    /// Bytes were read in another character set than the file's.
+    pub(super) fn has_fallback(&self) -> bool {
+        !self.input.deviations().is_empty()
+    }
+
     /// The next record that is not blank.
     pub(super) fn next(&mut self) -> Result<Option<Record>, StatementFault> {
         if !self.started {

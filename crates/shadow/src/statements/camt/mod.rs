@@ -146,10 +146,10 @@ impl<'o> Statement<'o> {
     }
 
     fn read(mut self, xml: &mut Xml<'_>, sink: &mut dyn Sink) -> Result<(), StatementFault> {
-        let before = xml.input().deviations().len();
         xml.children(&mut |xml, name| self.member(xml, name, sink))?;
         self.open(xml, None, sink)?;
-        if xml.input().deviations().len() > before {
+        // Text is decoded ahead of what is read: which statement the bytes stood in is not known.
+        if !xml.input().deviations().is_empty() {
             note(&mut self.tail.deviations, Deviation::CharsetFallback);
         }
         self.choose_balances(sink)?;

@@ -92,7 +92,6 @@ struct Message {
     closed: bool,
     line: Option<Line>,
     tail: Tail,
-    deviations_before: usize,
 }
 
 /// The tag of a line and what follows it.
@@ -133,7 +132,7 @@ impl Reader<'_, '_> {
         if line.starts_with('{') && self.message.is_none() {
             return self.kind(line, at);
         }
-        match tag(line).filter(|(tag, _)| self.begins(tag)) {
+        match tag(line).filter(|(tag, text)| self.begins(tag, text)) {
             Some((tag, text)) => {
                 self.end_field()?;
                 self.field.tag.push_str(tag);
@@ -170,8 +169,9 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// Whether a field with this tag may begin now. Inside `:86:` only what may follow it does.
-    fn begins(&self, tag: &str) -> bool {
+    /// Whether a field with this tag may begin now. Inside `:86:` only what may follow it does,
+    /// and only if it looks like what it says.
+    fn begins(&self, tag: &str, text: &str) -> bool {
         if self.message.is_none() {
             return tag == "20";
         }
@@ -179,7 +179,13 @@ impl Reader<'_, '_> {
             return true;
         }
         let closed = self.message.as_ref().is_some_and(|message| message.closed);
-        matches!(tag, "61" | "62F" | "62M" | "64" | "65" | "86") || (tag == "20" && closed)
+        let dated = |text: &str| text.len() > 6 && digits(&text.as_bytes()[..6]).is_some();
+        match tag {
+            "61" => dated(text),
+            "62F" | "62M" | "64" | "65" => text.strip_prefix(['C', 'D']).is_some_and(dated),
+            "86" => true,
+            _ => tag == "20" && closed,
+        }
     }
 
     fn envelope(&mut self, line: &str, at: u64) -> Result<(), StatementFault> {
@@ -222,7 +228,6 @@ impl Reader<'_, '_> {
         }
         self.message = Some(Message {
             scale: SCALE_OF_UNKNOWN,
-            deviations_before: self.input.deviations().len(),
             ..Message::default()
         });
         Ok(())
@@ -246,7 +251,8 @@ impl Reader<'_, '_> {
         message.flush(self.sink)?;
         let at = self.input.line();
         message.open(at, self.options, self.sink)?;
-        if self.input.deviations().len() > message.deviations_before {
+        // Text is decoded ahead of what is read: which message the bytes stood in is not known.
+        if !self.input.deviations().is_empty() {
             note(&mut message.tail.deviations, Deviation::CharsetFallback);
         }
         self.sink.close(message.tail)

@@ -1,0 +1,4 @@
+//! Bank statements: `camt`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| florin_fuzz::statements::camt(data));
