@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, atomic::AtomicU32},
+    time::Duration,
 };
 
 use axum::{Router, body::Body};
@@ -22,7 +23,7 @@ use florin_platform::{
     },
     identity::RoleBook,
 };
-use florin_wallets::api::{ApiState, routes};
+use florin_wallets::api::{ApiState, HEARTBEAT, routes};
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -52,6 +53,7 @@ impl Authenticator for Named {
             Some((role, subject)) => {
                 let roles: Arc<[Box<str>]> = Arc::new([Box::from(role)]);
                 Ok(Arc::new(Principal {
+                    accounts: None,
                     subject: subject.into(),
                     owner: subject.into(),
                     kind: CredentialKind::Token,
@@ -128,6 +130,15 @@ impl Server {
     }
 
     pub fn with_policy(policy: Policy) -> Self {
+        Self::build(policy, HEARTBEAT)
+    }
+
+    /// A server whose quiet streams beat this often.
+    pub fn with_heartbeat(heartbeat: Duration) -> Self {
+        Self::build(Policy::default(), heartbeat)
+    }
+
+    fn build(policy: Policy, heartbeat: Duration) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let start = Timestamp::parse(START).expect("a time");
         let clock = Arc::new(ManualClock::new(start.micros()));
@@ -143,6 +154,7 @@ impl Server {
             cursors: Cursors::new(b"a cursor key of 32 bytes for use"),
             default_currency: "BRL".into(),
             shutdown,
+            heartbeat,
         };
         let roles = RoleBook::try_new(&own_roles()).expect("roles");
         let kit = Kit::new(KitConfig::default())

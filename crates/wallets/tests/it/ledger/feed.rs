@@ -119,6 +119,42 @@ async fn a_follower_gets_what_is_recorded_later() {
     }
 }
 
+/// A8: a quiet stream says every so often how far the feed is, so that its reader knows it alive.
+#[tokio::test]
+async fn a_quiet_follower_gets_heartbeats_with_the_last_seq() {
+    assert_eq!(florin_wallets::api::HEARTBEAT.as_secs(), 15, "contract A8");
+    let server = Server::with_heartbeat(std::time::Duration::from_millis(30));
+    open(&server, "a", "BRL", true).await;
+    let last = last_seq(&server).await;
+    let path = format!("{CHANGES}?after={last}&follow=true");
+    let request = Request::get(path)
+        .header("authorization", SERVICE)
+        .body(Body::empty());
+    let mut body = server.open(request.expect("a request")).await;
+    let mut beats = 0;
+    let mut lines = Vec::new();
+    while lines.is_empty() || beats < 3 {
+        let frame = body.frame().await.expect("goes on").expect("whole");
+        let text = std::str::from_utf8(frame.data_ref().expect("data")).expect("UTF-8");
+        assert!(text.ends_with('\n'), "whole lines");
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).expect("one line");
+            match line["heartbeat"].as_u64() {
+                Some(seq) => {
+                    beats += 1;
+                    assert_eq!(seq, last + lines.len() as u64);
+                    assert_eq!(line, json!({"heartbeat": seq}));
+                }
+                None => lines.push(line["seq"].as_u64().expect("a record")),
+            }
+        }
+        if beats == 2 && lines.is_empty() {
+            open(&server, "b", "BRL", true).await;
+        }
+    }
+    assert_eq!(lines, [last + 1]);
+}
+
 #[tokio::test]
 async fn a_follower_that_wants_so_many_lines_gets_an_end() {
     let server = server().await;
