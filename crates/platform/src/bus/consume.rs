@@ -80,6 +80,12 @@ pub type Handling<'a> = Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send
 
 /// What a room does with messages.
 pub trait Handler: Send + Sync + 'static {
+    /// Has an effect of a whole batch in a store of the room's own, before any position moves;
+    /// it is safe to be had twice. An error holds the batch back.
+    fn prepare<'a>(&'a self, _messages: &'a [Received]) -> Handling<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Has the effect of one message, in `tx` alone: whatever is done elsewhere may be done
     /// twice. After an error nothing of `tx` stays.
     fn handle<'a>(&'a self, message: &'a Received, tx: &'a mut Tx) -> Handling<'a>;
@@ -140,6 +146,12 @@ impl Inbox {
     /// # Errors
     /// [`Stalled`]: a part of them may have had its effect; giving all of them again is safe.
     pub async fn take(&self, messages: &[Received]) -> Result<Taken, Stalled> {
+        if let Err(rejected) = self.handler.prepare(messages).await {
+            return Err(Stalled(match rejected {
+                Rejected::Later(why) => why,
+                Rejected::Poison { detail, .. } => detail,
+            }));
+        }
         let taken = match self.take_together(messages).await {
             Ok(taken) => taken,
             Err(_) => self.take_singly(messages).await?,

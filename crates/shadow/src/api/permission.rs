@@ -20,3 +20,8 @@ pub const CORRECT: Permission = Permission::new("shadow:correct");
 pub const APPROVE: Permission = Permission::new("shadow:approve");
 /// Books, links, monitors, alerts.
 pub const CONFIGURE: Permission = Permission::new("shadow:configure");
+
+/// Every permission of this room.
+pub const ALL: [Permission; 9] = [
+    INTAKE, BALANCE, READ, CHECK, IMPORT, MATCH, CORRECT, APPROVE, CONFIGURE,
+];

@@ -160,6 +160,40 @@ pub async fn verify(
     })
 }
 
+/// Verifies one of `parts` shares of the books; answers those that differ, each with what
+/// differs first (the monitor `self_check`). A broken chain is the divergence of no book.
+///
+/// # Errors
+/// The store's: could not run.
+pub async fn verify_part(
+    db: &Db,
+    part: i64,
+    parts: i64,
+) -> Result<Vec<(BookId, String)>, WriteError> {
+    let head = read::head(db).await?;
+    let wanted = |account: &str| part_of(account, parts.max(1)) == part;
+    let rebuilt = match read_log(db, &Request::default(), head, &wanted, &|_| {}).await? {
+        Ok(rebuilt) => rebuilt,
+        Err(seq) => {
+            let what = format!("the chain of the log is broken at record {seq}");
+            return Ok(vec![(BookId::new("", ""), what)]);
+        }
+    };
+    let mut found = Found::default();
+    compare(db, head.log_seq, rebuilt, &wanted, &mut found).await?;
+    let what = found.first.map_or_else(String::new, |first| {
+        format!(
+            "{} of {}: live {}, rebuilt {}",
+            first.field, first.event_id, first.live, first.rebuilt
+        )
+    });
+    Ok(found
+        .divergent
+        .into_iter()
+        .map(|book| (book, what.clone()))
+        .collect())
+}
+
 fn broken(broken_at: i64) -> Report {
     Report::Chain {
         equal: false,
