@@ -74,7 +74,13 @@ async fn make_accounts(ledger: &Ledger, from: u64, to: u64) {
     println!("{} accounts made in {:?}", to - from, begun.elapsed());
 }
 
-fn items(ledger: &Ledger, random: &mut Random, count: usize, accounts: u64, hot: bool) -> Vec<Item> {
+fn items(
+    ledger: &Ledger,
+    random: &mut Random,
+    count: usize,
+    accounts: u64,
+    hot: bool,
+) -> Vec<Item> {
     (0..count)
         .map(|_| {
             let debit = if hot { 0 } else { random.below(accounts) };

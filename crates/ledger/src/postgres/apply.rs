@@ -89,12 +89,14 @@ pub(super) async fn apply(
 
 async fn rare(connection: &mut PgConnection, writes: &mut Writes) -> Result<(), sqlx::Error> {
     if !writes.asset_no.is_empty() {
-        sqlx::query("INSERT INTO assets SELECT * FROM unnest($1::smallint[], $2::text[], $3::bytea[])")
-            .bind(&writes.asset_no)
-            .bind(&writes.asset_code)
-            .bind(&writes.asset_body)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "INSERT INTO assets SELECT * FROM unnest($1::smallint[], $2::text[], $3::bytea[])",
+        )
+        .bind(&writes.asset_no)
+        .bind(&writes.asset_code)
+        .bind(&writes.asset_body)
+        .execute(&mut *connection)
+        .await?;
     }
     if !writes.new_accounts.slot.is_empty() {
         insert_accounts(connection, std::mem::take(&mut writes.new_accounts)).await?;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use florin_base::Timestamp;
 use sqlx::{Connection, PgConnection, Row as _};
-use uuid::Uuid;
 
 use super::{
     apply::{self, HeadAfter},
@@ -143,9 +142,7 @@ impl Batcher {
         }
         let (records, notes) = (judgement.records, judgement.notes);
         let (head, writes) = self.writes(locked, start, &records, &notes);
-        pulse
-            .during(apply::apply(connection, head, writes))
-            .await?;
+        pulse.during(apply::apply(connection, head, writes)).await?;
         match pulse.during(commit(connection)).await {
             Ok(()) => {
                 self.settled(true);
@@ -237,38 +234,6 @@ impl Batcher {
             }
         }
         Err(Failed::Broken("a batch was never judged to an end".into()))
-    }
-
-    /// Looks up the identities that were taken for new and are not written, so that no insert
-    /// verifies them; true when one of them is known.
-    async fn verify(
-        &mut self,
-        connection: &mut PgConnection,
-        pulse: &mut Pulse,
-    ) -> Result<bool, Failed> {
-        let written = &self.working.changes.identities;
-        let open: Vec<Uuid> = self
-            .trusted
-            .iter()
-            .filter(|key| !written.contains_key(*key))
-            .copied()
-            .collect();
-        if open.is_empty() {
-            return Ok(false);
-        }
-        for key in &open {
-            self.trusted.remove(key);
-        }
-        let keys = Keys {
-            identities: open.iter().copied().collect(),
-            ..Keys::default()
-        };
-        pulse
-            .during(load::load(connection, &mut self.working, keys))
-            .await?;
-        let loaded = &self.working.loaded.identities;
-        let is_known = |key: &Uuid| loaded.get(key).is_some_and(Option::is_some);
-        Ok(open.iter().any(is_known))
     }
 
     /// One judgement of the whole batch, and the first import that a fault interrupted.

@@ -3,14 +3,9 @@
 //!
 //! It runs on a thread of its own, because judging and hashing a large batch takes milliseconds.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use florin_base::{IdSource, Timestamp};
-use sqlx::{PgConnection, Row as _};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -23,6 +18,7 @@ use super::{
     pulse::Pulse,
     queue::Message,
     schema::within,
+    session::{Session, is_busy, is_doubled, is_lost, outcome},
 };
 use crate::{
     call::{Call, Head, Unavailable},
@@ -55,13 +51,6 @@ pub(super) struct InDoubt {
     pub tails: Vec<(Slot, Vec<u64>)>,
 }
 
-/// A connection with what identifies its session on the server.
-struct Session {
-    connection: PgConnection,
-    pid: i32,
-    started: String,
-}
-
 /// Everything the batcher owns.
 pub(super) struct Batcher {
     pub shared: Arc<Shared>,
@@ -78,8 +67,6 @@ pub(super) struct Batcher {
     pub next_due: Option<i64>,
     /// Batches left whose identities are looked up before they are judged.
     pub doubts: u32,
-    /// Identities of the batch that were taken for new without a look.
-    pub trusted: HashSet<Uuid>,
     clock_accepted: bool,
     clock_compared: bool,
     session: Option<Session>,
@@ -105,7 +92,6 @@ impl Batcher {
             in_doubt: None,
             next_due: None,
             doubts: 0,
-            trusted: HashSet::new(),
             clock_accepted: false,
             clock_compared: false,
             session: None,
@@ -202,28 +188,7 @@ impl Batcher {
     }
 
     async fn connect(&mut self) -> bool {
-        let identify = |mut connection: PgConnection| async move {
-            let row = sqlx::query(
-                "SELECT pid, backend_start::text, (SELECT pg_is_in_recovery()) FROM pg_stat_activity \
-                 WHERE pid = pg_backend_pid()",
-            )
-            .fetch_one(&mut connection);
-            let row = within(Duration::from_millis(500), row).await?;
-            if row.try_get::<bool, _>(2)? {
-                return Err(sqlx::Error::Configuration(
-                    "the server is a standby and takes no writes".into(),
-                ));
-            }
-            Ok(Session {
-                pid: row.try_get(0)?,
-                started: row.try_get(1)?,
-                connection,
-            })
-        };
-        let session = match self.shared.connections.writer().await {
-            Ok(connection) => identify(connection).await,
-            Err(error) => Err(error),
-        };
+        let session = Session::open(&self.shared.connections).await;
         match session {
             Ok(session) => {
                 self.session = Some(session);
@@ -466,32 +431,6 @@ enum Next {
     Refuse(Unavailable),
 }
 
-/// Number of the last attempt of a writer that was committed, read under the head's lock. A
-/// session that may still hold the lock is ended first.
-async fn outcome(
-    connection: &mut PgConnection,
-    pid: i32,
-    started: &str,
-    writer: Uuid,
-) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2",
-    )
-    .bind(pid)
-    .bind(started)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::raw_sql("BEGIN; SELECT 1 FROM head FOR UPDATE")
-        .execute(&mut *connection)
-        .await?;
-    let last = sqlx::query_scalar("SELECT attempt FROM writers WHERE writer = $1")
-        .bind(writer)
-        .fetch_optional(&mut *connection)
-        .await?;
-    rollback(connection).await?;
-    Ok(last)
-}
-
 /// Callers bound their lists well below a commit; one that did not is refused before anything is
 /// judged.
 fn is_oversize(call: &Call) -> bool {
@@ -501,39 +440,5 @@ fn is_oversize(call: &Call) -> bool {
 fn refuse_all(batch: Vec<Message>, why: Unavailable) {
     for message in batch {
         message.refuse(why);
-    }
-}
-
-fn code_of(error: &sqlx::Error) -> Option<String> {
-    let code = error.as_database_error()?.code()?;
-    Some(code.into_owned())
-}
-
-/// Others are in the way: the database itself is well.
-fn is_busy(error: &sqlx::Error) -> bool {
-    // serialization_failure, deadlock_detected, lock_not_available
-    code_of(error).is_some_and(|code| matches!(&*code, "40001" | "40P01" | "55P03"))
-}
-
-/// An identity taken for new is known: a call was sent again.
-fn is_doubled(error: &sqlx::Error) -> bool {
-    // A reservation sent again is met before its identity.
-    let doubled = [Some("ids_pkey"), Some("pendings_pkey")];
-    let of_ids = |e: &dyn sqlx::error::DatabaseError| doubled.contains(&e.constraint());
-    error.as_database_error().is_some_and(of_ids)
-}
-
-/// The connection or the server is gone, which another connection may cure.
-fn is_lost(error: &sqlx::Error) -> bool {
-    match code_of(error) {
-        // Shut down, crashed, starting, session ended while idle, connection failures.
-        Some(code) => {
-            matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006")
-                || code.starts_with("08")
-        }
-        None => !matches!(
-            error,
-            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::RowNotFound
-        ),
     }
 }

@@ -1,9 +1,8 @@
 //! The state one batch is judged on: what was loaded under the head's lock, what this process
 //! remembers, and over both the changes of the batch.
 //!
-//! Whatever the rules ask for and is not here is written down as missed. A judgement with misses
-//! is thrown away, the misses are loaded and the batch is judged again, so a batch is decided on
-//! loaded state only, however well its keys were guessed.
+//! Whatever the rules ask for in vain is written down. Such a judgement is thrown away, what was
+//! missed is loaded, and the batch is judged again: it is decided on loaded state only.
 
 use std::{
     cell::RefCell,
@@ -18,15 +17,13 @@ use super::{
     cache::{Account, Cache, Cold, Live, Wallet},
     directory::{Directory, Row},
     rows,
+    shown::nobody,
 };
 use crate::{
-    call::{AccountView, WalletView},
-    engine::Shown,
     model::{
-        AccountId, Asset, AssetNo, Floor, Metadata, NewAccount, NewWallet, Record, Side, Slot,
-        Status, Totals, TransferId,
+        AccountId, Asset, AssetNo, Floor, Metadata, NewAccount, NewWallet, Record, Slot, Status,
+        Totals, TransferId,
     },
-    record::line::Names,
     rules::book::{Book, Fault, Hot, Known, Note, OpenPending, Space, WalletInfo, Windows},
 };
 
@@ -88,7 +85,6 @@ pub(super) struct Changes {
     owners: HashMap<(Box<str>, AssetNo), usize>,
 }
 
-/// See the module text.
 pub(super) struct Working {
     directory: Arc<Directory>,
     hash_key: [u8; 16],
@@ -102,44 +98,6 @@ pub(super) struct Working {
     /// Stands for an account that is not loaded; totals in the middle of their range, so that
     /// the arithmetic of a judgement that will be thrown away stays inside it.
     nobody: Live,
-}
-
-fn nobody() -> Live {
-    let middle = 1 << 126;
-    let totals = Totals {
-        debits_posted: middle,
-        credits_posted: middle,
-        debits_pending: middle >> 1,
-        credits_pending: middle >> 1,
-        postings: 1,
-        events: 1,
-    };
-    Live {
-        hot: Hot {
-            totals,
-            asset: 0,
-            normal: Side::Credit,
-            status: Status::Open,
-            is_wallet: false,
-            has_floor: false,
-            version: 1,
-        },
-        windows: None,
-        cold: Arc::new(Cold {
-            row: Arc::new(Row {
-                id: AccountId::Wallet(0),
-                asset: 0,
-                kind: crate::model::AccountKind::Liability,
-                normal: Side::Credit,
-                created_seq: 0,
-                created_at: Timestamp(0),
-                owner: None,
-            }),
-            floor: Floor::Zero,
-            metadata: Metadata::default(),
-            wallet: None,
-        }),
-    }
 }
 
 impl Working {
@@ -187,9 +145,11 @@ impl Working {
     /// notice that they are known after all.
     pub(super) fn take_unverified(&mut self) -> HashSet<Uuid> {
         let written = &self.changes.identities;
-        let mut trusted = std::mem::take(&mut self.loaded.trusted);
-        trusted.retain(|key| !written.contains_key(key));
+        // Those written now may not be after another judgement, so they stay in the set.
+        let trusted = &mut self.loaded.trusted;
         trusted
+            .extract_if(|key| !written.contains_key(key))
+            .collect()
     }
 
     /// Any of these identities is known.
@@ -268,7 +228,7 @@ impl Working {
         slot >= self.first_new_slot
     }
 
-    fn live_or_missed(&self, slot: Slot) -> &Live {
+    pub(super) fn live_or_missed(&self, slot: Slot) -> &Live {
         self.live(slot).unwrap_or_else(|| {
             self.missed.borrow_mut().slots.insert(slot);
             &self.nobody
@@ -536,32 +496,5 @@ impl Book for Working {
             self.missed.get_mut().notes.insert(number);
             Fault(format!("note {number} is not loaded"))
         })
-    }
-}
-
-impl Shown for Working {
-    fn wallet_view(&self, slot: Slot, seq: u64) -> Option<WalletView> {
-        let Live { hot, cold, .. } = self.live_or_missed(slot);
-        cold.wallet_view(slot, hot, seq)
-    }
-
-    fn account_view(&self, slot: Slot, seq: u64) -> Option<AccountView> {
-        let Live { hot, cold, .. } = self.live_or_missed(slot);
-        Some(cold.account_view(slot, hot, seq))
-    }
-}
-
-impl Names for Working {
-    fn account(&self, slot: Slot, out: &mut Vec<u8>) {
-        self.live_or_missed(slot).cold.row.id.write_to(out);
-    }
-
-    fn asset(&self, no: AssetNo, out: &mut Vec<u8>) {
-        let asset = self.assets.get(usize::from(no));
-        out.extend_from_slice(asset.map_or(b"?", |asset| asset.code.as_bytes()));
-    }
-
-    fn asset_of(&self, slot: Slot) -> AssetNo {
-        self.live_or_missed(slot).hot.asset
     }
 }

@@ -5,9 +5,7 @@ use uuid::Uuid;
 
 use super::book::{Keys, Working};
 use crate::{
-    call::{
-        Call, CallKey, CreateWallet, ImportLine, Item, ResolveHold, ReverseCall, WalletMove,
-    },
+    call::{Call, CallKey, CreateWallet, ImportLine, Item, ResolveHold, ReverseCall, WalletMove},
     model::{AccountId, SystemAccount, TransferId},
     rules::book::{Book, Space},
 };

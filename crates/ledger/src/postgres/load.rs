@@ -20,7 +20,9 @@ use crate::{
     },
     record::{
         bytes::{Malformed, Take},
-        codec::{ENTRY_HEAD_BYTES, decode_note, decode_record, take_asset, take_floor, take_metadata},
+        codec::{
+            ENTRY_HEAD_BYTES, decode_note, decode_record, take_asset, take_floor, take_metadata,
+        },
         wallets::take_limits,
     },
     rules::book::{Hot, Known, OpenPending, Space, WalletInfo},
@@ -271,11 +273,7 @@ async fn notes(
     Ok(())
 }
 
-async fn owners(
-    connection: &mut PgConnection,
-    working: &mut Working,
-    keys: &Keys,
-) -> Loading<()> {
+async fn owners(connection: &mut PgConnection, working: &mut Working, keys: &Keys) -> Loading<()> {
     if keys.owners.is_empty() {
         return Ok(());
     }
@@ -369,7 +367,7 @@ fn number<T>(row: &PgRow, column: usize, from: impl FnOnce(u8) -> Option<T>) -> 
     Ok(value.ok_or(Malformed("unknown word"))?)
 }
 
-fn bytes<'r>(row: &'r PgRow, column: usize) -> Loading<Option<&'r [u8]>> {
+fn bytes(row: &PgRow, column: usize) -> Loading<Option<&[u8]>> {
     Ok(row.try_get(column)?)
 }
 

@@ -32,6 +32,8 @@ mod queue;
 mod reads;
 mod rows;
 mod schema;
+mod session;
+mod shown;
 mod writes;
 
 use std::{

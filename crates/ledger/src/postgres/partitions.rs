@@ -53,7 +53,10 @@ impl Month {
 }
 
 /// Makes the partition of a time's month and those ahead, as far as they are missing.
-pub(super) async fn ensure(connection: &mut PgConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+pub(super) async fn ensure(
+    connection: &mut PgConnection,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
     let month = Month::of(now);
     for month in (0..=MONTHS_AHEAD).map(|months| month.plus(months)) {
         let (Some(from), Some(to)) = (month.start(), month.plus(1).start()) else {
@@ -64,10 +67,11 @@ pub(super) async fn ensure(connection: &mut PgConnection, now: Timestamp) -> Res
             .bind(&name)
             .fetch_one(&mut *connection)
             .await?;
-        let archived: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM archives WHERE to_at > $1)")
-            .bind(from.0)
-            .fetch_one(&mut *connection)
-            .await?;
+        let archived: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM archives WHERE to_at > $1)")
+                .bind(from.0)
+                .fetch_one(&mut *connection)
+                .await?;
         if exists || archived {
             continue;
         }
@@ -79,7 +83,10 @@ pub(super) async fn ensure(connection: &mut PgConnection, now: Timestamp) -> Res
              ALTER TABLE {name} ALTER COLUMN entries SET STORAGE EXTERNAL; COMMIT",
             from.0, to.0
         );
-        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await {
+        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(text))
+            .execute(&mut *connection)
+            .await
+        {
             sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
             // Records of the month may stand in the default partition already; they stay there.
             tracing::warn!(%error, partition = name, "a month of the journal was not made");
@@ -97,9 +104,15 @@ mod tests {
         let at = Timestamp::parse("2026-11-21T03:00:00Z").expect("a time");
         let month = Month::of(at);
         let names: Vec<_> = (0..3).map(|n| month.plus(n).partition()).collect();
-        assert_eq!(names, ["journal_2026_11", "journal_2026_12", "journal_2027_01"]);
+        assert_eq!(
+            names,
+            ["journal_2026_11", "journal_2026_12", "journal_2027_01"]
+        );
         let start = month.plus(2).start().expect("a start");
-        assert_eq!(start, Timestamp::parse("2027-01-01T00:00:00Z").expect("a time"));
+        assert_eq!(
+            start,
+            Timestamp::parse("2027-01-01T00:00:00Z").expect("a time")
+        );
         for name in names {
             assert_eq!(Month::of_partition(&name).map(Month::partition), Some(name));
         }

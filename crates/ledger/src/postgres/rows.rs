@@ -92,7 +92,12 @@ pub(super) fn totals(
             *value |= u128::from(u64::from_le_bytes(*part)) << 64;
         }
     }
-    let [debits_posted, credits_posted, debits_pending, credits_pending] = values;
+    let [
+        debits_posted,
+        credits_posted,
+        debits_pending,
+        credits_pending,
+    ] = values;
     Ok(Totals {
         debits_posted,
         credits_posted,
@@ -230,20 +235,6 @@ pub(super) fn records(
         .zip(bodies(entries))
         .map(|(seq, body)| decode_record(body?, &header, seq))
         .collect()
-}
-
-/// The record of a number in a row of `journal`.
-pub(super) fn record(
-    entries: &[u8],
-    first_seq: u64,
-    batch: u64,
-    recorded_at: i64,
-    seq: u64,
-) -> Read<Record> {
-    let index = seq.checked_sub(first_seq);
-    let body = index.and_then(|index| bodies(entries).nth(index as usize));
-    let body = body.ok_or(Malformed("a record is not in its chunk"))??;
-    decode_record(body, &header(batch, recorded_at), seq)
 }
 
 #[cfg(test)]

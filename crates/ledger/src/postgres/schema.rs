@@ -45,9 +45,10 @@ fn refused(what: impl std::fmt::Display) -> OpenError {
 /// A schema name that needs no quotes.
 fn is_schema(name: &str) -> bool {
     (1..=63).contains(&name.len())
-        && name.bytes().enumerate().all(|(i, b)| {
-            b.is_ascii_lowercase() || b == b'_' || (i > 0 && b.is_ascii_digit())
-        })
+        && name
+            .bytes()
+            .enumerate()
+            .all(|(i, b)| b.is_ascii_lowercase() || b == b'_' || (i > 0 && b.is_ascii_digit()))
 }
 
 /// How connections are made: for the batcher, for reads, for the change feed's signal.

@@ -18,6 +18,7 @@ mod order;
 mod postgres_commit;
 mod postgres_proxy;
 mod postgres_server;
+mod postgres_site;
 mod property;
 mod property_calls;
 mod property_history;

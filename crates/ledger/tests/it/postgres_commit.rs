@@ -3,155 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use florin_base::clock::{ManualClock, SystemClock};
-use florin_ledger::{
-    Answer, Call, Ledger, Outcome, Policy, PostgresOptions, ResultCode, Unavailable,
-    call::{Item, ItemResult, TransfersCall},
-    rules::prepare::{RawItem, prepare},
-};
-use sqlx::{Connection, PgConnection, Row};
-use tokio::runtime::Runtime;
+use florin_base::clock::ManualClock;
+use florin_ledger::{Ledger, Policy, ResultCode, Unavailable};
 
 use super::{
     postgres_proxy::{Action, Proxy},
     postgres_server::{self, Server},
+    postgres_site::{
+        Site, account, accounts, balance, check, codes, item, results, runtime, transfer,
+        transfers, until_done,
+    },
     support::START,
 };
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
-}
-
-/// A ledger in a schema of its own, with as many handles as asked for.
-struct Site {
-    url: String,
-    schema: String,
-    dir: tempfile::TempDir,
-}
-
-impl Site {
-    fn new(server: &Server) -> Self {
-        Self {
-            url: server.url.clone(),
-            schema: postgres_server::schema(),
-            dir: tempfile::tempdir().expect("a directory"),
-        }
-    }
-
-    fn options(&self, name: &str) -> PostgresOptions {
-        let mut options = PostgresOptions::new(self.url.clone(), self.dir.path().join(name));
-        options.schema = self.schema.clone();
-        options
-    }
-
-    async fn open(&self, name: &str) -> Ledger {
-        self.open_with(self.options(name)).await
-    }
-
-    async fn open_with(&self, options: PostgresOptions) -> Ledger {
-        Ledger::open_postgres(options, Policy::default(), Arc::new(SystemClock))
-            .await
-            .expect("the ledger opens")
-    }
-
-    async fn sql(&self) -> PgConnection {
-        let mut connection = PgConnection::connect(&self.url).await.expect("a server");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
-            "SET search_path = {}",
-            self.schema
-        )))
-        .execute(&mut connection)
-        .await
-        .expect("a schema");
-        connection
-    }
-}
-
-fn item(json: &str) -> Item {
-    let raw: RawItem<'_> = serde_json::from_str(json).expect("well formed");
-    prepare(raw, || "made".into())
-}
-
-fn transfer(id: &str, debit: &str, credit: &str, amount: u64) -> Item {
-    item(&format!(
-        r#"{{"id":"{id}","debitAccountId":"{debit}","creditAccountId":"{credit}","asset":"BRL","code":"t","amountMinor":"{amount}"}}"#
-    ))
-}
-
-fn transfers(items: Vec<Item>) -> Call {
-    Call::Transfers(TransfersCall {
-        actor: Some("tester".into()),
-        items,
-        key: None,
-    })
-}
-
-fn account(id: &str) -> Call {
-    Call::CreateAccount(florin_ledger::call::CreateAccount {
-        actor: None,
-        id: florin_ledger::model::AccountId::parse(id).expect("an id"),
-        asset: "BRL".into(),
-        kind: florin_ledger::model::AccountKind::Liability,
-        normal: None,
-        floor: florin_ledger::model::Floor::None,
-        metadata: Default::default(),
-        key: None,
-    })
-}
-
-fn results(answer: &Answer) -> &[ItemResult] {
-    match &answer.outcome {
-        Outcome::Items(results) => results,
-        other => panic!("not a list: {other:?}"),
-    }
-}
-
-fn codes(answer: &Answer) -> Vec<ResultCode> {
-    results(answer).iter().map(|r| r.code).collect()
-}
-
-/// What must hold after anything: numbers without gaps, sums of zero, one identity for each
-/// transfer, the head where the journal ends. Returns (last seq, count of ids).
-async fn check(site: &Site) -> (i64, i64) {
-    let mut sql = site.sql().await;
-    let row = sqlx::query(
-        "SELECT h.seq, h.batch, (SELECT coalesce(sum(records), 0) FROM journal), \
-         (SELECT count(*) FROM batches), \
-         (SELECT coalesce(max(first_seq + records - 1), 0) FROM journal), \
-         (SELECT coalesce(sum(dp - cp), 0)::bigint FROM balances), \
-         (SELECT coalesce(sum(dr - cr), 0)::bigint FROM balances), \
-         (SELECT count(*) FROM ids), \
-         (SELECT count(*) FROM (SELECT first_seq, lag(first_seq + records) OVER (ORDER BY first_seq) AS before \
-            FROM journal) j WHERE before <> first_seq), \
-         h.accounts, (SELECT count(*) FROM balances), (SELECT count(*) FROM accounts) FROM head h",
-    )
-    .fetch_one(&mut sql)
-    .await
-    .expect("a head");
-    let seq: i64 = row.get(0);
-    assert_eq!(row.get::<i64, _>(2), seq, "records in the journal");
-    assert_eq!(row.get::<i64, _>(3), row.get::<i64, _>(1), "batches");
-    assert_eq!(row.get::<i64, _>(4), seq, "the journal ends at the head");
-    assert_eq!(row.get::<i64, _>(5), 0, "posted sums");
-    assert_eq!(row.get::<i64, _>(6), 0, "reserved sums");
-    assert_eq!(row.get::<i64, _>(8), 0, "gaps");
-    assert_eq!(row.get::<i64, _>(9), row.get::<i64, _>(10), "balances");
-    assert_eq!(row.get::<i64, _>(9), row.get::<i64, _>(11), "accounts");
-    (seq, row.get(7))
-}
-
-async fn balance(site: &Site, name: &str) -> i64 {
-    let mut sql = site.sql().await;
-    sqlx::query_scalar("SELECT cp - dp FROM balances JOIN accounts USING (slot) WHERE name = $1")
-        .bind(name)
-        .fetch_one(&mut sql)
-        .await
-        .expect("an account")
-}
 
 #[test]
 fn a_transfer_is_recorded_once_and_answered_again() {
@@ -189,17 +52,6 @@ fn a_transfer_is_recorded_once_and_answered_again() {
         assert_eq!(balance(&site, "y").await, 5);
         check(&site).await;
     });
-}
-
-/// Opens accounts `x`, `y` and `n` more named `a0`, `a1` …
-async fn accounts(ledger: &Ledger, more: usize) {
-    for id in ["x", "y"] {
-        ledger.submit(account(id)).await.expect("an answer");
-    }
-    for number in 0..more {
-        let call = account(&format!("a{number}"));
-        ledger.submit(call).await.expect("an answer");
-    }
 }
 
 #[test]
@@ -308,12 +160,8 @@ fn sessions_ended_at_random_lose_and_double_nothing() {
                 let ledger = ledgers[caller % 2].clone();
                 tokio::spawn(async move {
                     for round in 0..40 {
-                        let call = transfers(vec![transfer(
-                            &format!("k{caller}-{round}"),
-                            "x",
-                            "y",
-                            1,
-                        )]);
+                        let call =
+                            transfers(vec![transfer(&format!("k{caller}-{round}"), "x", "y", 1)]);
                         until_done(&ledger, call).await;
                     }
                 })
@@ -338,26 +186,6 @@ fn sessions_ended_at_random_lose_and_double_nothing() {
         assert_eq!(balance(&site, "y").await, 320);
         check(&site).await;
     });
-}
-
-/// Sends a call until it is answered; only an unknown outcome may have been done before.
-async fn until_done(ledger: &Ledger, call: Call) {
-    let mut maybe_done = false;
-    for _ in 0..400 {
-        match ledger.submit(call.clone()).await {
-            Ok(answer) => {
-                let code = codes(&answer)[0];
-                let expected = code == ResultCode::Created
-                    || (maybe_done && code == ResultCode::Exists);
-                assert!(expected, "{code:?} after an unknown outcome: {maybe_done}");
-                return;
-            }
-            Err(Unavailable::CommitUnknown) => maybe_done = true,
-            Err(_) => {}
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("never answered");
 }
 
 #[test]
