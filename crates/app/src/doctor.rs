@@ -3,6 +3,7 @@
 //! Changes nothing that stays: the sync test writes one file in the data directory and removes it.
 
 mod data;
+mod outside;
 mod stores;
 
 use std::io::ErrorKind;
@@ -13,6 +14,7 @@ use florin_platform::http::tls::{TlsMaterial, TlsSource};
 use serde::Serialize;
 
 use crate::config::production::{DevSwitches, refusals};
+use crate::fail;
 use crate::config::{self, Config, ConfigArgs, Environment, Loaded};
 use crate::roles;
 
@@ -92,7 +94,8 @@ pub fn examine(args: &ConfigArgs) -> Vec<Finding> {
                 bad(
                     "configuration",
                     format!("{error:#}"),
-                    "florin config check, florin config default",
+                    fail::hint_of(&error)
+                        .unwrap_or("florin config check, florin config default"),
                 ),
                 clock(),
             ];
@@ -102,6 +105,7 @@ pub fn examine(args: &ConfigArgs) -> Vec<Finding> {
     findings.push(clock());
     findings.extend(data::examine(&loaded));
     findings.extend(stores::examine(&loaded.config));
+    findings.extend(outside::examine(&loaded));
     findings.push(port(&loaded));
     findings.push(tls(&loaded.config));
     findings.push(compliance(&loaded.config));

@@ -33,6 +33,11 @@ pub fn with_code(message: impl Into<String>, hint: Option<String>, code: u8) -> 
     })
 }
 
+/// The remedy of an error, if it has one.
+pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
+    error.downcast_ref::<Failure>()?.hint.as_deref()
+}
+
 /// Adds a remedy to any error.
 pub trait OrHint<T> {
     /// Keeps the error's words and adds what to do.

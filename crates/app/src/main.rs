@@ -26,6 +26,7 @@ mod probe;
 mod reference;
 mod roles;
 mod serve;
+mod shadow;
 
 use std::process::ExitCode;
 

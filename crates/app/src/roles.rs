@@ -7,10 +7,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use florin_platform::http::router::{BoundRoutes, Description};
 use florin_platform::http::shutdown::Shutdown;
-use florin_platform::{audit, identity, webhooks};
+use florin_platform::{audit, blobs, identity, webhooks};
 use florin_wallets::api;
 
 use crate::fail::failure;
@@ -30,6 +31,10 @@ pub enum Part {
     Ledger,
     /// Webhooks and their deliveries.
     Webhooks,
+    /// Documents and files.
+    Blobs,
+    /// The shadow ledger.
+    Shadow,
 }
 
 /// A part: its name, what it is, what must be open before it.
@@ -47,6 +52,12 @@ pub struct PartRow {
 
 /// All parts in the order of their start; they stop in the reverse order.
 pub const PARTS: &[PartRow] = &[
+    PartRow {
+        part: Part::Blobs,
+        name: "blobs",
+        about: "documents and files, `blobs/` in the data directory or a bucket",
+        needs: &[],
+    },
     PartRow {
         part: Part::Tables,
         name: "tables",
@@ -76,6 +87,12 @@ pub const PARTS: &[PartRow] = &[
         name: "webhooks",
         about: "endpoints and deliveries",
         needs: &[Part::Tables, Part::Ledger],
+    },
+    PartRow {
+        part: Part::Shadow,
+        name: "shadow",
+        about: "shadow ledger, `shadow.db` in the data directory",
+        needs: &[Part::Tables],
     },
 ];
 
@@ -120,18 +137,20 @@ pub const ROLES: &[Role] = &[
     Role {
         name: "gateway",
         port: 8080,
-        about: "log-in, users, API keys, audit trail",
-        parts: &[Part::Identity],
+        about: "log-in, users, API keys, audit trail, signed URLs of blobs",
+        parts: &[Part::Identity, Part::Blobs],
         describe: || {
             Description::join([
                 identity::api::routes().describe(),
                 audit::api::routes().describe(),
+                blobs::api::routes().describe(),
             ])
         },
         mount: |wired| {
             vec![
                 identity::api::routes().bind(wired.identity_api()),
                 audit::api::routes().bind(wired.audit_api()),
+                blobs::api::routes().bind(Arc::new(wired.blobs())),
             ]
         },
         workers: &[Worker {
@@ -162,10 +181,103 @@ pub const ROLES: &[Role] = &[
         }],
     },
     Role {
+        name: "shadow-events",
+        port: 8081,
+        about: "shadow ledger: events, batches, dead letters; deadlines",
+        parts: &[Part::Identity, Part::Shadow],
+        describe: || florin_shadow::api::event_routes(true).describe(),
+        mount: |wired| {
+            let aliases = wired.config.shadow.root_aliases;
+            vec![florin_shadow::api::event_routes(aliases).bind(wired.shadow_api())]
+        },
+        workers: &[Worker {
+            name: "shadow-deadlines",
+            about: "decides what is due, at most a second late",
+            start: |wired, shutdown| {
+                Box::pin(florin_shadow::worker::deadlines::run(
+                    wired.shadow(),
+                    shutdown,
+                ))
+            },
+        }],
+    },
+    Role {
+        name: "shadow-ledger",
+        port: 8082,
+        about: "shadow ledger: balances, entries, digests, log, books",
+        parts: &[Part::Identity, Part::Shadow],
+        describe: || florin_shadow::api::ledger_routes(true).describe(),
+        mount: |wired| {
+            let aliases = wired.config.shadow.root_aliases;
+            vec![florin_shadow::api::ledger_routes(aliases).bind(wired.shadow_api())]
+        },
+        workers: &[Worker {
+            name: "shadow-checkpoints",
+            about: "signs the end of the shadow log every hour",
+            start: |wired, shutdown| {
+                let api = wired.shadow_api();
+                Box::pin(async move {
+                    florin_shadow::worker::checkpoint::run(&api.shadow, &*api.signer, shutdown)
+                        .await;
+                })
+            },
+        }],
+    },
+    Role {
+        name: "shadow-drift",
+        port: 8083,
+        about: "shadow ledger: drift checks, corrections, statements, reconciliation, monitors",
+        parts: &[Part::Identity, Part::Shadow],
+        describe: || {
+            Description::join([
+                florin_shadow::api::control::routes(true).describe(),
+                florin_shadow::api::reconcile::routes().describe(),
+            ])
+        },
+        mount: |wired| {
+            let aliases = wired.config.shadow.root_aliases;
+            vec![
+                florin_shadow::api::control::routes(aliases).bind(wired.shadow_control()),
+                florin_shadow::api::reconcile::routes().bind(wired.shadow_reconcile()),
+            ]
+        },
+        workers: &[
+            Worker {
+                name: "shadow-monitors",
+                about: "looks for drift that nothing explains, and for what is late",
+                start: |wired, shutdown| {
+                    Box::pin(wired.shadow_control().monitors.clone().run(shutdown))
+                },
+            },
+            Worker {
+                name: "shadow-links",
+                about: "mirrors linked ledger accounts, posts their approved corrections",
+                start: |wired, shutdown| {
+                    let links = wired.shadow_control().links.clone();
+                    Box::pin(async move {
+                        match links {
+                            Some(links) => links.run(shutdown).await,
+                            None => shutdown.drain().await,
+                        }
+                    })
+                },
+            },
+            Worker {
+                name: "shadow-matching",
+                about: "forgets cut-off imports, undoes matches of entries that flipped",
+                start: |wired, shutdown| {
+                    let api = wired.shadow_reconcile();
+                    let (statements, reconciler) = (api.statements.clone(), api.reconciler.clone());
+                    Box::pin(florin_shadow::matching::watch::run(statements, reconciler, shutdown))
+                },
+            },
+        ],
+    },
+    Role {
         name: "workers",
         port: 8088,
         about: "feed readers; webhooks: endpoints, deliveries, replay",
-        parts: &[Part::Identity, Part::Webhooks],
+        parts: &[Part::Identity, Part::Webhooks, Part::Shadow],
         describe: || webhooks::routes().describe(),
         mount: |wired| vec![webhooks::routes().bind(wired.webhooks())],
         workers: &[
@@ -173,6 +285,16 @@ pub const ROLES: &[Role] = &[
                 name: "feed-readers",
                 about: "read the ledger's change feed into topics and webhooks, each from its own position",
                 start: |wired, shutdown| Box::pin(wired.channels().run(shutdown)),
+            },
+            Worker {
+                name: "shadow-outbox",
+                about: "tells topics and webhooks what the shadow log says",
+                start: |wired, shutdown| {
+                    let (shadow, outlet) = (wired.shadow(), wired.shadow_outlet());
+                    Box::pin(async move {
+                        florin_shadow::worker::outbox::run(shadow, &outlet, shutdown).await;
+                    })
+                },
             },
             Worker {
                 name: "webhook-deliveries",
@@ -257,10 +379,15 @@ mod tests {
                 .map(|row| row.name)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(names(&["gateway"]), ["tables", "audit", "identity"]);
+        assert_eq!(
+            names(&["gateway"]),
+            ["blobs", "tables", "audit", "identity"]
+        );
         assert_eq!(
             names(&["workers"]),
-            ["tables", "audit", "identity", "ledger", "webhooks"]
+            [
+                "tables", "audit", "identity", "ledger", "webhooks", "shadow"
+            ]
         );
         assert_eq!(names(&[]).len(), PARTS.len());
     }

@@ -4,6 +4,7 @@ mod config;
 mod demo;
 mod doctor;
 mod generate;
+mod kafka;
 mod key;
 mod openapi;
 mod roles;
@@ -19,6 +20,7 @@ use crate::bench;
 use crate::ledger;
 use crate::out::Output;
 use crate::probe;
+use crate::shadow;
 
 /// The money back end of a digital-asset business in one binary: a durable double-entry ledger,
 /// and wallets on top of it, over HTTP.
@@ -51,6 +53,10 @@ enum Command {
     Key(key::KeyCommand),
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    #[command(subcommand)]
+    Kafka(kafka::KafkaCommand),
+    #[command(subcommand)]
+    Shadow(shadow::ShadowCommand),
     Bench(bench::Bench),
     Probe(probe::Probe),
     #[command(subcommand)]
@@ -72,6 +78,8 @@ pub fn run() -> anyhow::Result<u8> {
         Command::User(command) => command.run(output),
         Command::Key(command) => command.run(output),
         Command::Ledger(command) => command.run(output),
+        Command::Kafka(command) => command.run(output),
+        Command::Shadow(command) => command.run(output),
         Command::Bench(command) => command.run(output),
         Command::Probe(command) => command.run(output),
         Command::Aws(command) => command.run(output),

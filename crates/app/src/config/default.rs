@@ -9,7 +9,8 @@ const HEAD: &str = "\
 # Florin's settings with their defaults. A setting that is commented out has no default.
 # The same in the environment: FLORIN__SERVER__PORT=8090 is `port` of the section `server`.
 # Later wins: this file, the environment, the command line.
-# Any text may say where the real value is: \"env:NAME\" or \"file:/path\".
+# Any text may say where the real value is: \"env:NAME\", \"file:/path\",
+# \"aws-secretsmanager://name#json-key?version\" or \"vault://mount/path#key\".
 ";
 
 /// The file.

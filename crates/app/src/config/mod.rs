@@ -22,7 +22,7 @@ use clap::Args;
 use crate::fail::{OrHint as _, failure};
 use layers::{Layers, Origin};
 pub use policy::{assets, policy};
-pub use settings::{Cache as CacheSetting, Config, Environment, LogForm, Profile};
+pub use settings::{ShadowPolicy, Cache as CacheSetting, Config, Environment, LogForm, Profile};
 
 /// Options of every command that reads the configuration.
 #[derive(Debug, Clone, Args, Default)]
@@ -104,11 +104,7 @@ pub fn load(
 /// Follows references and gives the values their types.
 pub fn resolve(layers: Layers) -> anyhow::Result<Loaded> {
     let mut table = layers.nested();
-    let lookup = secret::Lookup {
-        env: &|name| std::env::var(name).ok(),
-        file: &|path| std::fs::read_to_string(path),
-    };
-    secret::resolve(&mut table, &lookup)?;
+    secret::resolve(&mut table, &secret::Lookup::process())?;
     let config: Config =
         toml::Value::Table(table)
             .try_into()
@@ -185,6 +181,10 @@ fn check_stores(config: &Config) -> anyhow::Result<()> {
             .context("`database`")
             .or_hint("such as postgres://user:password@host:5432/name")?;
     }
+    let brokers = config.bus.brokers();
+    brokers.map_err(|error| failure(error.to_string(), error.remedy))?;
+    let bucket = config.blobs.bucket();
+    bucket.map_err(|error| failure(error.to_string(), error.remedy))?;
     if let Some(settings) = config.cache.redis() {
         settings
             .is_exposed()

@@ -54,6 +54,13 @@ pub fn refusals(config: &Config, switches: DevSwitches) -> Vec<Refusal> {
             "set it to \"strict\"",
         );
     }
+    if config.shadow.compat {
+        refuse(
+            "shadow.compat",
+            "it posts corrections without approval",
+            "set it to false",
+        );
+    }
     let listener = &config.server;
     // A load balancer encrypts to its targets and does not ask who signed; callers meet its own
     // certificate.
@@ -91,8 +98,25 @@ pub fn refusals(config: &Config, switches: DevSwitches) -> Vec<Refusal> {
             "use rediss://",
         );
     }
+    found.extend(exposed_bus(config));
     found.extend(production_refusals(&config.auth));
     found
+}
+
+/// The client has no TLS of its own; what stands between is the network's business.
+fn exposed_bus(config: &Config) -> Option<Refusal> {
+    let brokers = config.bus.brokers().ok().flatten()?;
+    let near = |broker: &str| {
+        ["127.0.0.1:", "[::1]:", "localhost:"]
+            .iter()
+            .any(|host| broker.starts_with(host))
+    };
+    (!brokers.split(',').all(near)).then(|| Refusal {
+        setting: "bus.url".to_owned(),
+        why: "events cross the network in the clear".to_owned(),
+        fix: "keep the brokers in a network that nobody else can read, or reach them through a proxy on this machine that speaks TLS".to_owned(),
+        fatal: false,
+    })
 }
 
 #[cfg(test)]
@@ -131,6 +155,7 @@ mod tests {
         let settings = [
             PRODUCTION,
             ("wallets.profile", "\"compat\""),
+            ("shadow.compat", "true"),
             ("server.listen", "\"0.0.0.0\""),
             ("auth.signing_key", "\"short\""),
         ];
@@ -139,6 +164,7 @@ mod tests {
             "--dev-clock",
             "--demo",
             "wallets.profile",
+            "shadow.compat",
             "server.listen",
             "auth.signing_key",
         ];

@@ -1,6 +1,12 @@
-//! Secret references and redaction. A value may name where the real one is: `env:NAME` or
-//! `file:/path`; what is shown to people is the reference, never what it leads to.
+//! Secret references and redaction. A value may name where the real one is: `env:NAME`,
+//! `file:/path`, `aws-secretsmanager://…` or `vault://…`; what is shown to people is the
+//! reference, never what it leads to. References are followed once, at start.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use florin_base::{Secret, SystemClock};
+use florin_platform::secrets::{self, Reference, SecretError};
 use toml::{Table, Value};
 
 use super::keys;
@@ -19,24 +25,99 @@ pub struct Lookup<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Reads a file.
     pub file: &'a dyn Fn(&str) -> std::io::Result<String>,
+    /// Asks the stores of secrets, once for all references.
+    pub stores: &'a dyn Fn(&[Reference]) -> FromStores,
 }
 
+impl Lookup<'static> {
+    /// In the surroundings of this process.
+    pub fn process() -> Self {
+        Self {
+            env: &|name| std::env::var(name).ok(),
+            file: &|path| std::fs::read_to_string(path),
+            stores: &|references| {
+                let env = Arc::new(|name: &str| std::env::var(name).ok());
+                secrets::read_all(references, env, Arc::new(SystemClock))
+            },
+        }
+    }
+}
+
+/// The secrets in the order of their references, or which one cannot be had.
+pub type FromStores = Result<Vec<Secret<String>>, (usize, SecretError)>;
+
+/// Secrets of stores by the reference that leads to them.
+type Found = BTreeMap<String, Secret<String>>;
+
 fn is_reference(text: &str) -> bool {
-    text.starts_with("env:") || text.starts_with("file:/")
+    text.starts_with("env:") || text.starts_with("file:/") || is_of_store(text)
+}
+
+fn is_of_store(text: &str) -> bool {
+    matches!(Reference::parse(text), Ok(Some(_)) | Err(_))
 }
 
 /// Replaces all references below `table` by what they lead to.
 pub fn resolve(table: &mut Table, lookup: &Lookup<'_>) -> anyhow::Result<()> {
+    let mut wanted = Vec::new();
+    for (name, value) in table.iter() {
+        collect(name, value, &mut wanted)?;
+    }
+    let (paths, references): (Vec<String>, Vec<Reference>) = wanted.into_iter().unzip();
+    let secrets = (lookup.stores)(&references).map_err(|(at, error)| {
+        let setting = paths.get(at).map_or("a secret", String::as_str);
+        failure(format!("`{setting}`: {error}"), error.remedy)
+    })?;
+    let texts = references
+        .iter()
+        .map(|reference| reference.text().to_owned());
+    let found: Found = texts.zip(secrets).collect();
     for (name, value) in table.iter_mut() {
-        resolve_value(name, value, lookup)?;
+        resolve_value(name, value, lookup, &found)?;
     }
     Ok(())
 }
 
-fn resolve_value(path: &str, value: &mut Value, lookup: &Lookup<'_>) -> anyhow::Result<()> {
+/// How many references to stores a configuration holds.
+pub fn count_of_stores(table: &Table) -> usize {
+    let mut wanted = Vec::new();
+    let read = table
+        .iter()
+        .try_for_each(|(name, value)| collect(name, value, &mut wanted));
+    read.map_or(0, |()| wanted.len())
+}
+
+/// The references to stores below a value, with the names of their settings.
+fn collect(path: &str, value: &Value, wanted: &mut Vec<(String, Reference)>) -> anyhow::Result<()> {
     match value {
         Value::String(text) => {
-            if let Some(name) = text.strip_prefix("env:") {
+            let read = Reference::parse(text)
+                .map_err(|error| failure(format!("`{path}`: {error}"), error.remedy))?;
+            wanted.extend(read.map(|reference| (path.to_owned(), reference)));
+            Ok(())
+        }
+        Value::Table(inner) => inner
+            .iter()
+            .try_for_each(|(name, value)| collect(&format!("{path}.{name}"), value, wanted)),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, value)| collect(&format!("{path}[{at}]"), value, wanted)),
+        _ => Ok(()),
+    }
+}
+
+fn resolve_value(
+    path: &str,
+    value: &mut Value,
+    lookup: &Lookup<'_>,
+    found: &Found,
+) -> anyhow::Result<()> {
+    match value {
+        Value::String(text) => {
+            if let Some(secret) = found.get(text) {
+                *text = secret.expose().clone();
+            } else if let Some(name) = text.strip_prefix("env:") {
                 let found = (lookup.env)(name).ok_or_else(|| {
                     failure(
                         format!("`{path}` refers to the variable {name}, which is not set"),
@@ -55,13 +136,12 @@ fn resolve_value(path: &str, value: &mut Value, lookup: &Lookup<'_>) -> anyhow::
             }
             Ok(())
         }
-        Value::Table(inner) => inner
-            .iter_mut()
-            .try_for_each(|(name, value)| resolve_value(&format!("{path}.{name}"), value, lookup)),
-        Value::Array(list) => list
-            .iter_mut()
-            .enumerate()
-            .try_for_each(|(at, value)| resolve_value(&format!("{path}[{at}]"), value, lookup)),
+        Value::Table(inner) => inner.iter_mut().try_for_each(|(name, value)| {
+            resolve_value(&format!("{path}.{name}"), value, lookup, found)
+        }),
+        Value::Array(list) => list.iter_mut().enumerate().try_for_each(|(at, value)| {
+            resolve_value(&format!("{path}[{at}]"), value, lookup, found)
+        }),
         _ => Ok(()),
     }
 }
@@ -123,6 +203,7 @@ mod tests {
         let lookup = Lookup {
             env: &env,
             file: &file,
+            stores: &|_| Ok(Vec::new()),
         };
         let mut table: Table =
             toml::from_str("a = \"env:A\"\nb = [{ c = \"file:/b\" }]\nd = \"file:relative\"\n")
@@ -142,6 +223,44 @@ mod tests {
     }
 
     #[test]
+    fn stores_are_asked_once_and_their_refusals_name_the_setting() {
+        let text = "a = \"vault://secret/x#k\"\nb = [\"aws-secretsmanager://n\", \"plain\"]\n";
+        let stores = |references: &[Reference]| -> FromStores {
+            let texts: Vec<&str> = references.iter().map(Reference::text).collect();
+            assert_eq!(texts, ["vault://secret/x#k", "aws-secretsmanager://n"]);
+            Ok(vec!["one".to_owned().into(), "two".to_owned().into()])
+        };
+        let mut lookup = Lookup {
+            env: &|_| None,
+            file: &|_| Err(std::io::ErrorKind::NotFound.into()),
+            stores: &stores,
+        };
+        let mut table: Table = toml::from_str(text).expect("TOML");
+        assert_eq!(count_of_stores(&table), 2);
+        resolve(&mut table, &lookup).expect("all there");
+        assert_eq!(table["a"].as_str(), Some("one"));
+        assert_eq!(table["b"][0].as_str(), Some("two"));
+        assert_eq!(table["b"][1].as_str(), Some("plain"));
+        let refusing = |_: &[Reference]| -> FromStores {
+            let error = SecretError {
+                what: "`aws-secretsmanager://n`: gone".to_owned(),
+                remedy: "make it".to_owned(),
+            };
+            Err((1, error))
+        };
+        lookup.stores = &refusing;
+        let mut table: Table = toml::from_str(text).expect("TOML");
+        let error = resolve(&mut table, &lookup).expect_err("refused");
+        assert_eq!(error.to_string(), "`b[0]`: `aws-secretsmanager://n`: gone");
+        let mut broken: Table = toml::from_str("x = \"vault://nowhere\"\n").expect("TOML");
+        let error = resolve(&mut broken, &lookup).expect_err("no reference");
+        assert!(
+            error.to_string().starts_with("`x`: `vault://nowhere`"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn secrets_are_not_shown_but_references_are() {
         let mut layers = Layers::defaults();
         let mut set = |name: &str, text: &str| {
@@ -157,10 +276,13 @@ mod tests {
             "auth.issuers",
             "[{ issuer = \"https://a\", hs256_secret = \"hunter2\" }]",
         );
+        set("bus.sasl_password", "\"vault://secret/bus#password\"");
         let shown = show(&layers);
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(
-            shown.contains("env:X") && shown.contains("https://a"),
+            shown.contains("env:X")
+                && shown.contains("https://a")
+                && shown.contains("vault://secret/bus#password"),
             "{shown}"
         );
         assert!(

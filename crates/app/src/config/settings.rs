@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use florin_base::Secret;
+use florin_platform::blobs::BlobSettings;
+use florin_platform::bus::BusSettings;
 use florin_platform::cache::CacheSettings;
 use florin_platform::http::limit::{LimitConfig, Quota, RoleLimit};
 use florin_platform::identity;
@@ -57,10 +59,16 @@ pub struct Config {
     pub database: Database,
     /// `cache`.
     pub cache: Cache,
+    /// `bus`.
+    pub bus: BusSettings,
+    /// `blobs`.
+    pub blobs: BlobSettings,
     /// `ledger`.
     pub ledger: Ledger,
     /// `wallets`.
     pub wallets: Wallets,
+    /// `shadow`.
+    pub shadow: Shadow,
     /// `auth`.
     pub auth: identity::Settings,
     /// `limits`.
@@ -211,6 +219,9 @@ pub struct Ledger {
     /// Name of the signing key.
     #[serde(default)]
     pub checkpoint_key_name: Option<String>,
+    /// Secret of the signing key.
+    #[serde(default)]
+    checkpoint_key: Option<Secret<String>>,
     /// Below this share of free space postings stop.
     pub disk_free_min_percent: u32,
     /// Journal between two snapshots.
@@ -223,6 +234,11 @@ impl Ledger {
     /// The server of the ledger; `None`: the embedded engine.
     pub fn postgres(&self) -> Option<Secret<String>> {
         given(&self.url)
+    }
+
+    /// The secret that signs checkpoints, where configuration holds it.
+    pub fn checkpoint_key(&self) -> Option<Secret<String>> {
+        given(&self.checkpoint_key)
     }
 
     /// The server for reads that may be a little old.
@@ -250,6 +266,38 @@ pub struct Wallets {
     pub amounts: BTreeMap<String, RangeSetting>,
     /// Limits by tier and currency.
     pub tiers: BTreeMap<String, BTreeMap<String, LimitsSetting>>,
+}
+
+/// `shadow`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shadow {
+    /// How debits are decided.
+    pub policy: ShadowPolicy,
+    /// How long an event is open.
+    #[serde(deserialize_with = "duration")]
+    pub grace: Duration,
+    /// How far ahead of the clock an event may be dated.
+    #[serde(deserialize_with = "duration")]
+    pub max_future_skew: Duration,
+    /// The routes at the root too.
+    pub root_aliases: bool,
+    /// Habits of older systems.
+    pub compat: bool,
+    /// Role `admin` implies the rest.
+    pub role_hierarchy: bool,
+}
+
+/// `shadow.policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShadowPolicy {
+    /// Open for a grace, then final.
+    Watermark,
+    /// Decided over all events, never final.
+    Derived,
+    /// Final at once.
+    Arrival,
 }
 
 /// `wallets.profile`.

@@ -1,9 +1,10 @@
-//! `florin ledger`: proofs, files and repairs of the embedded ledger.
+//! `florin ledger`: proofs, files and repairs of the ledger, and its move to another engine.
 
 mod clock;
 mod export;
 mod import;
 mod import_report;
+mod migrate;
 mod rebuild_index;
 mod target;
 mod verify;
@@ -22,6 +23,7 @@ pub enum LedgerCommand {
     Export(export::Export),
     Import(Box<import::ImportArgs>),
     RebuildIndex(rebuild_index::RebuildIndex),
+    Migrate(migrate::Migrate),
     #[command(subcommand)]
     Clock(clock::ClockCommand),
 }
@@ -34,6 +36,7 @@ impl LedgerCommand {
             Self::Export(command) => command.run(output),
             Self::Import(command) => command.run(output),
             Self::RebuildIndex(command) => command.run(output),
+            Self::Migrate(command) => command.run(output),
             Self::Clock(command) => command.run(output),
         }
     }

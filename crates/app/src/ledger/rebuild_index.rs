@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli::block_on;
 use crate::config::{self, ConfigArgs};
+use crate::fail::failure;
 use crate::out::{Output, progress};
 use crate::serve::offline::Offline;
 use crate::serve::parts::LEDGER_FOLDER;
@@ -33,6 +34,12 @@ impl RebuildIndex {
 
     async fn rebuild(self, output: Output) -> anyhow::Result<()> {
         let loaded = config::load(&self.config, Vec::new())?;
+        if loaded.config.ledger.postgres().is_some() {
+            return Err(failure(
+                "the ledger is kept in PostgreSQL, which keeps its own indexes",
+                "REINDEX SCHEMA rebuilds those",
+            ));
+        }
         let dir = loaded.data_dir()?.join(LEDGER_FOLDER);
         // Opening proves that nobody else holds the ledger before anything is removed.
         Offline::open(loaded.clone()).await?.close().await;

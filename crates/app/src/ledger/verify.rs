@@ -5,9 +5,10 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use florin_ledger::PostgresOptions;
 use florin_ledger::verify::{
     Evidence, Progress, Report, VerifyError, Violation, read_checkpoints, read_keys,
-    verify_directory, verify_export,
+    verify_database, verify_directory, verify_export,
 };
 use serde_json::{Value, json};
 
@@ -26,11 +27,12 @@ const RUNNING: &str = "florin ledger export --server URL --api-key KEY --to-file
 
 /// Recompute everything: lines, gaps, hashes, signatures, rules, balances
 ///
-/// Works on the files of a stopped server, or on an export, anywhere. Exit code 0: good; 1: a
+/// Works on the files of a stopped server, on a ledger in PostgreSQL, stopped or running, or on
+/// an export, anywhere. Exit code 0: good; 1: a
 /// violation (its kind, batch and first seq are printed); 2: could not run.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// Verify this export (lines of JSON, whole) instead of the files of a server
+    /// Verify this export (lines of JSON, whole) instead of the configured ledger
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
     /// Checkpoints kept elsewhere: a signed note, or answers of the checkpoint routes
@@ -41,6 +43,12 @@ pub struct Verify {
     key: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,
+}
+
+/// Where the configured ledger is.
+enum Kept {
+    Directory(PathBuf),
+    Database(Box<PostgresOptions>),
 }
 
 impl Verify {
@@ -78,17 +86,27 @@ impl Verify {
                     &mut show,
                 )
             }
-            None => verify_directory(&self.ledger_dir()?, &evidence, &mut show),
+            None => match self.kept()? {
+                Kept::Directory(dir) => verify_directory(&dir, &evidence, &mut show),
+                Kept::Database(options) => verify_database(&options, &evidence, &mut show),
+            },
         };
         bar.finish_and_clear();
         verified
     }
 
-    fn ledger_dir(&self) -> Result<PathBuf, VerifyError> {
-        let loaded = config::load(&self.config, Vec::new());
-        let dir = loaded.and_then(|loaded| loaded.data_dir());
-        let dir = dir.map_err(|error| VerifyError::CouldNotRun(format!("{error:#}")))?;
-        Ok(dir.join(LEDGER_FOLDER))
+    fn kept(&self) -> Result<Kept, VerifyError> {
+        let could_not = |error: anyhow::Error| VerifyError::CouldNotRun(format!("{error:#}"));
+        let loaded = config::load(&self.config, Vec::new()).map_err(could_not)?;
+        let dir = loaded.data_dir().map_err(could_not)?.join(LEDGER_FOLDER);
+        let settings = &loaded.config.ledger;
+        Ok(match settings.postgres() {
+            None => Kept::Directory(dir),
+            Some(url) => Kept::Database(Box::new(PostgresOptions {
+                schema: settings.schema.clone(),
+                ..PostgresOptions::new(url.expose(), dir)
+            })),
+        })
     }
 
     fn evidence(&self) -> Result<Evidence, VerifyError> {

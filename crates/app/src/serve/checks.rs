@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use florin_ledger::Ledger;
 use florin_ledger::engine::ClockState;
+use florin_platform::bus::Bus;
 use florin_platform::http::health::{CheckFuture, FnCheck, Health, ReadyCheck, Verdict};
 use florin_platform::sql::Db;
 
@@ -34,6 +35,35 @@ impl ReadyCheck for Tables {
             }
         })
     }
+}
+
+struct Broker(Arc<dyn Bus>);
+
+impl ReadyCheck for Broker {
+    fn name(&self) -> &str {
+        "broker"
+    }
+
+    fn needed(&self) -> bool {
+        false
+    }
+
+    fn check(&self) -> CheckFuture<'_> {
+        Box::pin(async {
+            match self.0.probe().await {
+                Ok(()) => Verdict::ok(),
+                Err(error) => Verdict::degraded(
+                    error.0,
+                    "postings go on and events catch up; florin doctor looks closer",
+                ),
+            }
+        })
+    }
+}
+
+/// Whether the bus takes events (`broker`, a helper).
+pub fn broker(health: &Health, bus: Arc<dyn Bus>) {
+    health.register(Arc::new(Broker(bus)));
 }
 
 /// Whether the service tables answer.

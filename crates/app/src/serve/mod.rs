@@ -4,6 +4,7 @@
 //! trace; parts stop in the reverse of their start order, after the last request was answered.
 
 pub mod announce;
+mod aliases;
 mod checks;
 mod dev_clock;
 mod emf;
@@ -11,6 +12,7 @@ pub mod files;
 mod gateway;
 pub mod offline;
 pub mod parts;
+pub mod shadow;
 pub mod watch;
 
 use std::net::{IpAddr, SocketAddr};
@@ -188,6 +190,13 @@ async fn build_app(
     if let Some(clock) = dev_clock {
         app = app.mount(dev_clock::routes(clock));
     }
+    if wired.config.shadow.root_aliases {
+        let health = Arc::clone(&wired.health);
+        app = app.mount(aliases::actuator(health, metrics.clone()));
+        if selected.iter().any(|role| role.name == "gateway") {
+            app = app.mount(aliases::auth(wired.identity_api()));
+        }
+    }
     app = app.mount(health::routes(
         Arc::clone(&wired.health),
         Some(metrics.clone()),
@@ -327,6 +336,7 @@ fn with_issuer(loaded: Loaded, url: &str) -> Config {
     if !given {
         config.auth.issuer = url.to_owned();
     }
+    config.server.public_url.get_or_insert_with(|| url.to_owned());
     config
 }
 
@@ -362,6 +372,28 @@ fn install_logs(config: &Config) -> anyhow::Result<LogGuard> {
     Ok(guard)
 }
 
+/// Exit code of a configuration that must not run (`EX_CONFIG`).
+const REFUSED: u8 = 78;
+
+/// The compat profile of the shadow ledger posts corrections that nobody approved: it runs on a
+/// developer's machine and nowhere else (shadow-ledger contract, E).
+fn refuse_compat(config: &Config, switches: DevSwitches) -> anyhow::Result<()> {
+    if !config.shadow.compat {
+        return Ok(());
+    }
+    let why = if config.environment == config::Environment::Production {
+        "`shadow.compat` is refused in production"
+    } else if !switches.unsafe_dev {
+        "`shadow.compat` needs --unsafe-dev"
+    } else if !config.server.listen.is_loopback() {
+        "`shadow.compat` is refused on a listener that is not loopback"
+    } else {
+        return Ok(());
+    };
+    let hint = "set shadow.compat to false";
+    Err(with_code(why, Some(hint.to_owned()), REFUSED))
+}
+
 fn refuse_production(config: &Config, switches: DevSwitches) -> anyhow::Result<()> {
     if switches.dev_clock && !switches.unsafe_dev {
         return Err(failure(
@@ -369,6 +401,7 @@ fn refuse_production(config: &Config, switches: DevSwitches) -> anyhow::Result<(
             "florin serve --unsafe-dev --dev-clock",
         ));
     }
+    refuse_compat(config, switches)?;
     let found = refusals(config, switches);
     let (fatal, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(|refusal| refusal.fatal);
     for warning in warnings {

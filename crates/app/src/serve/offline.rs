@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use florin_base::SystemClock;
+use florin_base::{Clock as _, SystemClock};
+use florin_platform::bus::{self, Positions};
 use florin_platform::http::auth::{CredentialKind, Principal};
 use florin_platform::http::guard::{Kit, KitConfig};
 use florin_platform::http::limit::Limits;
@@ -90,12 +91,36 @@ pub async fn with_identity<T>(
     )?;
     let role = roles::ROLES
         .iter()
-        .filter(|role| role.parts == [Part::Identity]);
+        .filter(|role| role.name == "gateway");
     let parts = roles::start_order(&role.collect::<Vec<_>>());
     for row in &parts {
         wired.start(row).await?;
     }
     let done = work(&*wired.identity()).await;
+    for row in parts.iter().rev() {
+        wired.stop(row).await;
+    }
+    done
+}
+
+/// Runs something with the positions of the readers of the feed, whether a server runs or not.
+pub async fn with_positions<T>(
+    args: &ConfigArgs,
+    work: impl AsyncFnOnce(&Positions, i64) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let loaded = config::load(args, Vec::new())?;
+    let data_dir = loaded.data_dir()?;
+    let (_trigger, shutdown) = shutdown::pair();
+    let clock = Arc::new(SystemClock);
+    let mut wired = Wired::new(loaded.config, &data_dir, clock, shutdown, false)?;
+    let parts = roles::PARTS.iter().filter(|row| row.part == Part::Tables);
+    let parts: Vec<_> = parts.collect();
+    for row in &parts {
+        wired.start(row).await?;
+    }
+    let (db, now) = (wired.db(), SystemClock.wall_micros());
+    db.migrate(&bus::MIGRATIONS, now).await?;
+    let done = work(&Positions::new(db), now).await;
     for row in parts.iter().rev() {
         wired.stop(row).await;
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use florin_base::{Clock, IdSource, Secret};
 use florin_ledger::{Ledger, OpenError, OpenOptions, PostgresOptions};
 use florin_platform::audit::{self, AuditLog};
+use florin_platform::blobs::{self, Blobs};
 use florin_platform::bus::{self, Bus, Leases, LocalBus, Positions};
 use florin_platform::cache::Cache;
 use florin_platform::http::client::{ClientConfig, Outgoing, Targets, install_crypto};
@@ -16,7 +17,7 @@ use florin_platform::http::shutdown::Shutdown;
 use florin_platform::identity::{self, AuthService};
 use florin_platform::sql::Db;
 use florin_platform::webhooks::{self, Webhooks};
-use florin_wallets::api::ApiState;
+use florin_wallets::api::{ApiState, HEARTBEAT};
 use florin_wallets::events::Channels;
 use tokio::task::JoinSet;
 
@@ -32,6 +33,10 @@ const CURSOR_KEY: &str = "cursor.key";
 pub const TABLES_FILE: &str = "florin.db";
 /// Left by `florin ledger clock accept`, removed by the server that took it.
 pub const ACCEPT_CLOCK_FILE: &str = "clock.accept";
+/// File of the key that signs URLs of blobs.
+const BLOB_KEY: &str = "blobs.key";
+/// The folder of the blobs.
+pub const BLOBS_FOLDER: &str = "blobs";
 /// The folder of the embedded ledger.
 pub const LEDGER_FOLDER: &str = "ledger";
 
@@ -55,13 +60,15 @@ pub struct Wired {
     pub shutdown: Shutdown,
     /// `--unsafe-dev`.
     pub unsafe_dev: bool,
-    bus: Arc<dyn Bus>,
+    pub(super) bus: Arc<dyn Bus>,
     checkpoint_age: CheckpointAge,
     db: Option<Db>,
     audit: Option<AuditLog>,
     identity: Option<Arc<AuthService>>,
     ledger: Option<Ledger>,
     webhooks: Option<Webhooks>,
+    blobs: Option<Blobs>,
+    pub(super) shadow: Option<super::shadow::OpenShadow>,
 }
 
 const ORDER: &str = "the table of roles starts a part before it is used";
@@ -83,7 +90,11 @@ impl Wired {
             None => Cache::local(Arc::clone(&clock)),
         };
         let limits = config.limits.kit();
-        let shared = cache.limits(limits.max_keys);
+        let scope = match config.gateway.upstreams.is_empty() {
+            true => "limit",
+            false => "gateway limit",
+        };
+        let shared = cache.limits(scope, limits.max_keys);
         let limits = shared
             .into_iter()
             .fold(Limits::new(limits), Limits::with_store);
@@ -108,6 +119,8 @@ impl Wired {
             identity: None,
             ledger: None,
             webhooks: None,
+            blobs: None,
+            shadow: None,
         })
     }
 
@@ -120,6 +133,8 @@ impl Wired {
             Part::Identity => self.start_identity().await,
             Part::Ledger => self.start_ledger().await,
             Part::Webhooks => self.start_webhooks().await,
+            Part::Blobs => self.start_blobs(),
+            Part::Shadow => self.start_shadow().await,
         }
     }
 
@@ -136,6 +151,8 @@ impl Wired {
             Part::Identity => self.identity = None,
             Part::Ledger => self.stop_ledger().await,
             Part::Webhooks => self.webhooks = None,
+            Part::Blobs => self.blobs = None,
+            Part::Shadow => self.shadow = None,
         }
     }
 
@@ -163,7 +180,7 @@ impl Wired {
 
     async fn start_identity(&mut self) -> anyhow::Result<()> {
         let parts = identity::Parts {
-            settings: self.config.auth.clone(),
+            settings: super::shadow::with_hierarchy(&self.config)?,
             production: self.config.environment == Environment::Production,
             data_dir: &self.data_dir,
             db: self.db(),
@@ -212,6 +229,7 @@ impl Wired {
             assets: config::assets(&self.config)?,
             queue_max: settings.queue_max,
             pool_max: settings.pool_max,
+            checkpoint_key: settings.checkpoint_key(),
             checkpoint_interval: settings.checkpoint_interval,
             checkpoint_key_name: settings.checkpoint_key_name.clone(),
             ..PostgresOptions::new("", "")
@@ -256,6 +274,7 @@ impl Wired {
 
     async fn start_webhooks(&mut self) -> anyhow::Result<()> {
         let db = self.db();
+        self.open_bus()?;
         let now = self.clock.wall_micros();
         db.migrate(&bus::MIGRATIONS, now).await?;
         db.migrate(&webhooks::MIGRATIONS, now).await?;
@@ -268,12 +287,39 @@ impl Wired {
             let seq = ledger.durable_seq();
             Box::pin(std::future::ready(Ok(seq)))
         });
-        let settings = webhooks::Settings::new(targets, florin_wallets::events::NAMES.to_vec());
+        let settings = webhooks::Settings::new(targets, super::shadow::event_names());
         let outgoing = Outgoing::new(&ClientConfig::new(targets))?;
         let clock = Arc::clone(&self.clock);
         let opened = Webhooks::open(db, clock, outgoing, self.cursors.clone(), settings, head);
         self.webhooks = Some(opened.await?);
         Ok(())
+    }
+
+    /// The bus connects when it is first used: brokers may come later.
+    fn open_bus(&mut self) -> anyhow::Result<()> {
+        let opened = bus::open(&self.config.bus, Arc::clone(&self.clock));
+        self.bus = opened.map_err(|error| failure(error.to_string(), error.remedy))?;
+        if !self.config.bus.url.is_empty() {
+            super::checks::broker(&self.health, Arc::clone(&self.bus));
+        }
+        Ok(())
+    }
+
+    /// Documents and files.
+    fn start_blobs(&mut self) -> anyhow::Result<()> {
+        let key = files::secret_file(&self.data_dir.join(BLOB_KEY), IdSource::random_32)?;
+        let url = self.config.server.public_url.clone().unwrap_or_default();
+        let folder = self.data_dir.join(BLOBS_FOLDER);
+        let clock = Arc::clone(&self.clock);
+        let opened = blobs::open(&self.config.blobs, &folder, &key, &url, clock);
+        let opened = opened.map_err(|error| failure(error.to_string(), error.remedy))?;
+        self.blobs = Some(opened);
+        Ok(())
+    }
+
+    /// Documents and files.
+    pub fn blobs(&self) -> Blobs {
+        self.blobs.clone().expect(ORDER)
     }
 
     /// The service tables.
@@ -344,6 +390,7 @@ impl Wired {
             default_currency: self.config.wallets.default_currency.as_str().into(),
             cursors: self.cursors.clone(),
             shutdown: self.shutdown.clone(),
+            heartbeat: HEARTBEAT,
         })
     }
 
@@ -356,6 +403,18 @@ impl Wired {
         }
     }
 
+    /// Of several processes over the same tables one reads a channel of the feed at a time.
+    fn leases(&self) -> Leases {
+        let db = self.db();
+        match db.is_shared() {
+            true => Leases::Shared {
+                db,
+                holder: uuid_of(&*self.clock),
+            },
+            false => Leases::Sole,
+        }
+    }
+
     /// What reads the change feed.
     pub fn channels(&self) -> Channels {
         Channels {
@@ -363,10 +422,15 @@ impl Wired {
             bus: Arc::clone(&self.bus),
             webhooks: self.webhooks(),
             positions: Positions::new(self.db()),
-            leases: Leases::Sole,
+            leases: self.leases(),
             clock: Arc::clone(&self.clock),
         }
     }
+}
+
+/// A name that no other process has.
+fn uuid_of(clock: &dyn Clock) -> String {
+    IdSource::new().uuid_v7(clock.wall_micros()).to_string()
 }
 
 /// Several processes must read each other's cursors: a secret of the configuration comes first.

@@ -5,10 +5,24 @@ use std::sync::Arc;
 
 use florin_base::IdSource;
 use florin_platform::bus::{Bus, Message};
+use florin_platform::identity::{self, RoleBook};
 use florin_platform::sql::Db;
 use florin_platform::webhooks::{Event, Webhooks};
-use florin_shadow::api::ShadowApi;
+use florin_shadow::api::control::{Control as ControlShared, ControlApi};
+use florin_shadow::api::reconcile::{ReconcileApi, Shared as ReconcileShared};
+use florin_shadow::api::{ShadowApi, permission};
+use florin_shadow::corrections::control::Control;
+use florin_shadow::corrections::service::Corrections;
+use florin_shadow::corrections::steps::Desk;
+use florin_shadow::drift::Checker;
+use florin_shadow::drift::evidence::NoEvidence;
+use florin_shadow::links::Links;
+use florin_shadow::matching::hooks::MatchHooks;
+use florin_shadow::matching::service::Reconciler;
 use florin_shadow::model::{Currencies, Policy};
+use florin_shadow::monitors::{Divergent, Monitors, Verifier};
+use florin_shadow::statements::Statements;
+use florin_shadow::store::rebuild;
 use florin_shadow::store::{Settings, Shadow};
 use florin_shadow::worker::checkpoint::Key;
 use florin_shadow::worker::outbox::{Delivering, Outlet, Told};
@@ -24,6 +38,33 @@ use crate::fail::OrHint as _;
 pub const SHADOW_FILE: &str = "shadow.db";
 /// File of the key that signs checkpoints of the log.
 const SIGNING_KEY: &str = "shadow.key";
+
+/// Shares of the books that the self-check verifies in turn, one an hour.
+const SHARES: i64 = 24;
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// Everything of the shadow ledger that is open in this process.
+#[derive(Clone)]
+pub struct OpenShadow {
+    /// Parts A and B.
+    pub api: florin_shadow::api::Shared,
+    /// Part C, links and monitors.
+    pub control: ControlShared,
+    /// Part D.
+    pub reconcile: ReconcileShared,
+}
+
+/// Verifies a share of the books each hour.
+struct Shares(Shadow);
+
+impl Verifier for Shares {
+    fn verify_share(&self) -> Divergent<'_> {
+        Box::pin(async {
+            let hour = self.0.clock().wall_micros().div_euclid(HOUR_MICROS);
+            rebuild::verify_part(self.0.db(), hour.rem_euclid(SHARES), SHARES).await
+        })
+    }
+}
 
 /// The registered assets.
 struct Assets {
@@ -70,6 +111,20 @@ pub fn settings(config: &Config) -> Settings {
     }
 }
 
+/// The settings of identity; with `shadow.role_hierarchy` role `admin` also holds what the other
+/// roles hold in the shadow ledger.
+pub fn with_hierarchy(config: &Config) -> anyhow::Result<identity::Settings> {
+    let mut settings = config.auth.clone();
+    if config.shadow.role_hierarchy {
+        let book = RoleBook::try_new(&settings.roles)?;
+        let admin: [Box<str>; 1] = ["admin".into()];
+        let mut names = book.permissions(&admin).names();
+        names.extend(permission::ALL.map(|permission| permission.as_str().to_owned()));
+        settings.roles.insert("admin".to_owned(), names);
+    }
+    Ok(settings)
+}
+
 /// Names of all events that webhooks may ask for.
 pub fn event_names() -> Vec<&'static str> {
     let mut names = florin_wallets::events::NAMES.to_vec();
@@ -93,18 +148,65 @@ impl Wired {
             settings(&self.config),
         )
         .await?;
-        self.shadow = Some(Arc::new(ShadowApi {
-            shadow,
+        let api = Arc::new(ShadowApi {
+            shadow: shadow.clone(),
             cursors: self.cursors.clone(),
             signer: Arc::new(Key::from_seed("florin/shadow", &seed)),
-        }));
+        });
+        let (control, reconcile) = self.open_control(&shadow);
+        self.shadow = Some(OpenShadow {
+            api,
+            control,
+            reconcile,
+        });
         Ok(())
+    }
+
+    fn open_control(&self, shadow: &Shadow) -> (ControlShared, ReconcileShared) {
+        let rules = Control {
+            compat: self.config.shadow.compat,
+            ..Control::of_contract(shadow.currencies())
+        };
+        let hooks = Arc::new(MatchHooks::new(shadow.db()));
+        let desk = Desk::new(Arc::new(rules), hooks);
+        let corrections = Corrections::new(shadow.clone(), desk.clone());
+        let checker = Checker::new(corrections.clone(), Arc::new(NoEvidence));
+        let links = self
+            .open_ledger()
+            .map(|ledger| Links::new(corrections, ledger));
+        let verifier = Arc::new(Shares(shadow.clone()));
+        let control = ControlApi {
+            monitors: Monitors::new(checker.clone(), links.clone(), verifier),
+            checker,
+            links,
+            cursors: self.cursors.clone(),
+        };
+        let reconcile = ReconcileApi {
+            statements: Statements::new(shadow.clone(), Default::default()),
+            reconciler: Reconciler::new(shadow.clone(), desk),
+            cursors: self.cursors.clone(),
+        };
+        (Arc::new(control), Arc::new(reconcile))
+    }
+
+    fn open_shadow(&self) -> OpenShadow {
+        let open = self.shadow.clone();
+        open.expect("the table of roles starts a part before it is used")
+    }
+
+    /// What the routes of checks, corrections, links and monitors work with.
+    pub fn shadow_control(&self) -> ControlShared {
+        self.open_shadow().control
+    }
+
+    /// What the routes of statements and matches work with.
+    pub fn shadow_reconcile(&self) -> ReconcileShared {
+        self.open_shadow().reconcile
     }
 
     /// What the routes of the shadow ledger work with.
     pub fn shadow_api(&self) -> florin_shadow::api::Shared {
-        let open = self.shadow.clone();
-        open.expect("the table of roles starts a part before it is used")
+        self.open_shadow().api
     }
 
     /// The shadow ledger.

@@ -9,8 +9,8 @@ use futures_util::stream;
 use sha2::Digest as _;
 
 use super::*;
-use crate::http::client::install_crypto;
 use crate::http::auth::{Authentication, Authenticator};
+use crate::http::client::install_crypto;
 use crate::http::guard::{Kit, KitConfig};
 use crate::http::router::App;
 
