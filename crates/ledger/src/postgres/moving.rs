@@ -24,6 +24,9 @@ use crate::{
     record::codec::Commit,
 };
 
+/// A row of `checkpoint_keys`: key, secret, in use from, in use until.
+type ListedKey = (String, Option<Vec<u8>>, i64, Option<i64>);
+
 fn runtime() -> Result<Runtime, std::io::Error> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -279,7 +282,7 @@ impl Source {
                 sqlx::query_scalar("SELECT body FROM checkpoints ORDER BY number")
                     .fetch_all(&mut *connection)
                     .await?;
-            let listed: Vec<(String, Option<Vec<u8>>, i64, Option<i64>)> = sqlx::query_as(
+            let listed: Vec<ListedKey> = sqlx::query_as(
                 "SELECT key, seed, valid_from, valid_until FROM checkpoint_keys ORDER BY no",
             )
             .fetch_all(&mut *connection)

@@ -215,7 +215,7 @@ async fn make(
 
 impl Shelf for PgShelf {
     fn make(&self, body: &CheckpointBody) -> Result<Checkpoint> {
-        let (body, name, now) = (body.clone(), self.name.clone(), self.now());
+        let (body, name, now) = (*body, self.name.clone(), self.now());
         let (seed, store) = (self.seed.clone(), self.store.clone());
         self.block(async move {
             let mut connection = store.shared.connections.writer().await.map_err(broken)?;
