@@ -322,6 +322,7 @@ impl Writer {
                 Message::Stop => {}
             }
         }
+        let expired_holds = judge.expired_holds();
         let (records, notes) = judge.finish();
         for message in later.into_iter().rev() {
             self.run.waiting.push_front(message);
@@ -331,6 +332,9 @@ impl Writer {
         } else {
             let committed = self.commit(start, records, notes);
             metrics::histogram!("ledger_commit_duration_seconds").record(begun.elapsed());
+            if committed && expired_holds > 0 {
+                metrics::counter!("wallet_holds_expired_total").increment(expired_holds);
+            }
             committed
         };
         answer_all(replies, durable);

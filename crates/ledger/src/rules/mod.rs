@@ -100,6 +100,7 @@ pub struct Judge<'a, B: Book> {
     notes: Vec<Note>,
     undo: Vec<Undo>,
     actor: Option<Box<str>>,
+    expired_holds: u64,
 }
 
 impl<'a, B: Book> Judge<'a, B> {
@@ -113,6 +114,7 @@ impl<'a, B: Book> Judge<'a, B> {
             notes: Vec::new(),
             undo: Vec::new(),
             actor: None,
+            expired_holds: 0,
         }
     }
 
@@ -122,7 +124,11 @@ impl<'a, B: Book> Judge<'a, B> {
         self.actor = None;
         for _ in 0..limit {
             match self.book.next_due(self.start.now) {
-                Some(id) => self.expire(&id),
+                Some(id) => {
+                    let held = self.book.pending(&id).is_some_and(|open| open.is_hold);
+                    self.expired_holds += u64::from(held);
+                    self.expire(&id);
+                }
                 None => break,
             }
         }
@@ -163,6 +169,11 @@ impl<'a, B: Book> Judge<'a, B> {
     /// Count of records and notes so far; both zero means there is nothing to commit.
     pub fn staged(&self) -> (usize, usize) {
         (self.records.len(), self.notes.len())
+    }
+
+    /// How many of the expiries were wallet holds, for metrics.
+    pub fn expired_holds(&self) -> u64 {
+        self.expired_holds
     }
 
     /// Ends the batch: its records and notes, in order.
