@@ -150,6 +150,12 @@ const METRICS: &[Row] = &[
         "",
         "holds captured",
     ),
+    (
+        "wallet_holds_expired_total",
+        "counter",
+        "",
+        "holds that expired",
+    ),
     ("wallet_holds_placed_total", "counter", "", "holds placed"),
     ("wallet_holds_voided_total", "counter", "", "holds voided"),
     (

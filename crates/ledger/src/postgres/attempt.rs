@@ -86,6 +86,8 @@ pub(super) struct Decided {
     pub now: Result<Timestamp, Unavailable>,
     /// Count of records.
     pub records: usize,
+    /// How many of them are expiries of wallet holds.
+    pub expired_holds: u64,
 }
 
 /// A judged batch.
@@ -93,6 +95,7 @@ struct Judgement {
     answers: Vec<Option<Result<Answer, Unavailable>>>,
     records: Vec<Record>,
     notes: Vec<Note>,
+    expired_holds: u64,
 }
 
 impl Batcher {
@@ -131,6 +134,7 @@ impl Batcher {
             answers: judgement.answers,
             now: Ok(start.now),
             records: judgement.records.len(),
+            expired_holds: judgement.expired_holds,
         };
         if judgement.records.is_empty() && judgement.notes.is_empty() {
             pulse
@@ -272,11 +276,13 @@ impl Batcher {
                 Unavailable::StoreUnavailable
             })));
         }
+        let expired_holds = judge.expired_holds();
         let (records, notes) = judge.finish();
         let judgement = Judgement {
             answers,
             records,
             notes,
+            expired_holds,
         };
         (judgement, broken_import)
     }
@@ -358,6 +364,7 @@ fn refused(messages: &[Message], why: Unavailable) -> Decided {
         answers: messages.iter().map(answer).collect(),
         now: Err(why),
         records: 0,
+        expired_holds: 0,
     }
 }
 

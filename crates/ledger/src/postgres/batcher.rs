@@ -392,6 +392,9 @@ impl Batcher {
         if decided.records > 0 {
             metrics::histogram!("ledger_batch_size").record(decided.records as u32);
         }
+        if decided.expired_holds > 0 {
+            metrics::counter!("wallet_holds_expired_total").increment(decided.expired_holds);
+        }
         let mut later = Vec::new();
         for (message, answer) in batch.into_iter().zip(decided.answers) {
             match (message, answer) {
