@@ -21,6 +21,7 @@ pub mod batch;
 pub mod books;
 pub mod dead_letters;
 pub mod entries;
+pub mod event_list;
 pub mod events;
 pub mod log;
 pub mod money;
@@ -54,6 +55,7 @@ pub type Shared = Arc<ShadowApi>;
 pub fn event_routes(aliases: bool) -> Routes<Shared> {
     let all = Routes::new()
         .merge(events::routes())
+        .merge(event_list::routes())
         .merge(batch::routes())
         .merge(dead_letters::routes());
     match aliases {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BookId, Direction, Event, State};
+use crate::model::book::Change;
+use crate::model::{BookId, Direction, Event, Reason, State};
 
 /// Content of an `event` record; the account and currency stand in the record's columns.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -99,4 +100,30 @@ pub struct DecisionBody {
     /// A person's reason.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+}
+
+/// What is told about a new event.
+pub(super) fn emitted(state: State) -> &'static str {
+    match state {
+        State::Applied => "shadow.event.applied",
+        State::Held => "shadow.event.held",
+        State::HeldForReview => "shadow.event.held_for_review",
+        State::Rejected => "shadow.event.rejected",
+    }
+}
+
+/// What is told about a change.
+pub(super) fn changed(change: &Change) -> &'static str {
+    match (change.is_final, change.to) {
+        (true, state) => emitted(state),
+        (false, _) => "shadow.event.flipped",
+    }
+}
+
+/// Why the event is not applied now; `None` for one that is.
+pub(super) fn stored_reason(to: &State, reason: Reason) -> Option<Reason> {
+    match to {
+        State::Applied => None,
+        _ => Some(reason),
+    }
 }

@@ -3,15 +3,15 @@
 
 use florin_platform::sql::{Arg, SqlError, Tx, query};
 
-use super::bodies::{DecisionBody, EventBody};
+use super::bodies::{DecisionBody, EventBody, changed, emitted, stored_reason};
 use super::bulk::{self, Marks};
 use super::cache::{Books, Cached, NewBook, changed_since};
 use super::error::WriteError;
 use super::record::{Actor, Chained, NewRecord, Stamp, kind};
 use crate::model::amount::split;
-use crate::model::book::{Change, Slot, Verdict};
-use crate::model::decide::{self, CorrectionRefused};
-use crate::model::{Book, BookId, Event, Key, Reason, Rules, State};
+use crate::model::book::Change;
+use crate::model::decide;
+use crate::model::{Book, BookId, Event, Reason, Rules, State};
 
 /// The end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,7 +208,7 @@ impl Session {
         Ok(self.core.books.get(id).map(|cached| &cached.book))
     }
 
-    fn loaded(&mut self, id: &BookId) -> &mut Cached {
+    pub(super) fn loaded(&mut self, id: &BookId) -> &mut Cached {
         let found = self.core.books.get_mut(id);
         found.expect("a book is loaded before it is used")
     }
@@ -243,102 +243,6 @@ impl Session {
         let worked = changes.len();
         self.note(id, changes, &Actor::system("deadline"), None);
         worked
-    }
-
-    /// Puts a correction in as an entry that is final at once (contract A4, C4): appends its
-    /// `event` record and whatever it changes. The caller has checked approval, and that the id
-    /// is new ([`Session::find_event`]).
-    ///
-    /// # Errors
-    /// In the inner result the verdict that refused it, with nothing changed.
-    pub async fn enter_correction(
-        &mut self,
-        event: &Event,
-        actor: &Actor,
-        cause: Option<&str>,
-    ) -> Result<Result<i64, CorrectionRefused>, WriteError> {
-        let id = event.book();
-        self.book(&id).await?;
-        self.expire(&id);
-        let log_seq = self.head.log_seq + 1;
-        let slot = Slot {
-            key: event.key(),
-            signed: event.signed(),
-            state: State::Applied,
-            is_final: true,
-            reason: None,
-            deadline: None,
-            correction: true,
-            log_seq,
-        };
-        let changes = match decide::correct(self.change(&id), slot) {
-            Ok(changes) => changes,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        let entering = Entering {
-            entrance: "correction",
-            actor,
-            correction: true,
-            cause,
-        };
-        self.record_event(event, &entering);
-        self.note(&id, changes, actor, None);
-        Ok(Ok(log_seq))
-    }
-
-    /// How a rejected or reviewed event would fare now; `None` if it is neither.
-    ///
-    /// # Errors
-    /// As [`Session::load`].
-    pub async fn would_fit(
-        &mut self,
-        book: &BookId,
-        key: &Key,
-    ) -> Result<Option<Verdict>, WriteError> {
-        let book = self.book(book).await?;
-        Ok(decide::would_fit(book, key))
-    }
-
-    /// Applies a rejected or reviewed event for good (contract A4): appends the `decision`. The
-    /// caller has checked approval and state.
-    ///
-    /// # Errors
-    /// In the inner result the verdict that refused it, with nothing changed.
-    pub async fn redrive(
-        &mut self,
-        book: &BookId,
-        key: &Key,
-        actor: &Actor,
-        note: &str,
-    ) -> Result<Result<(), Verdict>, WriteError> {
-        self.book(book).await?;
-        self.expire(book);
-        match decide::redrive(self.change(book), key) {
-            Ok(changes) => {
-                self.note(book, changes, actor, Some(note));
-                Ok(Ok(()))
-            }
-            Err(verdict) => Ok(Err(verdict)),
-        }
-    }
-
-    /// Refuses a held or reviewed event for good: appends the `decision`. The caller has checked
-    /// the state.
-    ///
-    /// # Errors
-    /// As [`Session::load`].
-    pub async fn reject(
-        &mut self,
-        book: &BookId,
-        key: &Key,
-        actor: &Actor,
-        note: &str,
-    ) -> Result<(), WriteError> {
-        self.book(book).await?;
-        self.expire(book);
-        let change = decide::reject(self.change(book), key);
-        self.note(book, change.into_iter().collect(), actor, Some(note));
-        Ok(())
     }
 
     /// Appends the record of an event that stands decided in its book, and its row.
@@ -567,30 +471,6 @@ impl Session {
 }
 
 pub use super::stored::Stored;
-
-fn emitted(state: State) -> &'static str {
-    match state {
-        State::Applied => "shadow.event.applied",
-        State::Held => "shadow.event.held",
-        State::HeldForReview => "shadow.event.held_for_review",
-        State::Rejected => "shadow.event.rejected",
-    }
-}
-
-fn changed(change: &Change) -> &'static str {
-    match (change.is_final, change.to) {
-        (true, state) => emitted(state),
-        (false, _) => "shadow.event.flipped",
-    }
-}
-
-/// Why the event is not applied now; `None` for one that is.
-fn stored_reason(to: &State, reason: Reason) -> Option<Reason> {
-    match to {
-        State::Applied => None,
-        _ => Some(reason),
-    }
-}
 
 async fn read_head(tx: &mut Tx) -> Result<(Head, i64), WriteError> {
     let text = "SELECT log_seq, hash, recorded_at, books FROM shadow_head WHERE one = 1";

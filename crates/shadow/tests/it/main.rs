@@ -13,6 +13,7 @@ mod fuzzed;
 mod links;
 mod monitors;
 mod permutations;
+mod postgres;
 mod reading;
 mod rebuilding;
 mod reconciling;
