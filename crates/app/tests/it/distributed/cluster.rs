@@ -21,13 +21,13 @@ const SIGNING_KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5
 /// A broker in a process of its own.
 pub struct Broker {
     child: Child,
-    pub bootstrap: String,
+    url: String,
 }
 
 impl Broker {
     fn start() -> Option<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_florin"))
-            .args(["dev-broker", "--output", "json"])
+            .args(["kafka", "mock-broker", "--output", "json"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -41,8 +41,8 @@ impl Broker {
             println!("SKIPPED the Kafka part: this binary was built without feature kafka");
             return None;
         };
-        let bootstrap = ready["bootstrap"].as_str().expect("bootstrap").to_owned();
-        Some(Self { child, bootstrap })
+        let url = ready["url"].as_str().expect("url").to_owned();
+        Some(Self { child, url })
     }
 
     /// Stops the process as it is, or lets it go on.
@@ -105,7 +105,7 @@ impl Cluster {
         let stores = Stores {
             postgres: postgres.url(),
             redis: redis.url(),
-            broker: broker.as_ref().map(|broker| broker.bootstrap.clone()),
+            broker: broker.as_ref().map(|broker| broker.url.clone()),
             public: format!("http://127.0.0.1:{gateway_port}"),
         };
         let replica = |name: String| Replica {
@@ -228,7 +228,7 @@ impl Stores {
             .env("FLORIN__CACHE__URL", &*self.redis);
         match &self.broker {
             Some(broker) => launch
-                .env("FLORIN__BUS__URL", format!("kafka://{broker}"))
+                .env("FLORIN__BUS__URL", &**broker)
                 .env("FLORIN__BUS__CREATE_TOPICS", "false"),
             None => launch,
         }
