@@ -4,7 +4,7 @@
   roots                staging and production differ in values only
   metrics              every metric of rules, dashboards and alarms is one that the binary has
   grafana              dashboards have what Grafana needs to load them
-  iam PLAN.json        policies of a plan against least privilege
+  iam FILE.json        policies of a plan or a state against least privilege
   sizes PLAN.json PLAN.json   staging's plan has every unit of production's, smaller
   kubernetes FILE...   rendered manifests: probes, contexts, budgets, policies, own resource kinds
 Prints what is wrong and exits 1.
@@ -107,7 +107,8 @@ def planned(path):
         for child in module.get("child_modules", []):
             yield from walk(child)
     plan = json.loads(Path(path).read_text())
-    return list(walk(plan["planned_values"]["root_module"]))
+    # A plan, or the state after it, in which all policies are known.
+    return list(walk((plan.get("planned_values") or plan["values"])["root_module"]))
 
 
 def as_list(value):
@@ -118,7 +119,7 @@ def iam(path):
     allowed = re.findall(r'"([a-z0-9]+:[A-Za-z*]+)"', (AWS / "policies" / "star-allowed.toml").read_text())
     policies = roles = 0
     for resource in planned(path):
-        values, address = resource["values"], resource["address"]
+        values, address = resource.get("values", {}), resource["address"]
         if resource["type"] == "aws_iam_role" and values.get("assume_role_policy"):
             roles += 1
             for statement in json.loads(values["assume_role_policy"])["Statement"]:
@@ -145,12 +146,12 @@ def iam(path):
                     expect(not any("Delete" in a or "Bypass" in a for a in as_list(statement["Action"])), f"{address}: workers delete nothing")
     expect(roles > 20, f"only {roles} roles were seen")
     # Policies whose resources are not known before they are made are not in a plan.
-    print(f"  looked at {roles} roles and {policies} policies that the plan knows")
+    print(f"  looked at {roles} roles and {policies} policies")
 
 
 def sizes(staging, production):
     def tasks(path):
-        return {r["values"]["family"].split("-", 2)[2]: r["values"] for r in planned(path) if r["type"] == "aws_ecs_task_definition" and r["values"].get("family")}
+        return {r["values"]["family"].split("-", 2)[2]: r["values"] for r in planned(path) if r["type"] == "aws_ecs_task_definition" and r.get("values", {}).get("family")}
     small, large = tasks(staging), tasks(production)
     expect(small.keys() == large.keys() and len(small) > 5, "DEP-012: both environments run the same units")
     for unit in small.keys() & large.keys():

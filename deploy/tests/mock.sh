@@ -136,7 +136,9 @@ if [ "$code" != 0 ]; then tail -n 60 "$WORK/deploy.out" >&2; grep -h -A8 '^Error
 lap 'deploy.sh: applied, released, checked'
 wait "$planning" || { grep -A8 '^Error' "$WORK/production.log" >&2; fail 'plan of production'; }
 echo "  production: $(grep -m 1 '^Plan:' "$WORK/production.log")"
-python3 "$HERE/checks.py" iam "$WORK/staging.json"
+# After the run all policies are known, before it only some.
+(cd "$ROOT" && terraform show -json >"$WORK/state.json")
+python3 "$HERE/checks.py" iam "$WORK/state.json"
 python3 "$HERE/checks.py" iam "$WORK/production.json"
 python3 "$HERE/checks.py" sizes "$WORK/staging.json" "$WORK/production.json"
 if [ "$FLORIN_BIN" != no-florin ]; then
