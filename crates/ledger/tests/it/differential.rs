@@ -18,8 +18,9 @@ use serde_json::Value;
 
 use super::{
     postgres_server,
-    property::{Kept, World, run},
+    property::{Kept, World},
     property_calls::assets,
+    property_runs::run,
     support::{Bank, START, setting},
 };
 

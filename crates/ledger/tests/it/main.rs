@@ -22,6 +22,7 @@ mod postgres_site;
 mod property;
 mod property_calls;
 mod property_history;
+mod property_runs;
 mod snapshots;
 mod support;
 mod verify;

@@ -9,21 +9,20 @@ use std::{
     sync::Arc,
 };
 
-use florin_base::{Clock as _, Secret, clock::ManualClock};
+use florin_base::{Clock as _, clock::ManualClock};
 use florin_ledger::{
     Answer, Outcome, PostgresOptions, Query, View,
-    call::ItemResult,
-    journal::{DEFAULT_SEGMENT_BYTES, fault::FaultIo},
-    migrate::{Moved, Place, migrate},
+    journal::fault::FaultIo,
     model::{self as own, Body, Record},
 };
 
 use super::{
-    generate::{Generator, Step},
+    generate::Step,
     model::{Item, Model, Verdict},
     model_wallets as wallets,
-    property_calls::{assets, call, policy},
+    property_calls::{assets, call, compare_items, policy},
     property_history,
+    property_runs::run,
     support::{Bank, Random, START, setting},
 };
 
@@ -43,21 +42,21 @@ const REPLICAS: usize = 3;
 pub struct World {
     pub bank: Option<Bank>,
     /// Further replicas on the same ledger.
-    replicas: Vec<Bank>,
-    kept: Kept,
+    pub replicas: Vec<Bank>,
+    pub kept: Kept,
     /// Directory of the ledger or of its replicas.
-    home: PathBuf,
-    segment_bytes: u64,
+    pub home: PathBuf,
+    pub segment_bytes: u64,
     /// What each step was answered.
     pub answers: Vec<String>,
     pub model: Model,
     pub random: Random,
     pub sample: Random,
     /// The model knows every record.
-    is_current: bool,
+    pub is_current: bool,
     io: FaultIo,
     clock: Arc<ManualClock>,
-    dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
     /// Records compared so far.
     seen: u64,
     last_at: i64,
@@ -128,7 +127,7 @@ impl World {
         self.clock.wall_micros()
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         if let Kept::Database(url, schema) = &self.kept {
             for name in 0..REPLICAS {
                 let dir = self.home.join(name.to_string());
@@ -154,7 +153,7 @@ impl World {
     }
 
     /// Clean, or by a power cut; with all files, or with derived ones gone.
-    fn restart(&mut self) {
+    pub fn restart(&mut self) {
         let head = self
             .bank()
             .read()
@@ -201,53 +200,6 @@ impl World {
             _ => self.random.below(20_000) as i64,
         };
         self.clock.advance(by);
-    }
-
-    fn place(&self) -> Place {
-        match &self.kept {
-            Kept::Files => Place::Directory(self.home.clone()),
-            Kept::Database(url, schema) => Place::Database {
-                url: Secret::new(url.clone()),
-                schema: schema.clone(),
-            },
-        }
-    }
-
-    /// Closes the ledger, moves it elsewhere and opens it there; everything that can be read is
-    /// what it was.
-    pub fn move_to(&mut self, kept: Kept, home: &str) -> Moved {
-        let head = self.bank().read().last_batch().expect("readable");
-        let before = self.feed();
-        (self.bank, self.replicas) = (None, Vec::new());
-        let from = self.place();
-        self.kept = kept;
-        self.home = self.dir.path().join(home);
-        self.segment_bytes = DEFAULT_SEGMENT_BYTES;
-        let moved = migrate(&from, &self.place(), &mut |_| {}).expect("the ledger moves");
-        self.start();
-        assert_eq!(self.bank().read().last_batch().expect("readable"), head);
-        assert!(before == self.feed(), "INV-L6: the same bytes");
-        property_history::compare_all(self);
-        moved
-    }
-
-    fn feed(&self) -> Vec<u8> {
-        let mut lines = Vec::new();
-        let view = self.bank().read();
-        view.feed(0, usize::MAX, &mut lines).expect("readable");
-        lines
-    }
-
-    /// Goes on with random steps.
-    pub fn go_on(&mut self, generator: &mut Generator, steps: u64) {
-        for n in 0..steps {
-            let step = generator.step(&self.model);
-            self.step(&step);
-            if self.is_current && n % 8 == 0 {
-                property_history::compare_one(self);
-            }
-        }
-        self.step(&Step::Transfers(vec![Item::default()], None));
     }
 
     /// Any replica takes the next call.
@@ -508,87 +460,6 @@ impl World {
 
 fn leak(text: &str) -> &'static str {
     text.to_owned().leak()
-}
-
-fn compare_items(outcome: &Outcome, items: &[Item], verdicts: &[Verdict]) {
-    let Outcome::Items(results) = outcome else {
-        panic!("no items: {outcome:?}");
-    };
-    let named = [
-        "field_invalid",
-        "field_required",
-        "field_not_allowed",
-        "pending_transfer_mismatch",
-        "asset_mismatch",
-        "insufficient_funds",
-    ];
-    let actual: Vec<Verdict> = results
-        .iter()
-        .map(|r: &ItemResult| Verdict {
-            code: r.code.word(),
-            seq: r.seq,
-            field: match r.code.word() {
-                "overflow" => r.field.map(|f| {
-                    if f.starts_with("debits") {
-                        "debits"
-                    } else {
-                        "credits"
-                    }
-                }),
-                code => r.field.filter(|_| named.contains(&code)),
-            },
-            first: r.first_code.map(|c| c.word()),
-        })
-        .collect();
-    let expected: Vec<Verdict> = verdicts
-        .iter()
-        .map(|v| Verdict {
-            field: v
-                .field
-                .filter(|_| named.contains(&v.code) || v.code == "overflow"),
-            ..*v
-        })
-        .collect();
-    for (i, (a, e)) in actual.iter().zip(&expected).enumerate() {
-        assert_eq!(a, e, "item {i} of {}: {:?}", items.len(), items[i]);
-    }
-    assert_eq!(actual.len(), expected.len());
-}
-
-/// Random steps against the model; ends with a restart.
-pub fn run(seed: u64, steps: u64, kept: Kept) -> World {
-    eprintln!("FLORIN_SEED={seed} FLORIN_CASES={steps}");
-    let mut world = World::on(seed, kept);
-    let mut generator = Generator::new(seed);
-    let mut operations = 0;
-    for n in 0..steps {
-        let step = generator.step(&world.model);
-        operations += match &step {
-            Step::Transfers(items, _) => items.len(),
-            _ => 1,
-        };
-        world.step(&step);
-        if !world.is_current {
-            continue;
-        }
-        if n % 40 == 0 {
-            world.compare_balance();
-        }
-        if n % 8 == 0 {
-            property_history::compare_one(&mut world);
-        }
-        if world.random.one_in(250) {
-            world.restart();
-        }
-    }
-    world.step(&Step::Transfers(vec![Item::default()], None));
-    world.restart();
-    eprintln!(
-        "{operations} operations, {} records: {:?}",
-        world.model.seq(),
-        world.counts
-    );
-    world
 }
 
 #[test]

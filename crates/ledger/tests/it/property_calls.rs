@@ -4,10 +4,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use florin_base::{Decimal, Timestamp};
 use florin_ledger::{
-    Call, Policy,
+    Call, Outcome, Policy,
     call::{
-        CallKey, CreateAccount, CreateWallet, LimitMember, LimitsUpdate, PatchAccount, Rate,
-        Reference, ResolveHold, ReverseCall, TransfersCall, UpdateWallet, WalletAmount, WalletMove,
+        CallKey, CreateAccount, CreateWallet, ItemResult, LimitMember, LimitsUpdate, PatchAccount,
+        Rate, Reference, ResolveHold, ReverseCall, TransfersCall, UpdateWallet, WalletAmount,
+        WalletMove,
     },
     model::{self as own, AccountChange, AccountId, AccountKind, Asset},
     rules::prepare::{RawItem, RawPairs, Text, prepare},
@@ -15,7 +16,7 @@ use florin_ledger::{
 
 use super::{
     generate::Step,
-    model::{Floor, Item, Mode, Status},
+    model::{Floor, Item, Mode, Status, Verdict},
     model_wallets::Limits,
     support::START,
 };
@@ -241,4 +242,50 @@ fn limits_update(limits: Limits) -> LimitsUpdate {
             }),
         }),
     }
+}
+
+/// Results of items against the model's verdicts.
+pub fn compare_items(outcome: &Outcome, items: &[Item], verdicts: &[Verdict]) {
+    let Outcome::Items(results) = outcome else {
+        panic!("no items: {outcome:?}");
+    };
+    let named = [
+        "field_invalid",
+        "field_required",
+        "field_not_allowed",
+        "pending_transfer_mismatch",
+        "asset_mismatch",
+        "insufficient_funds",
+    ];
+    let actual: Vec<Verdict> = results
+        .iter()
+        .map(|r: &ItemResult| Verdict {
+            code: r.code.word(),
+            seq: r.seq,
+            field: match r.code.word() {
+                "overflow" => r.field.map(|f| {
+                    if f.starts_with("debits") {
+                        "debits"
+                    } else {
+                        "credits"
+                    }
+                }),
+                code => r.field.filter(|_| named.contains(&code)),
+            },
+            first: r.first_code.map(|c| c.word()),
+        })
+        .collect();
+    let expected: Vec<Verdict> = verdicts
+        .iter()
+        .map(|v| Verdict {
+            field: v
+                .field
+                .filter(|_| named.contains(&v.code) || v.code == "overflow"),
+            ..*v
+        })
+        .collect();
+    for (i, (a, e)) in actual.iter().zip(&expected).enumerate() {
+        assert_eq!(a, e, "item {i} of {}: {:?}", items.len(), items[i]);
+    }
+    assert_eq!(actual.len(), expected.len());
 }
