@@ -104,12 +104,20 @@ async fn list(
     let size = PageLimits::default().resolve(filters.limit).map_err(ours)?;
     let state = filters.state.as_deref();
     if state.is_some_and(|word| !["open", "acknowledged", "cleared"].contains(&word)) {
-        return Err(problem::field("state", "validation_failed", "No such state."));
+        return Err(problem::field(
+            "state",
+            "validation_failed",
+            "No such state.",
+        ));
     }
     let given = state.map(|word| ("state", word));
     let digest = FilterDigest::new("shadow alerts", given);
     let below = after(&api.cursors, digest, filters.cursor.as_deref())?;
-    let narrow = if state.is_some() { "AND state = $3" } else { "" };
+    let narrow = if state.is_some() {
+        "AND state = $3"
+    } else {
+        ""
+    };
     let text = format!(
         "SELECT {ALERT} FROM shadow_alerts WHERE made_seq < $1 {narrow}
          ORDER BY made_seq DESC LIMIT $2"

@@ -176,7 +176,11 @@ fn too_large(limit: usize) -> Problem {
 async fn next(body: &mut Body) -> Result<Option<bytes::Bytes>, Problem> {
     let broken = |_| {
         let detail = "The body ended before its end.";
-        ours(Problem::new(Status::BadRequest, "validation_failed", detail))
+        ours(Problem::new(
+            Status::BadRequest,
+            "validation_failed",
+            detail,
+        ))
     };
     loop {
         let frame = tokio::time::timeout(SILENCE, body.frame()).await;

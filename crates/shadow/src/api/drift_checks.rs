@@ -212,9 +212,7 @@ impl Wanted {
         };
         let mismatch = match filters.mismatch_type.as_deref() {
             None => None,
-            Some(word) => {
-                Some(Mismatch::from_word(word).ok_or_else(|| wrong("mismatchType"))?)
-            }
+            Some(word) => Some(Mismatch::from_word(word).ok_or_else(|| wrong("mismatchType"))?),
         };
         let class = match filters.class.as_deref() {
             None => None,

@@ -35,10 +35,7 @@ pub(super) fn routes() -> Routes<Control> {
         )
         .route(RouteSpec::get(one, permission::READ), get)
         .route(
-            RouteSpec::get(
-                "/api/v1/shadow/links/{accountId}/status",
-                permission::READ,
-            ),
+            RouteSpec::get("/api/v1/shadow/links/{accountId}/status", permission::READ),
             status,
         )
         .document(Document::openapi())

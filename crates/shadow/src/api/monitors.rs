@@ -196,7 +196,12 @@ fn read(
         }
     };
     Ok(Monitor {
-        every_seconds: within("everySeconds", asked.every_seconds, 60, EVERY_MIN..=EVERY_MAX)?,
+        every_seconds: within(
+            "everySeconds",
+            asked.every_seconds,
+            60,
+            EVERY_MIN..=EVERY_MAX,
+        )?,
         sustain_seconds: within(
             "sustainSeconds",
             asked.sustain_seconds,

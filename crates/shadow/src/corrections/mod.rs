@@ -5,6 +5,7 @@
 //! Nothing here keeps a balance: an applied correction is an entry like any other.
 
 pub mod control;
+pub mod doors;
 pub mod hooks;
 pub mod ids;
 pub mod model;

@@ -12,11 +12,11 @@ use tokio::sync::Notify;
 
 use super::ids;
 use super::model::{Correction, Proposal};
-use super::rules::{self, Door, EXPIRY_MICROS, Kind, REPEAT_MICROS, Status};
-use super::steps::{Desk, wrong_event_state};
+use super::rules::{EXPIRY_MICROS, Kind, REPEAT_MICROS, Status};
+use super::steps::Desk;
 use super::table;
 use crate::model::digest::sha256;
-use crate::model::{BookId, Direction, Event, State};
+use crate::model::{BookId, Direction};
 use crate::store::{Actor, Session, Shadow, WriteError};
 
 /// Proposals that expire in one transaction.
@@ -55,8 +55,8 @@ pub struct Done {
 /// Corrections of one shadow ledger; cheap to clone.
 #[derive(Clone)]
 pub struct Corrections {
-    shadow: Shadow,
-    desk: Desk,
+    pub(super) shadow: Shadow,
+    pub(super) desk: Desk,
     ids: Arc<Mutex<IdSource>>,
     approved: Arc<Notify>,
 }
@@ -182,109 +182,25 @@ impl Corrections {
         first(legs)
     }
 
-    /// `POST …/events/{eventId}/redrive`: a correction of kind `redrive` (contract A4).
+    /// Sets the gauges `shadow_corrections_total{kind,status}` and `shadow_corrections_open`.
     ///
     /// # Errors
-    /// 404 `event_not_found`, 409 `invalid_state`, 409 `would_go_negative`, and the store's.
-    pub async fn redrive(
-        &self,
-        event_id: String,
-        actor: Actor,
-        reason: String,
-    ) -> Result<Correction, Problem> {
-        let desk = self.desk.clone();
-        let legs = self
-            .shadow
-            .write(move |session| {
-                Box::pin(async move {
-                    let made = propose_redrive(session, &desk, &event_id, &actor, |proposal| {
-                        proposal.reason = reason;
-                    })
-                    .await?
-                    .map_err(WriteError::Refused)?;
-                    let own = desk.approve_own(session, &made.id, &actor).await?;
-                    own.map_err(WriteError::Refused)
-                })
-            })
-            .await?;
-        first(legs)
-    }
-
-    /// `POST …/events/{eventId}/reject`: a final no to a held or reviewed event (contract A4).
-    ///
-    /// # Errors
-    /// 404 `event_not_found`, 409 `invalid_state`, and the store's.
-    pub async fn reject_event(
-        &self,
-        event_id: String,
-        actor: Actor,
-        reason: String,
-    ) -> Result<(), Problem> {
-        self.shadow
-            .write(move |session| {
-                Box::pin(async move {
-                    let stored = session.find_event(&event_id).await?;
-                    let stored = stored.ok_or_else(event_not_found)?;
-                    if !matches!(stored.state, State::Held | State::HeldForReview) {
-                        return Err(wrong_event_state(stored.state).into());
-                    }
-                    let key = stored.event.key();
-                    session.reject(&stored.book(), &key, &actor, &reason).await
-                })
-            })
-            .await?;
+    /// The store's.
+    pub async fn measure(&self) -> Result<(), WriteError> {
+        let text = "SELECT kind, status, COUNT(*) AS n FROM shadow_corrections
+            GROUP BY kind, status";
+        let mut open = 0;
+        for row in self.shadow.db().fetch_all(query(text)).await? {
+            let (kind, status): (String, String) = (row.get("kind")?, row.get("status")?);
+            let count: i64 = row.get("n")?;
+            if matches!(status.as_str(), "proposed" | "approved") {
+                open += count;
+            }
+            metrics::gauge!("shadow_corrections_total", "kind" => kind, "status" => status)
+                .set(count as f64);
+        }
+        metrics::gauge!("shadow_corrections_open").set(open as f64);
         Ok(())
-    }
-
-    /// A correction that came by Kafka: proposed, never applied, except in the compat profile
-    /// (contract A3).
-    ///
-    /// # Errors
-    /// 409 `event_conflict` for another content under a known id, and the store's.
-    pub async fn from_kafka(
-        &self,
-        event: Event,
-        reason: String,
-        cause: Option<String>,
-        check_id: Option<String>,
-        actor: Actor,
-    ) -> Result<Done, Problem> {
-        let desk = self.desk.clone();
-        let done = self
-            .shadow
-            .write(move |session| {
-                Box::pin(async move {
-                    let proposal = Proposal {
-                        door: Door::Kafka,
-                        reason,
-                        cause,
-                        check_id,
-                        request: Some(hex::encode(crate::model::digest::content(&event))),
-                        ..Proposal::new(
-                            event.event_id.clone(),
-                            event.book(),
-                            event.signed(),
-                            event.timestamp,
-                        )
-                    };
-                    if let Some(known) = table::find_in(session.tx(), &proposal.id).await? {
-                        return match known.request == proposal.request {
-                            true => Ok(again(known)),
-                            false => Err(conflict("event_conflict", None).into()),
-                        };
-                    }
-                    let made = desk.propose(session, proposal, &actor).await?;
-                    let made = made.map_err(WriteError::Refused)?;
-                    if !desk.control().compat {
-                        return Ok(fresh(made));
-                    }
-                    let legs = desk.approve_own(session, &made.id, &actor).await?;
-                    let mut legs = legs.map_err(WriteError::Refused)?;
-                    Ok(fresh(legs.swap_remove(0)))
-                })
-            })
-            .await?;
-        Ok(done)
     }
 
     /// Rejects proposals that nobody decided within 30 days; answers how many.
@@ -317,12 +233,12 @@ impl Corrections {
     }
 }
 
-fn first(legs: Vec<Correction>) -> Result<Correction, Problem> {
+pub(super) fn first(legs: Vec<Correction>) -> Result<Correction, Problem> {
     let first = legs.into_iter().next();
     first.ok_or_else(|| Problem::internal("a step without a correction"))
 }
 
-fn fresh(correction: Correction) -> Done {
+pub(super) fn fresh(correction: Correction) -> Done {
     Done {
         correction,
         replayed: false,
@@ -330,7 +246,7 @@ fn fresh(correction: Correction) -> Done {
 }
 
 /// The first answer again: what the same transaction did stands in it, later steps do not.
-fn again(mut correction: Correction) -> Done {
+pub(super) fn again(mut correction: Correction) -> Done {
     let at = Some(correction.proposed_at);
     correction.status = if correction.applied_at == at {
         Status::Applied
@@ -351,7 +267,7 @@ pub fn event_not_found() -> Problem {
     Problem::not_found("event_not_found", "There is no such event.")
 }
 
-fn conflict(code: &'static str, field: Option<&str>) -> Problem {
+pub(super) fn conflict(code: &'static str, field: Option<&str>) -> Problem {
     let problem = Problem::conflict(code, "The same id or key was used with another content.");
     match field {
         Some(field) => problem.with("firstDifference", field).with("field", field),
@@ -501,49 +417,4 @@ async fn keep_key(
         .bind(now);
     session.tx().execute(row).await?;
     Ok(())
-}
-
-/// Proposes to apply a rejected or reviewed event; `with` adds what its door knows.
-///
-/// # Errors
-/// In the inner result 404 `event_not_found`, 409 `invalid_state` (also while an earlier redrive
-/// of the event is open).
-pub async fn propose_redrive(
-    session: &mut Session,
-    desk: &Desk,
-    event_id: &str,
-    actor: &Actor,
-    with: impl FnOnce(&mut Proposal),
-) -> super::steps::Stepped<Correction> {
-    let Some(stored) = session.find_event(event_id).await? else {
-        return Ok(Err(event_not_found()));
-    };
-    if !matches!(stored.state, State::Rejected | State::HeldForReview) {
-        return Ok(Err(wrong_event_state(stored.state)));
-    }
-    let before = table::of_target(session.tx(), event_id).await?;
-    let redrives: Vec<_> = before
-        .iter()
-        .filter(|known| known.kind == Kind::Redrive)
-        .collect();
-    if let Some(open) = redrives.iter().find(|known| known.status.pending()) {
-        let refusal = rules::Refusal::InvalidState(open.status);
-        return Ok(Err(
-            super::steps::refused(refusal).with("eventId", open.id.clone())
-        ));
-    }
-    let attempt = u32::try_from(redrives.len() + 1).unwrap_or(u32::MAX);
-    let mut proposal = Proposal {
-        kind: Kind::Redrive,
-        cause: Some(event_id.to_owned()),
-        target: Some(event_id.to_owned()),
-        ..Proposal::new(
-            ids::of_redrive(event_id, attempt),
-            stored.book(),
-            stored.event.signed(),
-            stored.event.timestamp,
-        )
-    };
-    with(&mut proposal);
-    desk.propose(session, proposal, actor).await
 }

@@ -96,7 +96,15 @@ impl Checker {
         let target = found.difference();
         let spoken = Spoken::default();
         let explanation = self
-            .search(&check, policy, letters, &found, row.as_ref(), target, &spoken)
+            .search(
+                &check,
+                policy,
+                letters,
+                &found,
+                row.as_ref(),
+                target,
+                &spoken,
+            )
             .await?;
         let solution = explanation.solution.as_ref();
         Ok(Some(Seen {

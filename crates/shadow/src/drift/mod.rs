@@ -28,6 +28,7 @@ pub mod statements;
 pub mod stream;
 pub mod table;
 pub mod tolerance;
+pub mod worker;
 
 pub use look::Seen;
 pub use run::Checker;

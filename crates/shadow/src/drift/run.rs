@@ -29,6 +29,8 @@ use crate::store::{Actor, NewRecord, Shadow, WriteError, failpoint};
 pub const RECORD: &str = "drift_check";
 /// Accounts of one page.
 pub const PAGE: usize = 2_000;
+/// A check in one piece that runs for so many microseconds has lost its request.
+const LEFT_MICROS: i64 = 60_000_000;
 /// Differences settled in one transaction.
 const BATCH: i64 = 100;
 
@@ -264,14 +266,23 @@ impl Checker {
         Ok(())
     }
 
-    /// Runs what a crash or a stop has left, oldest first.
+    /// Runs streamed checks that wait, and what a crash or a stop has left, oldest first; streams
+    /// that were given up are removed.
     ///
     /// # Errors
     /// The store's.
     pub async fn resume(&self) -> Result<(), WriteError> {
         for check in table::unfinished(self.shadow().db()).await? {
-            if check.state == "running" {
-                self.run(&check.id).await?;
+            let age = self
+                .shadow()
+                .clock()
+                .wall_micros()
+                .saturating_sub(check.started_at);
+            match check.state.as_str() {
+                // A check in one piece is run by its own request.
+                "running" if check.streamed || age >= LEFT_MICROS => self.run(&check.id).await?,
+                "receiving" if age >= super::stream::GIVEN_UP => self.forget(&check.id).await,
+                _ => {}
             }
         }
         Ok(())

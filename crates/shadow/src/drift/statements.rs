@@ -111,7 +111,11 @@ impl SqlEvidence {
     ) -> Result<Vec<LineFact>, WriteError> {
         let offset = self.zone(book).await?;
         let day_of = |at: i64| at.saturating_add(offset).div_euclid(DAY_MS);
-        let one = if statement.is_some() { "AND s.id = $6" } else { "" };
+        let one = if statement.is_some() {
+            "AND s.id = $6"
+        } else {
+            ""
+        };
         let text = format!(
             "SELECT s.id, s.proven, l.n, l.day, l.m0, l.m1, l.m2, l.refs, l.is_open, l.duplicate,
                 l.decision, l.candidates

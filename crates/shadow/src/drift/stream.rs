@@ -18,7 +18,7 @@ use crate::store::{NewRecord, Session, WriteError};
 /// Longest line, in bytes.
 const LINE_MAX: usize = 64 << 10;
 /// A stream that began so long ago, in microseconds, has been given up.
-const GIVEN_UP: i64 = 15 * 60 * 1_000_000;
+pub(super) const GIVEN_UP: i64 = 15 * 60 * 1_000_000;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +74,13 @@ fn fault_problem(fault: Fault, line: usize) -> Problem {
         _ => Status::BadRequest,
     };
     let field = fault.field.clone();
-    Problem::new(status, fault.code, format!("Line {line}: {}", fault.message))
-        .with_error(field, fault.code, fault.message)
-        .with("line", line)
+    Problem::new(
+        status,
+        fault.code,
+        format!("Line {line}: {}", fault.message),
+    )
+    .with_error(field, fault.code, fault.message)
+    .with("line", line)
 }
 
 impl Receiver {
@@ -85,11 +89,7 @@ impl Receiver {
     /// # Errors
     /// 409 `idempotency_conflict` while another stream under the same id is received, and the
     /// store's.
-    pub async fn begin(
-        checker: Checker,
-        new: NewCheck,
-        format: Format,
-    ) -> Result<Self, Problem> {
+    pub async fn begin(checker: Checker, new: NewCheck, format: Format) -> Result<Self, Problem> {
         let id = checker.id_of(&new);
         let known = begin(&checker, &id, &new).await?;
         Ok(Self {
@@ -159,7 +159,11 @@ impl Receiver {
             let first = faults.swap_remove(0);
             fault_problem(first, number)
         })?;
-        let item = self.checker.with_statement(item, "").await?.map_err(wrong)?;
+        let item = self
+            .checker
+            .with_statement(item, "")
+            .await?
+            .map_err(wrong)?;
         let control = self.checker.control();
         let policy = &self.new.policy;
         policy
@@ -437,7 +441,10 @@ mod tests {
     fn cells_follow_rfc_4180() {
         let read = |line: &str| cells(line.as_bytes());
         assert_eq!(read("a,,c").expect("plain"), ["a", "", "c"]);
-        assert_eq!(read(r#""a ""b"", c",d"#).expect("quoted"), [r#"a "b", c"#, "d"]);
+        assert_eq!(
+            read(r#""a ""b"", c",d"#).expect("quoted"),
+            [r#"a "b", c"#, "d"]
+        );
         assert_eq!(read("").expect("empty"), [""]);
         for bad in [r#""a"#, r#""a"b"#] {
             assert_eq!(read(bad).expect_err(bad).code, "malformed_csv");
@@ -450,7 +457,13 @@ mod tests {
         let draft = columns.draft(b"-1.5,A").expect("row");
         assert_eq!(draft.account, Given::Bare("A".into()));
         assert_eq!(draft.as_of, Given::Absent);
-        assert_eq!(columns.draft(b"1").expect_err("short").code, "malformed_csv");
-        assert_eq!(Columns::of(b"balance").expect_err("name").code, "unknown_field");
+        assert_eq!(
+            columns.draft(b"1").expect_err("short").code,
+            "malformed_csv"
+        );
+        assert_eq!(
+            Columns::of(b"balance").expect_err("name").code,
+            "unknown_field"
+        );
     }
 }

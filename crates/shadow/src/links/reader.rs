@@ -135,12 +135,7 @@ impl Links {
     }
 }
 
-fn read_page(
-    ledger: &Ledger,
-    view: &ReadView,
-    link: &Link,
-    slot: Slot,
-) -> Result<Page, ReadError> {
+fn read_page(ledger: &Ledger, view: &ReadView, link: &Link, slot: Slot) -> Result<Page, ReadError> {
     let wanted = EntryPage {
         after: Some((0, link.position)),
         limit: PAGE,

@@ -199,7 +199,11 @@ impl Links {
                     (position, now.saturating_sub(recorded).max(0))
                 }
             };
-            Ok((balance.unwrap_or(Some(0)).unwrap_or(i128::MAX), reached, lag))
+            Ok((
+                balance.unwrap_or(Some(0)).unwrap_or(i128::MAX),
+                reached,
+                lag,
+            ))
         })
         .await
         .map_err(Problem::internal)?;

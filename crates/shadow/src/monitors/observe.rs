@@ -136,7 +136,14 @@ impl Monitors {
             let threshold = monitor.threshold;
             let seen = self
                 .checker()
-                .look_at(&policy, &letters, &id, figure.as_of, figure.reported, threshold)
+                .look_at(
+                    &policy,
+                    &letters,
+                    &id,
+                    figure.as_of,
+                    figure.reported,
+                    threshold,
+                )
                 .await?;
             let Some(seen) = seen else { continue };
             if seen.unique && seen.class != Class::Subset {

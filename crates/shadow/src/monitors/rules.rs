@@ -243,7 +243,13 @@ mod tests {
         let mut memory = Memory::default();
         let mut steps = Vec::new();
         // Wrong from second 10 on, right at 400, wrong again from 500.
-        let looks = [(0, false), (10, true), (300, true), (310, true), (390, true)];
+        let looks = [
+            (0, false),
+            (10, true),
+            (300, true),
+            (310, true),
+            (390, true),
+        ];
         let later = [(400, false), (410, false), (500, true), (800, true)];
         for (at, wrong) in looks.into_iter().chain(later) {
             let now = at * SECOND;

@@ -38,11 +38,7 @@ struct Inner {
 
 impl Monitors {
     /// Over checks, links where there are any, and whatever verifies books.
-    pub fn new(
-        checker: Checker,
-        links: Option<Links>,
-        verifier: Arc<dyn super::Verifier>,
-    ) -> Self {
+    pub fn new(checker: Checker, links: Option<Links>, verifier: Arc<dyn super::Verifier>) -> Self {
         Self(Arc::new(Inner {
             checker,
             links,
@@ -245,14 +241,13 @@ async fn remove(session: &mut Session, name: &str, actor: Actor) -> Result<(), W
     Ok(())
 }
 
-async fn acknowledge(
-    session: &mut Session,
-    id: &str,
-    actor: Actor,
-) -> Result<Alert, WriteError> {
+async fn acknowledge(session: &mut Session, id: &str, actor: Actor) -> Result<Alert, WriteError> {
     let found = table::alert(session.tx(), id).await?;
     let mut alert = found.ok_or_else(|| {
-        WriteError::from(Problem::not_found("alert_not_found", "There is no such alert."))
+        WriteError::from(Problem::not_found(
+            "alert_not_found",
+            "There is no such alert.",
+        ))
     })?;
     match alert.state.as_str() {
         "acknowledged" => return Ok(alert),
@@ -296,7 +291,9 @@ async fn conclude(
     for (wrong, id) in wrong.into_iter().zip(ids) {
         let key = (wrong.account.clone(), wrong.currency.clone());
         let known = before.remove(&key);
-        let memory = known.as_ref().map_or(Memory::default(), |known| known.memory);
+        let memory = known
+            .as_ref()
+            .map_or(Memory::default(), |known| known.memory);
         let since = wrong.since.or(memory.since).unwrap_or(now);
         let (next, step) = look(memory, Some(since), monitor.sustain_seconds, now);
         let mut alert = known.and_then(|known| known.alert);

@@ -23,8 +23,18 @@ async fn bad_requests_have_their_codes() {
     let house = with_thousand().await;
     let cases = [
         ("correct/A1?amount=1", "", 400, "required"),
-        ("correct/A1", r#"{"amount":1,"reason":"r"}"#, 400, "required"),
-        ("correct/A1", r#"{"type":"credit","amount":1}"#, 400, "required"),
+        (
+            "correct/A1",
+            r#"{"amount":1,"reason":"r"}"#,
+            400,
+            "required",
+        ),
+        (
+            "correct/A1",
+            r#"{"type":"credit","amount":1}"#,
+            400,
+            "required",
+        ),
         (
             "correct/A1",
             r#"{"type":"debit","amount":1000.01,"reason":"r","eventId":"x"}"#,
@@ -37,7 +47,12 @@ async fn bad_requests_have_their_codes() {
             400,
             "timestamp_too_old",
         ),
-        ("correct/A1?type=credit&amount=1.001", "", 400, "amount_precision"),
+        (
+            "correct/A1?type=credit&amount=1.001",
+            "",
+            400,
+            "amount_precision",
+        ),
         ("correct/A1?type=bonus&amount=1", "", 400, "invalid_type"),
         (
             "correct/A1?type=credit&amount=1",
@@ -63,26 +78,50 @@ async fn bad_requests_have_their_codes() {
             400,
             "unknown_field",
         ),
-        ("corrections/nobody/approve", "", 404, "correction_not_found"),
+        (
+            "corrections/nobody/approve",
+            "",
+            404,
+            "correction_not_found",
+        ),
         (
             "corrections/nobody/reject",
             r#"{"reason":"r"}"#,
             404,
             "correction_not_found",
         ),
-        ("events/nobody/redrive", r#"{"reason":"r"}"#, 404, "event_not_found"),
-        ("events/E1/redrive", r#"{"reason":"r"}"#, 409, "invalid_state"),
+        (
+            "events/nobody/redrive",
+            r#"{"reason":"r"}"#,
+            404,
+            "event_not_found",
+        ),
+        (
+            "events/E1/redrive",
+            r#"{"reason":"r"}"#,
+            409,
+            "invalid_state",
+        ),
     ];
     for (path, body, status, code) in cases {
         let reply = house.admin(ADMIN, path, body).await;
-        assert_eq!(reply.code(), (status, code), "{path} {body}: {}", reply.text);
+        assert_eq!(
+            reply.code(),
+            (status, code),
+            "{path} {body}: {}",
+            reply.text
+        );
         if !code.is_empty() {
             assert_eq!(reply.body["error"], code);
         }
     }
-    let poor = house.admin(ADMIN, "correct/A2?type=debit&amount=1", "").await;
+    let poor = house
+        .admin(ADMIN, "correct/A2?type=debit&amount=1", "")
+        .await;
     assert_eq!(poor.code(), (409, "would_go_negative"), "row 34");
-    let reader = house.admin(AUDITOR, "correct/A1?type=credit&amount=1", "").await;
+    let reader = house
+        .admin(AUDITOR, "correct/A1?type=credit&amount=1", "")
+        .await;
     assert_eq!(reader.code(), (403, "forbidden"));
 }
 
@@ -121,20 +160,40 @@ async fn four_eyes_above_the_limit() {
         .as_array()
         .expect("a history")
         .iter()
-        .map(|step| (step["after"].as_str().expect("after"), step["actor"].as_str().expect("actor")))
+        .map(|step| {
+            (
+                step["after"].as_str().expect("after"),
+                step["actor"].as_str().expect("actor"),
+            )
+        })
         .collect();
     assert_eq!(
         steps,
-        [("proposed", "root"), ("approved", "second"), ("applied", "second")],
+        [
+            ("proposed", "root"),
+            ("approved", "second"),
+            ("applied", "second")
+        ],
         "INV-S19"
     );
     let audit = "/api/v1/shadow/audit?subject=M2&action=correction.approved";
     let audit = house.web.get(audit).await.ok(200);
     assert_eq!(audit.body["items"].as_array().expect("items").len(), 1);
     assert_eq!(audit.body["items"][0]["before"], "proposed");
-    let entries = house.web.get("/api/v1/shadow/accounts/A1/entries").await.ok(200);
-    let entry = entries.body["items"].as_array().expect("items").last().expect("one");
-    assert_eq!((&entry["eventId"], &entry["isCorrection"]), (&json!("M2"), &json!(true)));
+    let entries = house
+        .web
+        .get("/api/v1/shadow/accounts/A1/entries")
+        .await
+        .ok(200);
+    let entry = entries.body["items"]
+        .as_array()
+        .expect("items")
+        .last()
+        .expect("one");
+    assert_eq!(
+        (&entry["eventId"], &entry["isCorrection"]),
+        (&json!("M2"), &json!(true))
+    );
 }
 
 /// The same request again is answered as the first time; another one is a conflict; without key
@@ -143,7 +202,10 @@ async fn four_eyes_above_the_limit() {
 async fn repetitions() {
     let house = with_thousand().await;
     let body = br#"{"type":"credit","amount":150,"reason":"fee"}"#.to_vec();
-    let key = [("content-type", "application/json"), ("idempotency-key", "k1")];
+    let key = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "k1"),
+    ];
     let path = "/api/v1/shadow/correct/A1";
     let send = async |who: &str, path: &str, body: Vec<u8>| {
         house.web.send(who, "POST", path, &key, body).await
@@ -168,7 +230,10 @@ async fn repetitions() {
 
     let click = "correct/A1?type=credit&amount=5";
     house.admin(ADMIN, click, "").await.ok(200);
-    assert_eq!(house.admin(ADMIN, click, "").await.code(), (409, "probable_repeat"));
+    assert_eq!(
+        house.admin(ADMIN, click, "").await.code(),
+        (409, "probable_repeat")
+    );
     house.admin(SECOND, click, "").await.ok(200);
     house.web.bench.clock.advance(61_000_000);
     house.admin(ADMIN, click, "").await.ok(200);
@@ -188,9 +253,17 @@ async fn reversals() {
     let body = r#"{"type":"debit","amount":40,"reason":"fee","eventId":"R1"}"#;
     house.admin(ADMIN, "correct/A1", body).await.ok(200);
     let why = r#"{"reason":"mistake"}"#;
-    let back = house.admin(ADMIN, "corrections/R1/reverse", why).await.ok(200);
+    let back = house
+        .admin(ADMIN, "corrections/R1/reverse", why)
+        .await
+        .ok(200);
     assert_eq!(back.body["type"], "credit");
-    assert!(back.body["eventId"].as_str().expect("an id").starts_with("REV-"));
+    assert!(
+        back.body["eventId"]
+            .as_str()
+            .expect("an id")
+            .starts_with("REV-")
+    );
     assert_eq!(house.balance("A1").await, json!(1000), "INV-S19");
     assert_eq!(house.status("R1").await, "reversed");
     let twice = house.admin(ADMIN, "corrections/R1/reverse", why).await;
@@ -200,14 +273,25 @@ async fn reversals() {
     house.admin(ADMIN, "correct/A1", body).await.ok(202);
     let early = house.admin(ADMIN, "corrections/R2/reverse", why).await;
     assert_eq!(early.code(), (409, "invalid_state"));
-    house.admin(SECOND, "corrections/R2/approve", "").await.ok(200);
-    let back = house.admin(SECOND, "corrections/R2/reverse", why).await.ok(202);
+    house
+        .admin(SECOND, "corrections/R2/approve", "")
+        .await
+        .ok(200);
+    let back = house
+        .admin(SECOND, "corrections/R2/reverse", why)
+        .await
+        .ok(202);
     let id = back.body["eventId"].as_str().expect("an id").to_owned();
-    let own = house.admin(SECOND, &format!("corrections/{id}/approve"), "").await;
+    let own = house
+        .admin(SECOND, &format!("corrections/{id}/approve"), "")
+        .await;
     assert_eq!(own.code(), (403, "four_eyes_required"), "INV-S18 reverse");
     let under_way = house.admin(ADMIN, "corrections/R2/reverse", why).await;
     assert_eq!(under_way.code(), (409, "already_reversed"));
-    house.admin(ADMIN, &format!("corrections/{id}/approve"), "").await.ok(200);
+    house
+        .admin(ADMIN, &format!("corrections/{id}/approve"), "")
+        .await
+        .ok(200);
     assert_eq!(house.balance("A1").await, json!(1000));
 }
 
@@ -215,20 +299,29 @@ async fn reversals() {
 #[tokio::test]
 async fn four_eyes_on_every_path() {
     let house = with_thousand().await;
-    house.event("D1", "A1", "debit", "1200", MS - HOUR / 2).await;
+    house
+        .event("D1", "A1", "debit", "1200", MS - HOUR / 2)
+        .await;
     let shown = house.web.get("/api/v1/shadow/events/D1").await.ok(200);
     assert_eq!(shown.body["state"], "rejected");
     let why = r#"{"reason":"the bank paid it"}"#;
     let refused = house.admin(ADMIN, "events/D1/redrive", why).await.ok(202);
     let id = refused.body["eventId"].as_str().expect("an id").to_owned();
     assert!(id.starts_with("REDRIVE-"));
-    let own = house.admin(ADMIN, &format!("corrections/{id}/approve"), "").await;
+    let own = house
+        .admin(ADMIN, &format!("corrections/{id}/approve"), "")
+        .await;
     assert_eq!(own.code(), (403, "four_eyes_required"), "INV-S18 redrive");
-    let broke = house.admin(SECOND, &format!("corrections/{id}/approve"), "").await;
+    let broke = house
+        .admin(SECOND, &format!("corrections/{id}/approve"), "")
+        .await;
     assert_eq!(broke.code(), (409, "would_go_negative"));
     assert_eq!(house.status(&id).await, "proposed");
     house.event("E2", "A1", "credit", "300", MS - HOUR).await;
-    house.admin(SECOND, &format!("corrections/{id}/approve"), "").await.ok(200);
+    house
+        .admin(SECOND, &format!("corrections/{id}/approve"), "")
+        .await
+        .ok(200);
     assert_eq!(house.balance("A1").await, json!(100));
     let shown = house.web.get("/api/v1/shadow/events/D1").await.ok(200);
     assert_eq!(shown.body["state"], "applied");
@@ -241,7 +334,11 @@ async fn four_eyes_on_every_path() {
         .from_kafka(from_topic.clone(), "late".into(), None, None, actor.clone())
         .await
         .expect("taken");
-    assert_eq!(done.correction.status.as_str(), "proposed", "never applied by itself");
+    assert_eq!(
+        done.correction.status.as_str(),
+        "proposed",
+        "never applied by itself"
+    );
     assert_eq!(house.balance("A1").await, json!(100));
     let again = house
         .checker
@@ -250,13 +347,23 @@ async fn four_eyes_on_every_path() {
         .await
         .expect("taken");
     assert!(again.replayed);
-    house.admin(ADMIN, "corrections/CORR-A1-topic/approve", "").await.ok(200);
+    house
+        .admin(ADMIN, "corrections/CORR-A1-topic/approve", "")
+        .await
+        .ok(200);
     assert_eq!(house.balance("A1").await, json!(150));
 
     // The query that an auditor would ask over everything (INV-S18).
     let broken = "SELECT id FROM shadow_corrections WHERE proposed_by = approved_by
         AND status IN ('approved', 'applied', 'reversed') AND ABS(m0) > 10000";
-    let rows = house.web.bench.shadow.db().fetch_all(query(broken)).await.expect("reads");
+    let rows = house
+        .web
+        .bench
+        .shadow
+        .db()
+        .fetch_all(query(broken))
+        .await
+        .expect("reads");
     assert!(rows.is_empty());
 }
 
@@ -265,10 +372,12 @@ async fn four_eyes_on_every_path() {
 async fn one_of_two_deciders_wins() {
     let house = with_thousand().await;
     for n in 0..20 {
-        let body =
-            format!(r#"{{"type":"credit","amount":200,"reason":"r","eventId":"C{n}"}}"#);
+        let body = format!(r#"{{"type":"credit","amount":200,"reason":"r","eventId":"C{n}"}}"#);
         house.admin(ADMIN, "correct/A1", &body).await.ok(202);
-        let (approve, reject) = (format!("corrections/C{n}/approve"), format!("corrections/C{n}/reject"));
+        let (approve, reject) = (
+            format!("corrections/C{n}/approve"),
+            format!("corrections/C{n}/reject"),
+        );
         let (yes, no) = tokio::join!(
             house.admin(SECOND, &approve, ""),
             house.admin(SECOND, &reject, r#"{"reason":"no"}"#)
@@ -276,7 +385,11 @@ async fn one_of_two_deciders_wins() {
         let mut statuses = [yes.status, no.status];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409], "{} {}", yes.text, no.text);
-        let wanted = if yes.status == 200 { "applied" } else { "rejected" };
+        let wanted = if yes.status == 200 {
+            "applied"
+        } else {
+            "rejected"
+        };
         assert_eq!(house.status(&format!("C{n}")).await, wanted);
     }
 }

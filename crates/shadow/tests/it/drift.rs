@@ -50,7 +50,9 @@ async fn bad_checks_have_their_codes() {
             "amount_precision",
         ),
         (
-            format!(r#"{{"policy":{{"strict":true}},"accounts":[{{"accountId":"A","reportedBalance":1,"currency":"BRL","statementId":"s"}}]}}"#),
+            format!(
+                r#"{{"policy":{{"strict":true}},"accounts":[{{"accountId":"A","reportedBalance":1,"currency":"BRL","statementId":"s"}}]}}"#
+            ),
             400,
             "required",
         ),
@@ -82,12 +84,18 @@ async fn bad_checks_have_their_codes() {
         assert_eq!(reply.body["error"], code);
     }
     for who in [SERVICE, ADMIN, "user:u:A"] {
-        let reply = house.web.post_as(who, "/drift-check", &format!("[{one}]")).await;
+        let reply = house
+            .web
+            .post_as(who, "/drift-check", &format!("[{one}]"))
+            .await;
         assert_eq!(reply.code(), (403, "forbidden"), "row 31");
     }
     let path = "/drift-check";
     let text = [("content-type", "text/plain")];
-    let reply = house.web.send(AUDITOR, "POST", path, &text, b"x".to_vec()).await;
+    let reply = house
+        .web
+        .send(AUDITOR, "POST", path, &text, b"x".to_vec())
+        .await;
     assert_eq!(reply.code(), (415, "unsupported_media_type"));
 }
 
@@ -95,7 +103,9 @@ async fn bad_checks_have_their_codes() {
 /// contract prints it.
 async fn with_letter() -> House {
     let house = house(|_| {}).await;
-    house.event("EVT-503", "B21", "credit", "1350", MS - 3 * DAY).await;
+    house
+        .event("EVT-503", "B21", "credit", "1350", MS - 3 * DAY)
+        .await;
     let letter = format!(
         r#"{{"eventId":"EVT-504","accountId":"B21","type":"credit","amount":50,"timestamp":{},"x":1}}"#,
         MS - 2 * DAY
@@ -141,8 +151,14 @@ async fn a_missing_credit_is_explained_and_proposed() {
     assert_eq!(first["explanation"]["arithmetic"], "1350 + 50 = 1400");
     assert_eq!(first["explanation"]["rivals"], 0);
     assert_eq!(first["correctionStatus"], "proposed");
-    let id = first["correctionEventId"].as_str().expect("an id").to_owned();
-    assert_eq!(id, florin_shadow::corrections::ids::of_check("c1", "B21", "BRL"));
+    let id = first["correctionEventId"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    assert_eq!(
+        id,
+        florin_shadow::corrections::ids::of_check("c1", "B21", "BRL")
+    );
     assert_eq!(reply.body["corrections"][0]["amount"], 50);
     assert_eq!(reply.body["corrections"][0]["timestamp"], MS - 2 * DAY);
     assert_eq!(reply.body["drifts"][0]["cbsBalance"], 1400);
@@ -151,8 +167,14 @@ async fn a_missing_credit_is_explained_and_proposed() {
     assert_eq!(reply.body["results"][1]["status"], "MATCH");
     assert_eq!(reply.body["results"][1]["explanation"], Value::Null);
     assert_eq!(reply.body["results"][2]["mismatchType"], "unknown_account");
-    assert_eq!(reply.body["results"][2]["explanation"]["class"], "unexplained");
-    assert_eq!(reply.body["drifts"][1]["correctionAction"], "manual_review_required");
+    assert_eq!(
+        reply.body["results"][2]["explanation"]["class"],
+        "unexplained"
+    );
+    assert_eq!(
+        reply.body["drifts"][1]["correctionAction"],
+        "manual_review_required"
+    );
 
     // INV-S16: the same check, another check before approval, and one after.
     let again = house.check(B21).await.ok(200);
@@ -165,7 +187,13 @@ async fn a_missing_credit_is_explained_and_proposed() {
     assert_eq!(second.body["drifts"][0]["correctionAction"], "pending");
     assert_eq!(second.body["drifts"][0]["correctionEventId"], id);
     assert_eq!(second.body["results"][0]["pendingCorrections"], 50);
-    let own = house.admin("auditor+admin:eve", &format!("corrections/{id}/approve"), "").await;
+    let own = house
+        .admin(
+            "auditor+admin:eve",
+            &format!("corrections/{id}/approve"),
+            "",
+        )
+        .await;
     own.ok(200);
     assert_eq!(house.balance("B21").await, 1400);
     let third = house.check(&B21.replace("c1", "c3")).await.ok(200);
@@ -174,7 +202,12 @@ async fn a_missing_credit_is_explained_and_proposed() {
     assert_eq!(replay.body["results"], reply.body["results"], "for ever");
 
     let listed = house.web.get("/api/v1/shadow/drift-checks").await.ok(200);
-    let ids: Vec<&Value> = listed.body["items"].as_array().expect("items").iter().map(|c| &c["checkId"]).collect();
+    let ids: Vec<&Value> = listed.body["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|c| &c["checkId"])
+        .collect();
     assert_eq!(ids, [&json!("c3"), &json!("c2"), &json!("c1")]);
     let path = "/api/v1/shadow/drift-checks/c1/results?mismatchType=missing_credit&class=missing";
     let some = house.web.get(path).await.ok(200);
@@ -182,7 +215,11 @@ async fn a_missing_credit_is_explained_and_proposed() {
     let path = "/api/v1/shadow/drift-checks/c1/results?limit=2";
     let page = house.web.get(path).await.ok(200);
     let cursor = page.body["nextCursor"].as_str().expect("more");
-    let rest = house.web.get(&format!("{path}&cursor={cursor}")).await.ok(200);
+    let rest = house
+        .web
+        .get(&format!("{path}&cursor={cursor}"))
+        .await
+        .ok(200);
     assert_eq!(rest.body["items"][0]["accountId"], "stranger");
     assert_eq!(rest.body["nextCursor"], Value::Null);
 }
@@ -192,7 +229,15 @@ async fn a_missing_credit_is_explained_and_proposed() {
 async fn the_policy_posts_within_its_limits() {
     let house = house(|control| control.policy.mode = Mode::Auto).await;
     for (account, amount) in [("R1", "10000"), ("R2", "100")] {
-        house.event(&format!("{account}-a"), account, "credit", amount, MS - 5 * DAY).await;
+        house
+            .event(
+                &format!("{account}-a"),
+                account,
+                "credit",
+                amount,
+                MS - 5 * DAY,
+            )
+            .await;
         let twice = format!(
             r#"{{"eventId":"{account}-b","accountId":"{account}","type":"credit","amount":20,"timestamp":{},"reference":"R"}}"#,
             MS - 4 * DAY
@@ -204,16 +249,32 @@ async fn the_policy_posts_within_its_limits() {
         {"accountId":"R2","reportedBalance":120}]}"#;
     let reply = house.check(body).await.ok(200);
     sums_hold(&reply.body);
-    assert_eq!(reply.body["results"][0]["explanation"]["class"], "duplicate");
-    assert_eq!(reply.body["drifts"][0]["correctionAction"], "auto_corrected");
+    assert_eq!(
+        reply.body["results"][0]["explanation"]["class"],
+        "duplicate"
+    );
+    assert_eq!(
+        reply.body["drifts"][0]["correctionAction"],
+        "auto_corrected"
+    );
     assert_eq!(reply.body["results"][0]["correctionStatus"], "applied");
-    assert_eq!(reply.body["drifts"][1]["correctionAction"], "proposed", "over 1 %");
+    assert_eq!(
+        reply.body["drifts"][1]["correctionAction"], "proposed",
+        "over 1 %"
+    );
     assert_eq!(house.balance("R1").await, 10020);
     assert_eq!(house.balance("R2").await, 140);
     let audit = "/api/v1/shadow/audit?actor=policy&action=correction.approved";
     let audit = house.web.get(audit).await.ok(200);
-    assert_eq!(audit.body["items"].as_array().expect("items").len(), 1, "INV-S17");
-    let after = house.check(&body.replace("\"auto\"", "\"again\"")).await.ok(200);
+    assert_eq!(
+        audit.body["items"].as_array().expect("items").len(),
+        1,
+        "INV-S17"
+    );
+    let after = house
+        .check(&body.replace("\"auto\"", "\"again\""))
+        .await
+        .ok(200);
     assert_eq!(after.body["results"][0]["status"], "MATCH");
 }
 
@@ -223,22 +284,36 @@ async fn an_entry_in_the_wrong_book_is_moved_by_a_pair() {
     let house = house(|_| {}).await;
     house.event("a", "P1", "credit", "1000", MS - 9 * DAY).await;
     house.event("b", "P2", "credit", "1000", MS - 9 * DAY).await;
-    house.event("stray", "P2", "credit", "70", MS - 5 * DAY).await;
+    house
+        .event("stray", "P2", "credit", "70", MS - 5 * DAY)
+        .await;
     let body = r#"{"checkId":"pair","accounts":[{"accountId":"P1","reportedBalance":1070},
         {"accountId":"P2","reportedBalance":1000}]}"#;
     let reply = house.check(body).await.ok(200);
     sums_hold(&reply.body);
     for at in 0..2 {
-        assert_eq!(reply.body["results"][at]["explanation"]["class"], "wrong_account");
+        assert_eq!(
+            reply.body["results"][at]["explanation"]["class"],
+            "wrong_account"
+        );
         assert_eq!(reply.body["drifts"][at]["correctionAction"], "proposed");
     }
     assert_eq!(reply.body["correctionsGenerated"], 2);
-    let id = reply.body["results"][1]["correctionEventId"].as_str().expect("an id").to_owned();
-    house.admin(SECOND, &format!("corrections/{id}/approve"), "").await.ok(200);
+    let id = reply.body["results"][1]["correctionEventId"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    house
+        .admin(SECOND, &format!("corrections/{id}/approve"), "")
+        .await
+        .ok(200);
     assert_eq!(house.balance("P1").await, 1070);
     assert_eq!(house.balance("P2").await, 1000);
     let back = r#"{"reason":"no"}"#;
-    house.admin(SECOND, &format!("corrections/{id}/reverse"), back).await.ok(200);
+    house
+        .admin(SECOND, &format!("corrections/{id}/reverse"), back)
+        .await
+        .ok(200);
     assert_eq!(house.balance("P1").await, 1000, "both legs");
     assert_eq!(house.balance("P2").await, 1070);
 }
@@ -249,13 +324,24 @@ async fn a_rejected_event_is_proposed_for_redrive() {
     let house = house(|_| {}).await;
     house.event("a", "Q", "credit", "10", MS - 9 * DAY).await;
     house.event("d", "Q", "debit", "60", MS - 8 * DAY).await;
-    house.event("c", "Q", "credit", "100", MS - 9 * DAY + 1).await;
+    house
+        .event("c", "Q", "credit", "100", MS - 9 * DAY + 1)
+        .await;
     let body = r#"{"checkId":"re","accounts":[{"accountId":"Q","reportedBalance":50}]}"#;
     let reply = house.check(body).await.ok(200);
-    assert_eq!(reply.body["results"][0]["explanation"]["events"], json!(["d"]));
-    let id = reply.body["results"][0]["correctionEventId"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        reply.body["results"][0]["explanation"]["events"],
+        json!(["d"])
+    );
+    let id = reply.body["results"][0]["correctionEventId"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     assert!(id.starts_with("REDRIVE-"));
-    house.admin(ADMIN, &format!("corrections/{id}/approve"), "").await.ok(200);
+    house
+        .admin(ADMIN, &format!("corrections/{id}/approve"), "")
+        .await
+        .ok(200);
     assert_eq!(house.balance("Q").await, 50);
 }
 
@@ -274,8 +360,12 @@ async fn streams_are_paged() {
     let mut csv = String::from("accountId,reportedBalance,asOf\n");
     for n in 0..4_500 {
         if n % 1_000 == 0 {
-            house.event(&format!("e{n}"), &format!("S{n}"), "credit", "10", MS - DAY).await;
-            house.event(&format!("f{n}"), &format!("S{n}"), "credit", "5", MS - HOUR).await;
+            house
+                .event(&format!("e{n}"), &format!("S{n}"), "credit", "10", MS - DAY)
+                .await;
+            house
+                .event(&format!("f{n}"), &format!("S{n}"), "credit", "5", MS - HOUR)
+                .await;
         }
         let reported = if n == 3_000 { "12.5" } else { "10" };
         let reported = if n % 1_000 == 0 { reported } else { "0" };
@@ -284,7 +374,10 @@ async fn streams_are_paged() {
     let csv_type = [("content-type", "text/csv")];
     let path = "/api/v1/shadow/drift-check?checkId=big&mode=report";
     let send = async |body: &str| {
-        house.web.send(AUDITOR, "POST", path, &csv_type, body.as_bytes().to_vec()).await
+        house
+            .web
+            .send(AUDITOR, "POST", path, &csv_type, body.as_bytes().to_vec())
+            .await
     };
     let bad = send(&csv.replace("S4499", "S4498")).await;
     assert_eq!(bad.code(), (400, "duplicate_account"));
@@ -295,9 +388,16 @@ async fn streams_are_paged() {
     assert_eq!(taken.headers["location"], "/api/v1/shadow/drift-checks/big");
     assert_eq!(taken.body["state"], "running");
     house.checker.resume().await.expect("runs");
-    let done = house.web.get("/api/v1/shadow/drift-checks/big").await.ok(200);
+    let done = house
+        .web
+        .get("/api/v1/shadow/drift-checks/big")
+        .await
+        .ok(200);
     assert_eq!(done.body["state"], "done");
-    assert_eq!((&done.body["totalAccounts"], &done.body["accountsDone"]), (&json!(4_500), &json!(4_500)));
+    assert_eq!(
+        (&done.body["totalAccounts"], &done.body["accountsDone"]),
+        (&json!(4_500), &json!(4_500))
+    );
     assert_eq!(done.body["mismatches"], 0);
     assert_eq!(done.body["toleratedTotal"], 2.5);
     let mut seen = 0;
@@ -308,7 +408,9 @@ async fn streams_are_paged() {
             assert_eq!(item["accountId"], format!("S{seen}"));
             seen += 1;
         }
-        let Some(cursor) = page.body["nextCursor"].as_str() else { break };
+        let Some(cursor) = page.body["nextCursor"].as_str() else {
+            break;
+        };
         path = format!("/api/v1/shadow/drift-checks/big/results?limit=500&cursor={cursor}");
     }
     assert_eq!(seen, 4_500);
@@ -319,10 +421,21 @@ async fn streams_are_paged() {
     let lines = [("content-type", "application/x-ndjson")];
     let path = "/api/v1/shadow/drift-check?checkId=nd";
     let body = b"{\"accountId\":\"S0\",\"reportedBalance\":\"15\"}\n\n{\"accountId\":\"S1000\",\"reportedBalance\":99}".to_vec();
-    house.web.send(AUDITOR, "POST", path, &lines, body).await.ok(202);
+    house
+        .web
+        .send(AUDITOR, "POST", path, &lines, body)
+        .await
+        .ok(202);
     house.checker.resume().await.expect("runs");
-    let found = house.web.get("/api/v1/shadow/drift-checks/nd/results?status=MISMATCH").await.ok(200);
+    let found = house
+        .web
+        .get("/api/v1/shadow/drift-checks/nd/results?status=MISMATCH")
+        .await
+        .ok(200);
     assert_eq!(found.body["items"][0]["accountId"], "S1000");
-    let empty = house.web.send(AUDITOR, "POST", path, &lines, Vec::new()).await;
+    let empty = house
+        .web
+        .send(AUDITOR, "POST", path, &lines, Vec::new())
+        .await;
     assert_eq!(empty.code(), (409, "idempotency_conflict"));
 }

@@ -31,7 +31,10 @@ fn unique_record_explanations_are_right() {
         }
         println!("{fault:?}: {score:?}");
         if matches!(fault, Fault::DroppedWithLine | Fault::WrongAmount) {
-            assert!(score.record_right * 10 > score.books * 6, "recall of {fault:?}");
+            assert!(
+                score.record_right * 10 > score.books * 6,
+                "recall of {fault:?}"
+            );
         }
         all.record_right += score.record_right;
         all.record_wrong += score.record_wrong;

@@ -53,12 +53,21 @@ async fn moved(house: &House, id: &str, into: bool, amount: u128) {
 
 async fn link(house: &House) {
     let body = r#"{"ledgerAccount":"florin:external:BRL","accountRef":"DE01"}"#;
-    let made = house.web.put("/api/v1/shadow/links/BANK", body).await.ok(201);
+    let made = house
+        .web
+        .put("/api/v1/shadow/links/BANK", body)
+        .await
+        .ok(201);
     assert_eq!(made.body["orientation"], "asset");
 }
 
 async fn status(house: &House) -> serde_json::Value {
-    house.web.get("/api/v1/shadow/links/BANK/status").await.ok(200).body
+    house
+        .web
+        .get("/api/v1/shadow/links/BANK/status")
+        .await
+        .ok(200)
+        .body
 }
 
 /// What was there before, what comes later, reversed sides: the book is the account.
@@ -78,17 +87,41 @@ async fn a_linked_book_is_the_account() {
     assert_eq!(now["ledgerBalance"], 75);
     assert_eq!(now["shadowBalance"], 75);
     assert_eq!(now["lagSeconds"], 0);
-    let entries = house.web.get("/api/v1/shadow/accounts/BANK/entries").await.ok(200);
-    let ids: Vec<_> = entries.body["items"].as_array().expect("items").iter().map(|e| e["eventId"].clone()).collect();
+    let entries = house
+        .web
+        .get("/api/v1/shadow/accounts/BANK/entries")
+        .await
+        .ok(200);
+    let ids: Vec<_> = entries.body["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|e| e["eventId"].clone())
+        .collect();
     assert_eq!(ids, [json!("LED-t1-D"), json!("LED-t2-C")]);
 
-    let refused = house.web.event(&crate::web::json("X", "BANK", "credit", "1", crate::support::NOW / 1_000)).await;
+    let refused = house
+        .web
+        .event(&crate::web::json(
+            "X",
+            "BANK",
+            "credit",
+            "1",
+            crate::support::NOW / 1_000,
+        ))
+        .await;
     assert_eq!(refused.code(), (409, "linked_book"));
     let same = r#"{"ledgerAccount":"florin:external:BRL","accountRef":"DE01"}"#;
-    house.web.put("/api/v1/shadow/links/BANK", same).await.ok(200);
+    house
+        .web
+        .put("/api/v1/shadow/links/BANK", same)
+        .await
+        .ok(200);
     let taken = house.web.put("/api/v1/shadow/links/OTHER", same).await;
     assert_eq!(taken.code(), (409, "already_linked"));
-    house.event("E", "FULL", "credit", "1", crate::support::NOW / 1_000).await;
+    house
+        .event("E", "FULL", "credit", "1", crate::support::NOW / 1_000)
+        .await;
     let other = r#"{"ledgerAccount":"florin:fees:BRL"}"#;
     let full = house.web.put("/api/v1/shadow/links/FULL", other).await;
     assert_eq!(full.code(), (409, "book_not_empty"));
@@ -110,8 +143,14 @@ async fn a_correction_is_a_transfer() {
     house.admin(ADMIN, "correct/BANK", body).await.ok(202);
     let own = house.admin(ADMIN, "corrections/FEE/approve", "").await;
     assert_eq!(own.code(), (403, "four_eyes_required"));
-    let done = house.admin(SECOND, "corrections/FEE/approve", "").await.ok(202);
-    assert_eq!(done.body["status"], "approved", "the ledger has not answered yet");
+    let done = house
+        .admin(SECOND, "corrections/FEE/approve", "")
+        .await
+        .ok(202);
+    assert_eq!(
+        done.body["status"], "approved",
+        "the ledger has not answered yet"
+    );
     assert_eq!(house.balance("BANK").await, 1000);
     links.step().await.expect("posts and mirrors");
     links.step().await.expect("posts nothing twice");
@@ -124,7 +163,10 @@ async fn a_correction_is_a_transfer() {
         .await
         .ok(202);
     let id = back.body["eventId"].as_str().expect("an id").to_owned();
-    house.admin(ADMIN, &format!("corrections/{id}/approve"), "").await.ok(202);
+    house
+        .admin(ADMIN, &format!("corrections/{id}/approve"), "")
+        .await
+        .ok(202);
     links.step().await.expect("posts");
     assert_eq!(house.status("FEE").await, "reversed");
     assert_eq!(house.balance("BANK").await, 1000);
