@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::R1_DAYS;
 use super::bridge::{Terms, chain, opening_of};
-use super::item::{Input, Item};
+use super::item::{Input, Item, Set};
 use super::load::{self, Begin, Early, Known, TakenItem};
 use crate::model::BookId;
 use crate::statements::csv::zone_minutes;
@@ -30,8 +31,11 @@ pub struct Waiting {
 pub struct Gathered {
     /// Newest record that counts.
     pub log_seq: i64,
-    /// Where the reconciliation began, and whether that is now.
+    /// Where the reconciliation began, and whether that is to be written down now.
     pub begin: (Begin, bool),
+    /// Entries dated shortly before the start: they are in the difference then, and may be what
+    /// the first lines are about. Unmatched they are nobody's business.
+    pub early: HashSet<Box<str>>,
     /// Statements in scope, in their order.
     pub statements: Vec<Statement>,
     /// Open lines in scope.
@@ -53,13 +57,15 @@ pub struct Gathered {
     pub scale: u8,
 }
 
-/// Days and instants of a run.
+/// Days of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Period {
     /// First day.
     pub from: Day,
     /// First day after it.
     pub to: Day,
+    /// The run follows an import: it does not begin the reconciliation of a book.
+    pub automatic: bool,
 }
 
 /// No statement of the book is known.
@@ -95,7 +101,11 @@ pub async fn gather(
                 .iter()
                 .find(|s| s.last_day >= period.from)
                 .unwrap_or(&all[0]);
-            let start_day = period.from.min(first.first_day);
+            let start_day = match period.automatic {
+                // Wide enough for whatever the first lines may be about.
+                true => Day(first.first_day.0.saturating_sub(R1_DAYS)),
+                false => period.from.min(first.first_day),
+            };
             let until = Some(instant(start_day) - 1);
             let balance = read::balance(db, book, until, Some(known)).await?;
             let begin = Begin {
@@ -105,7 +115,7 @@ pub async fn gather(
                 bank_opening: opening_of(first),
                 shadow_balance: balance.minor,
             };
-            (begin, true)
+            (begin, !period.automatic)
         }
     };
     let start = begin.0.start_day;
@@ -117,6 +127,8 @@ pub async fn gather(
     let numbers: Vec<i64> = inside.iter().map(|s| s.number).collect();
     let lines = load::open_lines(db, &numbers).await?;
     let (ignored_sum, ignored_lines) = load::ignored(db, &numbers).await?;
+    let window = Day(start.0.saturating_sub(R1_DAYS));
+    let before = load::free_events(db, number, instant(window), instant(start), log_seq).await?;
     let early = load::early(db, number, instant(start), begin.0.log_seq, log_seq).await?;
     let events = load::free_events(db, number, instant(start), instant(period.to), log_seq).await?;
     let odd = load::odd_matches(db, book, start, period.to, &outside).await?;
@@ -133,11 +145,27 @@ pub async fn gather(
             false => input.unapplied.push(event.item(offset)),
         }
     }
+    let mut early_ids = HashSet::new();
+    for event in before
+        .iter()
+        .filter(|e| e.applied && e.log_seq <= begin.0.log_seq)
+    {
+        if !early.joined.iter().any(|joined| joined.id == event.id) {
+            early_ids.insert(Box::from(event.id.as_str()));
+        }
+    }
     let free = early
         .joined
         .iter()
         .filter(|event| !early.taken.contains(&event.id));
     input.entries.extend(free.map(|event| event.item(offset)));
+    let open_entries: i128 = input.entries.iter().map(|item| item.amount).sum();
+    let shortly_before = before
+        .iter()
+        .filter(|event| early_ids.contains(event.id.as_str()));
+    input
+        .entries
+        .extend(shortly_before.map(|event| event.item(offset)));
     let scope = Scope::new(&numbers, start, period.to, &early);
     let odd = scope.judge(odd);
     let walked = chain(begin.0.bank_opening, &inside);
@@ -160,7 +188,7 @@ pub async fn gather(
         gaps: walked.gaps,
         open_lines: sum(&input.lines) + odd.open_lines,
         ignored_lines: ignored_sum,
-        open_entries: sum(&input.entries) + odd.open_entries
+        open_entries: open_entries + odd.open_entries
             - left.iter().map(|(_, item)| item.amount).sum::<i128>(),
         variance: plain + odd.variance,
     };
@@ -169,6 +197,7 @@ pub async fn gather(
         .map(|(at, item)| (item.id.clone(), at as u32))
         .collect();
     Ok(Ok(Gathered {
+        early: early_ids,
         line_places,
         log_seq,
         begin,
@@ -195,6 +224,19 @@ fn split(all: Vec<Statement>, from: usize, to: Day) -> (Vec<Statement>, Vec<i64>
         }
     }
     (inside, outside)
+}
+
+impl Gathered {
+    /// Whether an entry of the input lies shortly before the start.
+    pub fn is_early(&self, index: u32) -> bool {
+        self.early.contains(&self.input.entries[index as usize].id)
+    }
+
+    /// Whether a match of this run has entries, and none of them counts by itself: its lines
+    /// stay open in the bridge, since their entries are in the difference of the start.
+    pub fn is_before_start(&self, set: &Set) -> bool {
+        set.entries.iter().all(|index| self.is_early(*index))
+    }
 }
 
 /// What lies inside the period.

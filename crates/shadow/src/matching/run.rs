@@ -426,6 +426,9 @@ fn item_rows(found: &Found, ids: &[String]) -> Vec<ItemRow> {
         (Side::Entry, &outcome.entries),
     ] {
         for (index, open) in list {
+            if side == Side::Entry && gathered.is_early(*index) {
+                continue;
+            }
             let item = &gathered.input.side(side)[*index as usize];
             let reason = match open {
                 Open::Unmatched(reason) => Some(reason.word()),
@@ -456,12 +459,16 @@ fn item_rows(found: &Found, ids: &[String]) -> Vec<ItemRow> {
         });
     }
     for (one, id) in outcome.matches.iter().zip(ids) {
+        let before_start = gathered.is_before_start(&one.set);
         for side in [Side::Line, Side::Entry] {
             for index in one.set.side(side) {
                 let item = &gathered.input.side(side)[*index as usize];
+                // A line whose entries are all in the difference of the start is listed as open.
+                let open = before_start && side == Side::Line;
                 rows.push(ItemRow {
                     status: "matched",
-                    match_id: Some(id.clone()),
+                    reason: open.then_some(Reason::OutsideWindow.word()),
+                    match_id: (!open).then(|| id.clone()),
                     rule: Some(one.rule.word().to_owned()),
                     ..ItemRow::of(side, item)
                 });

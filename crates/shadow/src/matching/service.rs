@@ -48,6 +48,8 @@ pub struct RunRequest {
     pub to: Day,
     /// Which of R1 to R4.
     pub rules: [bool; 4],
+    /// Follows an import: it does not begin the reconciliation of a book.
+    pub automatic: bool,
 }
 
 impl Reconciler {
@@ -122,6 +124,7 @@ impl Reconciler {
             period: Period {
                 from: request.from,
                 to: request.to,
+                automatic: request.automatic,
             },
             rules: request.rules,
             actor: actor.clone(),
@@ -181,6 +184,7 @@ impl Reconciler {
             from: first.first_day,
             to: Day(last.0 + 1),
             rules: [true; 4],
+            automatic: true,
         };
         let run = self.start(request, actor).await?;
         self.perform(run).await

@@ -207,16 +207,23 @@ impl Summary {
 fn after(gathered: &Gathered, outcome: &Outcome) -> Terms {
     let mut terms = gathered.terms;
     for one in &outcome.matches {
-        let sum = |side: Side| -> i128 {
-            let items = gathered.input.side(side);
-            one.set
-                .side(side)
-                .iter()
-                .map(|index| items[*index as usize].amount)
-                .sum()
-        };
-        terms.open_lines -= sum(Side::Line);
-        terms.open_entries -= sum(Side::Entry);
+        if gathered.is_before_start(&one.set) {
+            continue;
+        }
+        let lines = &gathered.input.lines;
+        let lines: i128 = one
+            .set
+            .lines
+            .iter()
+            .map(|at| lines[*at as usize].amount)
+            .sum();
+        let counted = one.set.entries.iter().filter(|at| !gathered.is_early(**at));
+        let entries: i128 = counted
+            .map(|at| gathered.input.entries[*at as usize].amount)
+            .sum();
+        terms.open_lines -= lines;
+        terms.open_entries -= entries;
+        terms.variance += lines - entries;
     }
     terms
 }
@@ -258,6 +265,9 @@ pub(super) async fn make(
             Side::Entry => &mut summary.entries,
         };
         for (index, open) in list {
+            if side == Side::Entry && gathered.is_early(*index) {
+                continue;
+            }
             let tally = match open {
                 Open::Ambiguous(_) => &mut tallies.ambiguous,
                 Open::Unmatched(_) => &mut tallies.unmatched,

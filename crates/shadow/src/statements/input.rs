@@ -3,6 +3,7 @@
 //! Every reader stands on [`Input`], so that a gzip bomb, a stray byte and a line without end
 //! are refused in one place and with one meaning.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
@@ -127,7 +128,8 @@ impl<'r> Source<'r> {
             text: Vec::new(),
             at: 0,
             ended: false,
-            line: 1,
+            line: Cell::new(1),
+            counted: Cell::new(0),
             budget: usize::MAX,
             deviations: Vec::new(),
         }
@@ -202,7 +204,9 @@ pub struct Input<'r> {
     text: Vec<u8>,
     at: usize,
     ended: bool,
-    line: u64,
+    /// Line at `counted`; line ends are counted when somebody asks, over long runs at once.
+    line: Cell<u64>,
+    counted: Cell<usize>,
     /// Bytes that may still be taken before [`Input::allow`] is called again.
     budget: usize,
     deviations: Vec<Deviation>,
@@ -210,8 +214,11 @@ pub struct Input<'r> {
 
 impl Input<'_> {
     /// Line of the next byte, from 1.
-    pub const fn line(&self) -> u64 {
-        self.line
+    pub fn line(&self) -> u64 {
+        let new = lines(&self.text[self.counted.get()..self.at]);
+        self.line.set(self.line.get() + new);
+        self.counted.set(self.at);
+        self.line.get()
     }
 
     /// Deviations met so far.
@@ -233,7 +240,7 @@ impl Input<'_> {
         self.budget = usize::MAX;
         let mut any = false;
         loop {
-            let at = self.line;
+            let at = self.line();
             let bytes = self.fill_buf().map_err(StatementFault::from)?;
             if bytes.is_empty() {
                 return Ok(any);
@@ -261,6 +268,8 @@ impl Input<'_> {
     }
 
     fn refill(&mut self) -> Result<(), StatementFault> {
+        self.line();
+        self.counted.set(0);
         self.text.clear();
         self.at = 0;
         while self.text.is_empty() && !self.ended {
@@ -270,7 +279,7 @@ impl Input<'_> {
                 let read = read_some(&mut self.rest, &mut self.pending[before..]);
                 let count = *read.as_ref().unwrap_or(&0);
                 self.pending.truncate(before + count);
-                read.map_err(|fault| fault.at(self.line))?;
+                read.map_err(|fault| fault.at(self.line.get()))?;
                 self.ended = count == 0;
             }
             self.decode()?;
@@ -293,12 +302,12 @@ impl Input<'_> {
             }
             Charset::Windows1252 => self.decode_windows(&pending).map(|()| 0),
         };
-        let left = result.map_err(|at| charset_error(self.line + lines(&pending[..at])))?;
+        let left = result.map_err(|at| charset_error(self.line.get() + lines(&pending[..at])))?;
         self.pending = pending;
         let cut = self.pending.len() - left;
         self.pending.drain(..cut);
         if let Some(at) = memchr::memchr(0, &self.text) {
-            return Err(charset_error(self.line + lines(&self.text[..at])));
+            return Err(charset_error(self.line.get() + lines(&self.text[..at])));
         }
         Ok(())
     }
@@ -385,7 +394,7 @@ impl BufRead for Input<'_> {
         }
         if self.budget == 0 {
             let detail = "one element or line is larger than its bound";
-            return Err(StatementFault::unreadable(self.line, detail).into());
+            return Err(StatementFault::unreadable(self.line(), detail).into());
         }
         let text = &self.text[self.at..];
         // Cutting inside a character is harmless to readers of bytes, and only they set a budget.
@@ -393,7 +402,6 @@ impl BufRead for Input<'_> {
     }
 
     fn consume(&mut self, count: usize) {
-        self.line += lines(&self.text[self.at..self.at + count]);
         self.at += count;
         if self.budget != usize::MAX {
             self.budget -= count;

@@ -327,9 +327,12 @@ fn mt940_in_its_envelope() {
     assert_eq!(first.counterparty.name.as_deref(), Some("ANA SILVA"));
     assert_eq!(first.original.as_ref().map(|o| &*o.currency), Some("USD"));
     // Colons inside :86: are text, also at the start of a line.
-    let text = seen.lines[1].text.as_deref().expect("text");
-    assert!(text.contains(":99:nor is this"), "{text}");
+    let rent = seen.lines[1].text.as_deref().expect("text");
+    assert!(rent.contains(":99:nor is this"), "{rent}");
     assert!(seen.lines[2].reversal && seen.lines[3].reversal);
+    let carried = text("mt940_envelope.sta").replace('\n', "\r\n");
+    let (_, again) = run(carried.as_bytes(), STRICT).expect("line ends of SWIFT");
+    assert_eq!((again.lines, again.passed[0].content), (seen.lines, seen.passed[0].content));
 }
 
 #[test]
@@ -398,7 +401,7 @@ fn mt940_faults_and_deviations() {
     for (from, to, deviation) in [
         ("RC10,00", "RC10.00", Deviation::DecimalPoint),
         ("C100,", "C100", Deviation::DecimalCommaMissing),
-        (":28C:", ":29X:what\r\n:28C:", Deviation::UnknownField),
+        (":28C:", ":29X:what\n:28C:", Deviation::UnknownField),
     ] {
         let bytes = with(from, to);
         assert_eq!(code(&bytes, STRICT).0, FaultCode::DeviationRefused, "{to}");
@@ -410,7 +413,7 @@ fn mt940_faults_and_deviations() {
         FaultCode::InvalidDate
     );
     assert_eq!(
-        code(&with("EUR1080,00\r\n:64", "USD1080,00\r\n:64"), STRICT).0,
+        code(&with("EUR1080,00\n:64", "USD1080,00\n:64"), STRICT).0,
         FaultCode::CurrencyMismatch
     );
     assert_eq!(

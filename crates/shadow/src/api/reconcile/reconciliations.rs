@@ -177,6 +177,7 @@ async fn post(
         from,
         to,
         rules: rules(body.settings)?,
+        automatic: false,
     };
     let run = api.reconciler.start(request, &actor(&caller)).await?;
     let id = run.id.clone();

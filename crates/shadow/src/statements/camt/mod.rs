@@ -377,7 +377,10 @@ fn account_number(xml: &mut Xml<'_>) -> Result<String, StatementFault> {
 
 /// At most 140 characters: no field that is kept whole is longer.
 fn short(text: &str) -> String {
-    text.chars().take(140).collect()
+    match text.len() <= 140 {
+        true => text.to_owned(),
+        false => text.chars().take(140).collect(),
+    }
 }
 
 /// What an amount that cannot be read means.

@@ -95,15 +95,12 @@ fn until(input: &mut Input<'_>, mark: u8, piece: &mut Vec<u8>) -> Result<bool, S
         let line = input.line();
         let bytes = input.fill_buf().map_err(StatementFault::from)?;
         if bytes.is_empty() {
-            return if mark == b'<' {
-                Ok(false)
-            } else if piece.is_empty() {
-                Ok(false)
-            } else {
-                Err(StatementFault::unreadable(
+            return match mark == b'<' || piece.is_empty() {
+                true => Ok(false),
+                false => Err(StatementFault::unreadable(
                     line,
                     "the file ends inside a tag",
-                ))
+                )),
             };
         }
         let end = memchr::memchr(mark, bytes);
