@@ -97,7 +97,7 @@ impl Bank {
                 // A machine under load may be slower than a database may take; the answer
                 // promises that nothing was done.
                 Err(Unavailable::StoreUnavailable) if self.ledger.is_shared() => {
-                    std::thread::sleep(Duration::from_millis(200));
+                    std::thread::park_timeout(Duration::from_millis(200));
                 }
                 answer => return answer.expect("the ledger answers"),
             }
