@@ -243,6 +243,14 @@ pub const ROLES: &[Role] = &[
         },
         workers: &[
             Worker {
+                name: "shadow-checks",
+                about: "runs streamed drift checks, takes up broken ones, expires old proposals",
+                start: |wired, shutdown| {
+                    let checker = wired.shadow_control().checker.clone();
+                    Box::pin(florin_shadow::drift::worker::run(checker, shutdown))
+                },
+            },
+            Worker {
                 name: "shadow-monitors",
                 about: "looks for drift that nothing explains, and for what is late",
                 start: |wired, shutdown| {

@@ -15,7 +15,7 @@ use florin_shadow::corrections::control::Control;
 use florin_shadow::corrections::service::Corrections;
 use florin_shadow::corrections::steps::Desk;
 use florin_shadow::drift::Checker;
-use florin_shadow::drift::evidence::NoEvidence;
+use florin_shadow::drift::statements::SqlEvidence;
 use florin_shadow::links::Links;
 use florin_shadow::matching::hooks::MatchHooks;
 use florin_shadow::matching::service::Reconciler;
@@ -170,7 +170,8 @@ impl Wired {
         let hooks = Arc::new(MatchHooks::new(shadow.db()));
         let desk = Desk::new(Arc::new(rules), hooks);
         let corrections = Corrections::new(shadow.clone(), desk.clone());
-        let checker = Checker::new(corrections.clone(), Arc::new(NoEvidence));
+        let evidence = Arc::new(SqlEvidence::new(shadow.db().clone()));
+        let checker = Checker::new(corrections.clone(), evidence);
         let links = self
             .open_ledger()
             .map(|ledger| Links::new(corrections, ledger));

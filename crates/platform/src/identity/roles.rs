@@ -22,7 +22,15 @@ const MAX_COMBINATIONS: usize = 1_024;
 /// Roles that exist without configuration. The table is that of ledger-wallets.md, section C;
 /// roles of rooms that bring their own permissions are empty here.
 const DEFAULTS: [(&str, &[&str]); 9] = [
-    ("user", &["wallets:read@own", "wallets:write@own"]),
+    (
+        "user",
+        &[
+            "wallets:read@own",
+            "wallets:write@own",
+            "shadow:intake",
+            "shadow:balance",
+        ],
+    ),
     (
         "service",
         &[
@@ -35,6 +43,8 @@ const DEFAULTS: [(&str, &[&str]); 9] = [
             "ledger:write",
             "webhooks:manage",
             "ledger:backdate",
+            "shadow:intake",
+            "shadow:balance",
         ],
     ),
     (
@@ -47,6 +57,10 @@ const DEFAULTS: [(&str, &[&str]); 9] = [
             "ledger:read",
             "ledger:reverse",
             "ledger:backdate",
+            "shadow:balance",
+            "shadow:read",
+            "shadow:import",
+            "shadow:match",
         ],
     ),
     (
@@ -57,6 +71,9 @@ const DEFAULTS: [(&str, &[&str]); 9] = [
             "ledger:export",
             "ledger:checkpoint",
             "audit:read",
+            "shadow:balance",
+            "shadow:read",
+            "shadow:check",
         ],
     ),
     (
@@ -77,6 +94,11 @@ const DEFAULTS: [(&str, &[&str]); 9] = [
             "keys:manage",
             "audit:read",
             "dev:clock",
+            "shadow:balance",
+            "shadow:read",
+            "shadow:correct",
+            "shadow:approve",
+            "shadow:configure",
         ],
     ),
     ("organizer", &[]),
