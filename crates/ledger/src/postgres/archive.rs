@@ -112,6 +112,10 @@ impl Postgres {
         time: Timestamp,
     ) -> Result<Vec<Archived>, ArchiveError> {
         let mut connection = self.shared.connections.writer().await?;
+        // One at a time: of two, the slower one would write over what the faster one dropped.
+        sqlx::query("SELECT pg_advisory_lock(hashtext('florin archive ' || current_schema()))")
+            .execute(&mut connection)
+            .await?;
         let (now, names): (i64, Vec<String>) = sqlx::query_as(
             "SELECT recorded_at, ARRAY(SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
              WHERE i.inhparent = 'journal'::regclass) FROM head",
@@ -139,13 +143,15 @@ impl Postgres {
             }
             let file = dir.join(format!("{}.archive", month.partition()));
             let ledger = self.ledger_id();
-            let written = write(&mut connection, &month.partition(), &file, ledger).await?;
+            let draft = file.with_extension("draft");
+            let written = write(&mut connection, &month.partition(), &draft, ledger).await?;
             if written.chunks > 0 {
-                let read = read_back(&file, ledger).await?;
+                let read = read_back(&draft, ledger).await?;
                 if read != written {
                     let what = format!("{read:?} was read, {written:?} was written");
-                    return Err(ArchiveError::Different { path: file, what });
+                    return Err(ArchiveError::Different { path: draft, what });
                 }
+                keep(&draft, &file, &dir).await?;
                 let month = Archived {
                     first_seq: written.first_seq,
                     last_seq: written.last_seq,
@@ -158,9 +164,9 @@ impl Postgres {
                 tracing::info!(file = %file.display(), "a month of the journal was archived");
                 archived.push(month);
             } else {
-                tokio::fs::remove_file(&file)
+                tokio::fs::remove_file(&draft)
                     .await
-                    .map_err(|e| failed(&file, e))?;
+                    .map_err(|e| failed(&draft, e))?;
             }
         }
         close(connection).await;
@@ -173,6 +179,28 @@ fn failed(path: &Path, source: std::io::Error) -> ArchiveError {
         path: path.to_owned(),
         source,
     }
+}
+
+/// Gives a proved file its name, for good: the name and the folder are on disk too.
+async fn keep(draft: &Path, file: &Path, dir: &Path) -> Result<(), ArchiveError> {
+    if tokio::fs::try_exists(file)
+        .await
+        .map_err(|e| failed(file, e))?
+    {
+        // It may be the only copy of what it holds.
+        return Err(ArchiveError::Different {
+            path: file.to_owned(),
+            what: "there is a file of this name already; move it away".into(),
+        });
+    }
+    tokio::fs::rename(draft, file)
+        .await
+        .map_err(|e| failed(file, e))?;
+    for folder in [Some(dir), dir.parent()].into_iter().flatten() {
+        let opened = File::open(folder).await.map_err(|e| failed(folder, e))?;
+        opened.sync_all().await.map_err(|e| failed(folder, e))?;
+    }
+    Ok(())
 }
 
 /// Writes a partition to a file and syncs it.

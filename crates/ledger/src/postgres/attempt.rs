@@ -116,17 +116,20 @@ impl Batcher {
         }
         self.next_due = locked.next_due;
         self.time.observe(locked.settled_at);
-        let is_safe = self.clock_is_safe(locked.settled_at, locked.server_micros);
+        if !self.clock_is_safe(locked.settled_at, locked.server_micros) {
+            pulse.during(rollback(connection)).await?;
+            return Ok(refused(messages, Unavailable::ClockUnsafe));
+        }
+        if head.batch > 0 {
+            self.known = Some((head.batch, locked.chain.as_bytes().to_vec()));
+        }
+        // Only a clock that may decide moves ledger time on: a wrong one must leave no trace.
         let start = Start {
             batch: head.batch + 1,
             now: self.time.next(),
             last_seq: head.seq,
             last_note: locked.note,
         };
-        if !is_safe {
-            pulse.during(rollback(connection)).await?;
-            return Ok(refused(messages, Unavailable::ClockUnsafe));
-        }
         let loading = self.load(connection, messages, &locked, start);
         pulse.during(loading).await?;
         let judgement = self.judge(connection, pulse, messages, start).await?;
@@ -332,7 +335,11 @@ impl Batcher {
             batch,
             recorded_at: start.now,
         };
-        self.in_doubt = Some(InDoubt { after, tails });
+        self.in_doubt = Some(InDoubt {
+            after,
+            chain: head.chain.clone(),
+            tails,
+        });
         (head, writes)
     }
 }

@@ -18,7 +18,7 @@ use super::{
     pulse::Pulse,
     queue::Message,
     schema::within,
-    session::{Session, is_busy, is_doubled, is_lost, outcome},
+    session::{OpenFailed, Session, is_busy, is_doubled, is_lost, outcome},
 };
 use crate::{
     call::{Call, Head, Unavailable},
@@ -44,10 +44,14 @@ const RETRY_BUSY: Duration = Duration::from_secs(5);
 const DOUBTS: u32 = 64;
 /// How long the outcome of a commit is asked for before it is unknown.
 const SETTLE: Duration = Duration::from_secs(3);
+/// After so long a month of the journal that could not be made is tried again; two more are there.
+const MONTHS_AGAIN: Duration = Duration::from_secs(300);
 
 /// A batch whose commit was sent.
 pub(super) struct InDoubt {
     pub after: Head,
+    /// Hash chain after it.
+    pub chain: Vec<u8>,
     pub tails: Vec<(Slot, Vec<u64>)>,
 }
 
@@ -67,12 +71,16 @@ pub(super) struct Batcher {
     pub next_due: Option<i64>,
     /// Batches left whose identities are looked up before they are judged.
     pub doubts: u32,
+    /// A commit that was seen: its number and the hash chain after it.
+    pub known: Option<(u64, Vec<u8>)>,
     clock_accepted: bool,
     clock_compared: bool,
     session: Option<Session>,
     pulse: Option<Pulse>,
     /// The journal has partitions up to this month.
     months_made: Option<Month>,
+    /// When a month that could not be made is tried again.
+    months_again: Option<Instant>,
     waiting: VecDeque<Message>,
 }
 
@@ -92,11 +100,13 @@ impl Batcher {
             in_doubt: None,
             next_due: None,
             doubts: 0,
+            known: None,
             clock_accepted: false,
             clock_compared: false,
             session: None,
             pulse: Some(Pulse::new(shared.connections.clone())),
             months_made: None,
+            months_again: None,
             waiting: VecDeque::new(),
             shared,
         }
@@ -106,8 +116,10 @@ impl Batcher {
     pub(super) async fn run(mut self) {
         loop {
             let shared = self.shared.clone();
+            // In this order: what came before the end is in the queue by then.
+            let closed = shared.queue.is_closed();
             shared.queue.take_all(&mut self.waiting);
-            if self.waiting.is_empty() && shared.queue.is_closed() {
+            if self.waiting.is_empty() && closed {
                 break;
             }
             if self.session.is_none() {
@@ -161,11 +173,18 @@ impl Batcher {
         let Some(session) = &mut self.session else {
             return;
         };
+        if self.months_again.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
         let made = partitions::ensure(&mut session.connection, now);
         match within(Duration::from_secs(2), made).await {
-            Ok(()) => self.months_made = Some(month),
+            Ok(true) => self.months_made = Some(month),
+            Ok(false) => self.months_again = Some(Instant::now() + MONTHS_AGAIN),
             // Without its month a record goes to the default partition.
-            Err(error) => self.lost(&error),
+            Err(error) => {
+                self.months_again = Some(Instant::now() + MONTHS_AGAIN);
+                self.lost(&error);
+            }
         }
     }
 
@@ -188,8 +207,23 @@ impl Batcher {
     }
 
     async fn connect(&mut self) -> bool {
-        let session = Session::open(&self.shared.connections).await;
+        if self.shared.status.lock().failed.is_some() {
+            return false;
+        }
+        let ledger = self.shared.ledger_id;
+        let session = Session::open(&self.shared.connections, ledger, self.known.as_ref()).await;
         match session {
+            Err(OpenFailed::Another(what)) => {
+                tracing::error!(
+                    what,
+                    "the database holds another history; no postings until a restart"
+                );
+                let mut status = self.shared.status.lock();
+                status.failed = Some(what.to_owned());
+                drop(status);
+                self.shared.queue.set_away(true);
+                false
+            }
             Ok(session) => {
                 self.session = Some(session);
                 if self.shared.queue.is_away() {
@@ -199,7 +233,7 @@ impl Batcher {
                 self.shared.queue.set_away(false);
                 true
             }
-            Err(error) => {
+            Err(OpenFailed::Away(error)) => {
                 let reason = format!("the ledger's database is away: {error}");
                 let mut status = self.shared.status.lock();
                 if status.refusing.is_none() {
@@ -293,7 +327,7 @@ impl Batcher {
                 }
                 Err(Failed::InCommit(error, decided)) => {
                     tracing::warn!(%error, "the connection was lost while committing");
-                    self.settle(session, *decided).await
+                    self.settle(session, *decided, begun).await
                 }
             };
             match next {
@@ -336,7 +370,7 @@ impl Batcher {
 
     /// Finds out what became of a commit whose connection was lost. Whoever holds the head's lock
     /// sees every commit before: the lost session has either committed or never will.
-    async fn settle(&mut self, lost: Session, decided: Decided) -> Next {
+    async fn settle(&mut self, lost: Session, decided: Decided, since: Instant) -> Next {
         self.valid_at = None;
         let begun = Instant::now();
         let (pid, started) = (lost.pid, lost.started);
@@ -359,10 +393,11 @@ impl Batcher {
                     let happened = last.is_some_and(|last| last >= self.attempt);
                     tracing::info!(happened, "the outcome of the lost commit was found");
                     self.settled(happened);
-                    return if happened {
-                        Next::Answer(decided)
-                    } else {
-                        Next::Again
+                    return match happened {
+                        true => Next::Answer(decided),
+                        false if since.elapsed() < RETRY_BUSY => Next::Again,
+                        // A commit that the server refuses every time.
+                        false => Next::Refuse(Unavailable::StoreUnavailable),
                     };
                 }
                 Err(error) => tracing::warn!(%error, "the outcome of a lost commit is asked again"),
@@ -376,7 +411,12 @@ impl Batcher {
 
     /// The last commit happened or did not.
     pub(super) fn settled(&mut self, happened: bool) {
-        let Some(InDoubt { after, tails }) = self.in_doubt.take() else {
+        let Some(InDoubt {
+            after,
+            chain,
+            tails,
+        }) = self.in_doubt.take()
+        else {
             return;
         };
         if happened {
@@ -384,6 +424,7 @@ impl Batcher {
             self.working.cache.age();
             self.doubts = self.doubts.saturating_sub(1);
             self.valid_at = Some(after.seq);
+            self.known = (after.batch > 0).then_some((after.batch, chain));
             self.shared.advance(after);
         }
     }

@@ -71,7 +71,7 @@ pub struct PostgresOptions {
     pub url: Secret<String>,
     /// A read replica for reads that may be stale; `None` = they go to `url`.
     pub replica_url: Option<Secret<String>>,
-    /// Schema of the ledger, `^[a-z_][a-z0-9_]{0,62}$`; made when missing.
+    /// Schema of the ledger, `^[a-z_][a-z0-9_]{0,57}$`; made when missing.
     pub schema: String,
     /// Directory of this process for checkpoint keys and archives.
     pub dir: PathBuf,
@@ -113,6 +113,7 @@ impl PostgresOptions {
 
 /// What the batcher, the listener and the handle share.
 struct Shared {
+    ledger_id: Uuid,
     policy: Arc<Policy>,
     clock: Arc<dyn Clock>,
     connections: Connections,
@@ -179,7 +180,6 @@ impl Drop for Guard {
 /// A ledger in PostgreSQL, opened by this process.
 pub(crate) struct Postgres {
     shared: Arc<Shared>,
-    ledger_id: Uuid,
     dir: PathBuf,
     reads: Reads,
     ids: Mutex<IdSource>,
@@ -211,6 +211,7 @@ impl Postgres {
             recorded_at: Timestamp(0),
         };
         let shared = Arc::new(Shared {
+            ledger_id: facts.ledger_id,
             policy: Arc::new(policy),
             clock,
             hash_key: facts.identity_key,
@@ -231,7 +232,6 @@ impl Postgres {
         let engine = Self {
             batcher: Mutex::new(Some(start_batcher(&shared, &options, channel.clone())?)),
             shared,
-            ledger_id: facts.ledger_id,
             dir: options.dir.clone(),
             reads,
             ids: Mutex::new(ids),
@@ -295,7 +295,7 @@ impl Postgres {
     }
 
     pub(crate) fn ledger_id(&self) -> Uuid {
-        self.ledger_id
+        self.shared.ledger_id
     }
 
     pub(crate) fn dir(&self) -> &Path {

@@ -1,5 +1,5 @@
-//! Months of the journal: partitions are made ahead, under the head's lock, so that none is made
-//! in the middle of a batch. What falls into no month (a clock far away) goes to the default
+//! Months of the journal: partitions are made ahead. Making one waits for nobody who reads the
+//! journal, such as a backup: whoever comes next would wait behind it; it is tried again later. What falls into no month (a clock far away) goes to the default
 //! partition.
 
 use florin_base::Timestamp;
@@ -52,15 +52,17 @@ impl Month {
     }
 }
 
-/// Makes the partition of a time's month and those ahead, as far as they are missing.
+/// Makes the partition of a time's month and those ahead, as far as they are missing. False when
+/// one is still missing.
 pub(super) async fn ensure(
     connection: &mut PgConnection,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
+    let mut all = true;
     let month = Month::of(now);
     for month in (0..=MONTHS_AHEAD).map(|months| month.plus(months)) {
         let (Some(from), Some(to)) = (month.start(), month.plus(1).start()) else {
-            return Ok(());
+            return Ok(all);
         };
         let name = month.partition();
         let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
@@ -77,7 +79,7 @@ pub(super) async fn ensure(
         }
         // Made of digits and fixed words only.
         let text = format!(
-            "BEGIN; SELECT 1 FROM head FOR UPDATE; \
+            "BEGIN; SET LOCAL lock_timeout = '100ms'; \
              CREATE TABLE IF NOT EXISTS {name} PARTITION OF journal FOR VALUES FROM ({}) TO ({}) \
              WITH (toast_tuple_target = 8160); \
              ALTER TABLE {name} ALTER COLUMN entries SET STORAGE EXTERNAL; COMMIT",
@@ -90,9 +92,10 @@ pub(super) async fn ensure(
             sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
             // Records of the month may stand in the default partition already; they stay there.
             tracing::warn!(%error, partition = name, "a month of the journal was not made");
+            all = false;
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 #[cfg(test)]

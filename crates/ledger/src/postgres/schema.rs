@@ -44,7 +44,8 @@ fn refused(what: impl std::fmt::Display) -> OpenError {
 
 /// A schema name that needs no quotes.
 fn is_schema(name: &str) -> bool {
-    (1..=63).contains(&name.len())
+    // The channel `{schema}_head` has at most 63 characters too.
+    (1..=58).contains(&name.len())
         && name
             .bytes()
             .enumerate()
@@ -62,7 +63,7 @@ impl Connections {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self, OpenError> {
         if !is_schema(&options.schema) {
             return Err(refused(format!(
-                "the schema name {:?} must match ^[a-z_][a-z0-9_]{{0,62}}$",
+                "the schema name {:?} must match ^[a-z_][a-z0-9_]{{0,57}}$",
                 options.schema
             )));
         }
@@ -106,6 +107,7 @@ impl Connections {
             ("tcp_keepalives_idle", "5"),
             ("tcp_keepalives_interval", "2"),
             ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "5000"),
         ]);
         within(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await
     }

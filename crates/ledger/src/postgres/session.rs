@@ -6,10 +6,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::{
-    attempt::rollback,
-    schema::{Connections, within},
-};
+use super::schema::{Connections, within};
 
 /// A connection with what identifies its session on the server.
 pub(super) struct Session {
@@ -18,9 +15,53 @@ pub(super) struct Session {
     pub started: String,
 }
 
+/// Why there is no session.
+#[derive(Debug)]
+pub(super) enum OpenFailed {
+    /// The database is away, or takes no writes.
+    Away(sqlx::Error),
+    /// It answers, but it is not the ledger that was there before.
+    Another(&'static str),
+}
+
+impl From<sqlx::Error> for OpenFailed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Away(error)
+    }
+}
+
 impl Session {
-    /// Connects and learns who it is; a standby is no use.
-    pub(super) async fn open(connections: &Connections) -> Result<Self, sqlx::Error> {
+    /// Connects, learns who it is, and makes sure that the ledger there goes on from the commit
+    /// known last: after a fail-over to a server that lacks it, or a restored backup, accounts
+    /// that this process remembers may be others.
+    pub(super) async fn open(
+        connections: &Connections,
+        ledger: Uuid,
+        known: Option<&(u64, Vec<u8>)>,
+    ) -> Result<Self, OpenFailed> {
+        let mut session = Self::connect(connections).await?;
+        let limit = Duration::from_millis(500);
+        let found = sqlx::query_scalar::<_, Uuid>("SELECT ledger_id FROM head");
+        let found = found.fetch_one(&mut session.connection);
+        if within(limit, found).await? != ledger {
+            return Err(OpenFailed::Another("the database holds another ledger"));
+        }
+        if let Some((batch, chain)) = known {
+            let same =
+                sqlx::query_scalar::<_, Vec<u8>>("SELECT chain FROM batches WHERE batch = $1")
+                    .bind(i64::try_from(*batch).unwrap_or(i64::MAX))
+                    .fetch_optional(&mut session.connection);
+            if within(limit, same).await?.as_ref() != Some(chain) {
+                return Err(OpenFailed::Another(
+                    "the database lacks commits that were acknowledged: it was restored, or failed over to a server that was behind",
+                ));
+            }
+        }
+        Ok(session)
+    }
+
+    /// A standby is no use.
+    async fn connect(connections: &Connections) -> Result<Self, sqlx::Error> {
         let mut connection = connections.writer().await?;
         let row = sqlx::query(
             "SELECT pid, backend_start::text, (SELECT pg_is_in_recovery()) FROM pg_stat_activity \
@@ -42,7 +83,8 @@ impl Session {
 }
 
 /// Number of the last attempt of a writer that was committed, read under the head's lock. A
-/// session that may still hold the lock is ended first.
+/// session that may still hold the lock is ended first. It ends with a commit of its own: where a
+/// standby must have every commit, that one waits for it, and with it for those before.
 pub(super) async fn outcome(
     connection: &mut PgConnection,
     pid: i32,
@@ -63,7 +105,11 @@ pub(super) async fn outcome(
         .bind(writer)
         .fetch_optional(&mut *connection)
         .await?;
-    rollback(connection).await?;
+    sqlx::query("UPDATE writers SET at = at WHERE writer = $1")
+        .bind(writer)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
     Ok(last)
 }
 

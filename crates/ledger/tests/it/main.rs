@@ -16,6 +16,7 @@ mod model_items;
 mod model_wallets;
 mod order;
 mod postgres_commit;
+mod postgres_history;
 mod postgres_proxy;
 mod postgres_server;
 mod postgres_site;

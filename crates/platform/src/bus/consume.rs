@@ -69,7 +69,7 @@ impl Rejected {
 impl From<SqlError> for Rejected {
     fn from(error: SqlError) -> Self {
         match error {
-            SqlError::Unavailable(_) => Self::Later(error.to_string()),
+            SqlError::Unavailable(_) | SqlError::CommitUnknown(_) => Self::Later(error.to_string()),
             _ => Self::poison("handler_failed", error.to_string()),
         }
     }

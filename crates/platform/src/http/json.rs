@@ -121,7 +121,11 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Reads a body of at most `limit` bytes within `timeout`. A body that arrives in one piece is
 /// not copied.
-pub(super) async fn read_body(body: Body, limit: usize, timeout: Duration) -> Result<Bytes, Problem> {
+pub(super) async fn read_body(
+    body: Body,
+    limit: usize,
+    timeout: Duration,
+) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             Status::PayloadTooLarge,

@@ -129,6 +129,10 @@ impl PostgresSettings {
                 ("lock_timeout", &lock),
                 ("idle_in_transaction_session_timeout", &idle),
                 ("synchronous_commit", "on"),
+                ("tcp_keepalives_idle", "5"),
+                ("tcp_keepalives_interval", "2"),
+                ("tcp_keepalives_count", "3"),
+                ("tcp_user_timeout", "5000"),
                 ("default_transaction_isolation", "read committed"),
             ]))
     }

@@ -42,7 +42,13 @@ pub(super) fn drop_hops(headers: &mut HeaderMap) {
 pub(super) fn outgoing(given: &HeaderMap, client: IpAddr) -> HeaderMap {
     let mut headers = given.clone();
     drop_hops(&mut headers);
-    for name in [X_REAL_IP, FORWARDED, header::CONTENT_LENGTH, header::EXPECT] {
+    for name in [
+        X_FORWARDED_HOST,
+        X_REAL_IP,
+        FORWARDED,
+        header::CONTENT_LENGTH,
+        header::EXPECT,
+    ] {
         headers.remove(name);
     }
     if let Some(host) = headers.remove(header::HOST) {

@@ -8,7 +8,8 @@
 //! **Invariants.**
 //! - A request is sent a second time only if the first certainly did nothing (no connection, or
 //!   an answer that promises so) or if repeating it is harmless: a safe or idempotent method, or
-//!   an `Idempotency-Key`. Anything else whose answer was lost is 503 `commit_unknown`.
+//!   an `Idempotency-Key`. A call that writes and whose answer was lost, with no later answer, is
+//!   503 `commit_unknown`, whatever came after.
 //! - Bodies above [`ForwardConfig::buffer_max`] are passed on while they arrive and are never
 //!   sent twice.
 //! - The address that the process behind sees in `X-Forwarded-For` is the client's as the gateway
@@ -161,10 +162,12 @@ impl Forward {
         let info = info.ok_or_else(|| Problem::internal("a forwarded request has no guard"))?;
         let (head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let headers = headers::outgoing(&head.headers, info.client());
         let parts = Parts {
-            repeatable: head.method.is_idempotent() || head.headers.contains_key("idempotency-key"),
+            // What `Connection` names does not go along, so it counts only if it is still there.
+            repeatable: head.method.is_idempotent() || headers.contains_key("idempotency-key"),
             path: path.to_owned(),
-            headers: headers::outgoing(&head.headers, info.client()),
+            headers,
             method: head.method,
         };
         let length = head.headers.get(header::CONTENT_LENGTH);
@@ -187,6 +190,8 @@ impl Forward {
     async fn pass_kept(&self, parts: &Parts, body: Bytes) -> Result<Response, Problem> {
         let mut tried: Vec<Arc<Target>> = Vec::new();
         let mut last = self.nobody();
+        // Once a try may have done something, no later one can say that nothing was done.
+        let mut doubt = None;
         let begun = Instant::now();
         while tried.is_empty() || tried.len() < TRIES && begun.elapsed() < RETRY_WITHIN {
             let Some(target) = self.upstreams.pick(&tried) else {
@@ -197,15 +202,16 @@ impl Forward {
             match outcome {
                 Tried::Answer(answer) => return Ok(answer),
                 Tried::NotDone(problem) => last = problem,
-                Tried::Unknown(cause) if parts.repeatable => {
+                Tried::Unknown(cause) if parts.method.is_safe() => {
                     last = self.nobody().with_cause(cause);
                 }
+                Tried::Unknown(cause) if parts.repeatable => doubt = Some(cause),
                 Tried::Unknown(cause) => return Err(unknown(cause)),
             }
             metrics::counter!("gateway_retries_total", "role" => self.upstreams.config().role)
                 .increment(1);
         }
-        Err(last)
+        Err(doubt.map_or(last, unknown))
     }
 
     async fn pass_stream(&self, parts: &Parts, body: Body) -> Result<Response, Problem> {
@@ -216,6 +222,7 @@ impl Forward {
         match self.send(&target, parts, body).await {
             Tried::Answer(answer) => Ok(answer),
             Tried::NotDone(problem) => Err(problem),
+            Tried::Unknown(cause) if parts.method.is_safe() => Err(self.nobody().with_cause(cause)),
             Tried::Unknown(cause) => Err(unknown(cause)),
         }
     }

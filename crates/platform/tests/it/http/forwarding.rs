@@ -296,6 +296,38 @@ async fn a_lost_answer_is_asked_for_again_only_where_that_is_safe() {
 }
 
 #[tokio::test]
+async fn a_doubt_stays_whatever_comes_after() {
+    let away = r#"{"code":"store_unavailable"}"#;
+    for after in [Turn::Vanish, Turn::Say(503, away)] {
+        let lost = Scripted::start([Turn::Vanish]).await;
+        let other = Scripted::start([after]).await;
+        let gateway = Gateway::quiet(&[&lost.url]).await;
+        let keyed = |gateway: &Gateway| {
+            let call = gateway.post("/api/v1/things", "{}");
+            call.header("idempotency-key", "k")
+        };
+        let (_, _, body) = answer(keyed(&gateway)).await;
+        assert_eq!(body["code"], "commit_unknown", "nobody else is left");
+        let lost = Scripted::start([Turn::Vanish]).await;
+        let gateway = Gateway::quiet(&[&lost.url, &other.url]).await;
+        let (_, _, body) = answer(keyed(&gateway)).await;
+        assert_eq!(lost.seen().len() + other.seen().len(), 2);
+        assert_eq!(body["code"], "commit_unknown");
+    }
+    // A key that stays behind makes nothing repeatable.
+    let lost = Scripted::start([Turn::Vanish]).await;
+    let good = Scripted::start([Turn::Say(200, "{}")]).await;
+    let gateway = Gateway::quiet(&[&lost.url, &good.url]).await;
+    for _ in 0..2 {
+        let call = gateway.post("/api/v1/things", "{}");
+        let call = call.header("idempotency-key", "k");
+        let call = call.header("connection", "idempotency-key");
+        answer(call).await;
+    }
+    assert_eq!((lost.seen().len(), good.seen().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn an_answer_that_promises_nothing_was_done_moves_on() {
     let away = r#"{"code":"store_unavailable"}"#;
     let refuses = Scripted::start(vec![Turn::Say(503, away); 9]).await;
