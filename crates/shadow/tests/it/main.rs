@@ -2,14 +2,14 @@
 
 mod bad_input;
 mod bank;
-#[cfg(feature = "failpoints")]
-mod crash;
 mod corrections;
+mod crash;
 mod desk;
 mod drift;
 mod drift_faults;
 mod drift_faults_world;
 mod fuzzed;
+mod importing;
 mod links;
 mod monitors;
 mod permutations;
@@ -17,7 +17,9 @@ mod postgres;
 mod reading;
 mod rebuilding;
 mod reconciling;
+mod reconciling_world;
 mod statements;
+mod statements_formats;
 mod support;
 mod topics;
 mod web;

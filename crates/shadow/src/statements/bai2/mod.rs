@@ -457,7 +457,7 @@ impl Stated {
     fn read(mut fields: Fields<'_>, at: u64) -> Result<Self, StatementFault> {
         let total = whole(fields.next().unwrap_or_default(), at)?;
         let mut counts = Vec::new();
-        while let Some(field) = fields.next() {
+        for field in fields {
             let count = field.parse().map_err(|_| {
                 StatementFault::unreadable(at, "a count of a trailer is not a number")
             })?;

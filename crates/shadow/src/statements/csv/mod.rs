@@ -331,7 +331,7 @@ impl Rows<'_> {
         }
         let side = |column: Option<usize>| -> Result<Option<i128>, StatementFault> {
             let text = optional(record, column)?;
-            Ok(text.map(|text| self.number(text, at)).transpose()?)
+            text.map(|text| self.number(text, at)).transpose()
         };
         let (debit, credit) = (side(map.debit)?, side(map.credit)?);
         match (debit.filter(|a| *a != 0), credit.filter(|a| *a != 0)) {
