@@ -14,8 +14,8 @@ use florin_platform::http::tls::{TlsMaterial, TlsSource};
 use serde::Serialize;
 
 use crate::config::production::{DevSwitches, refusals};
-use crate::fail;
 use crate::config::{self, Config, ConfigArgs, Environment, Loaded};
+use crate::fail;
 use crate::roles;
 
 /// How a finding is meant.
@@ -94,8 +94,7 @@ pub fn examine(args: &ConfigArgs) -> Vec<Finding> {
                 bad(
                     "configuration",
                     format!("{error:#}"),
-                    fail::hint_of(&error)
-                        .unwrap_or("florin config check, florin config default"),
+                    fail::hint_of(&error).unwrap_or("florin config check, florin config default"),
                 ),
                 clock(),
             ];

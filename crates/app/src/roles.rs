@@ -276,7 +276,9 @@ pub const ROLES: &[Role] = &[
                 start: |wired, shutdown| {
                     let api = wired.shadow_reconcile();
                     let (statements, reconciler) = (api.statements.clone(), api.reconciler.clone());
-                    Box::pin(florin_shadow::matching::watch::run(statements, reconciler, shutdown))
+                    Box::pin(florin_shadow::matching::watch::run(
+                        statements, reconciler, shutdown,
+                    ))
                 },
             },
         ],

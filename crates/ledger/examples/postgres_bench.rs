@@ -40,7 +40,7 @@ impl Random {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        (u128::from(self.0) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.0) * u128::from(bound)) >> 64) as u64
     }
 }
 
@@ -138,7 +138,7 @@ async fn main() {
             let ledger = ledgers[caller as usize % ledgers.len()].clone();
             let done = done.clone();
             tokio::spawn(async move {
-                let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (caller + 1) * 0x1234_5678_9ABC);
+                let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ ((caller + 1) * 0x1234_5678_9ABC));
                 let mut waits = Vec::new();
                 while Instant::now() < until {
                     let items = items(&ledger, &mut random, size as usize, accounts, hot);

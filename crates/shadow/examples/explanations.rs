@@ -2,6 +2,7 @@
 //! `cargo run --release -p florin-shadow --example explanations [books per fault] [seed]`.
 
 #[path = "../tests/it/drift_faults_world.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
 mod drift_faults_world;
 
 use drift_faults_world::{Chance, Fault, Score, labelled};

@@ -22,7 +22,7 @@ use clap::Args;
 use crate::fail::{OrHint as _, failure};
 use layers::{Layers, Origin};
 pub use policy::{assets, policy};
-pub use settings::{ShadowPolicy, Cache as CacheSetting, Config, Environment, LogForm, Profile};
+pub use settings::{Cache as CacheSetting, Config, Environment, LogForm, Profile, ShadowPolicy};
 
 /// Options of every command that reads the configuration.
 #[derive(Debug, Clone, Args, Default)]

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use florin_base::Secret;
 use florin_platform::http::auth::Access;
@@ -15,8 +17,6 @@ use florin_platform::http::problem::{Problem, Status};
 use florin_platform::http::router::{BoundRoutes, RouteSpec, Routes};
 use florin_platform::identity::api::Shared;
 use florin_platform::telemetry::metrics::MetricsHandle;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 

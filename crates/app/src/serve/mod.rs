@@ -3,8 +3,8 @@
 //! Invariants: the address is taken before anything is opened, so that a taken port leaves no
 //! trace; parts stop in the reverse of their start order, after the last request was answered.
 
-pub mod announce;
 mod aliases;
+pub mod announce;
 mod checks;
 mod dev_clock;
 mod emf;
@@ -336,7 +336,10 @@ fn with_issuer(loaded: Loaded, url: &str) -> Config {
     if !given {
         config.auth.issuer = url.to_owned();
     }
-    config.server.public_url.get_or_insert_with(|| url.to_owned());
+    config
+        .server
+        .public_url
+        .get_or_insert_with(|| url.to_owned());
     config
 }
 

@@ -89,9 +89,7 @@ pub async fn with_identity<T>(
         shutdown,
         false,
     )?;
-    let role = roles::ROLES
-        .iter()
-        .filter(|role| role.name == "gateway");
+    let role = roles::ROLES.iter().filter(|role| role.name == "gateway");
     let parts = roles::start_order(&role.collect::<Vec<_>>());
     for row in &parts {
         wired.start(row).await?;

@@ -7,24 +7,24 @@
 //! merge it in [`routes`]; turn your own problems with [`problem::ours`].
 
 pub mod accounts;
-pub mod aliases;
-pub mod monitors;
-pub mod links;
-pub mod drift_checks;
-pub mod drift_check;
-pub mod corrections;
-pub mod control;
-pub mod audit;
 pub mod alerts;
+pub mod aliases;
+pub mod audit;
 pub mod balance;
 pub mod batch;
 pub mod books;
+pub mod control;
+pub mod corrections;
 pub mod dead_letters;
+pub mod drift_check;
+pub mod drift_checks;
 pub mod entries;
 pub mod event_list;
 pub mod events;
+pub mod links;
 pub mod log;
 pub mod money;
+pub mod monitors;
 pub mod permission;
 pub mod problem;
 pub mod query;

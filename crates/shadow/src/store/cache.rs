@@ -68,11 +68,9 @@ impl Books {
     /// The book, to be changed.
     pub fn get_mut(&mut self, id: &BookId) -> Option<&mut Cached> {
         let commit = self.commit;
-        let found = self.known.get_mut(id);
-        found.map(|cached| {
-            cached.used = commit;
-            cached
-        })
+        let found = self.known.get_mut(id)?;
+        found.used = commit;
+        Some(found)
     }
 
     /// Nothing is remembered.

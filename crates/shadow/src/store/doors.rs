@@ -30,15 +30,18 @@ pub struct Intake {
 /// SQL that belongs to the same commit, such as a consumer's position.
 pub type Also = Box<dyn for<'a> FnOnce(&'a mut Session) -> super::Working<'a, ()> + Send + Sync>;
 
+/// Makes the status and body that are kept with a key, from what became of the items; `None`: keep
+/// nothing, since nothing was done.
+pub type Answering = Box<dyn FnOnce(&[Outcome]) -> Option<(u16, String)> + Send + Sync>;
+
 /// An `Idempotency-Key` in use.
 pub struct KeyUse {
     /// Route, person and key: what the key is unique in.
     pub scope: String,
     /// SHA-256 of the request.
     pub body_digest: [u8; 32],
-    /// Makes the status and body that are kept, from what became of the items; `None`: keep
-    /// nothing, since nothing was done.
-    pub answer: Box<dyn FnOnce(&[Outcome]) -> Option<(u16, String)> + Send + Sync>,
+    /// Makes the answer that is kept.
+    pub answer: Answering,
 }
 
 /// What became of an item.

@@ -169,7 +169,7 @@ async fn keep_key(
     let now = session.now();
     let row = query(text)
         .bind(key.scope)
-        .bind(&key.body_digest)
+        .bind(key.body_digest)
         .bind(i64::from(status))
         .bind(answer)
         .bind(now);

@@ -432,7 +432,7 @@ impl Session {
              WHERE one = 1",
         )
         .bind(head.log_seq)
-        .bind(&head.hash)
+        .bind(head.hash)
         .bind(head.recorded_at)
         .bind(books);
         let tx = self.tx();

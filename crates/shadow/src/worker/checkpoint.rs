@@ -84,7 +84,7 @@ pub async fn make(shadow: &Shadow, signer: &dyn Signer) -> Result<Checkpoint, Wr
                     VALUES ($1, $2, $3, $4) ON CONFLICT (log_seq) DO NOTHING";
                 let row = query(insert)
                     .bind(kept.log_seq)
-                    .bind(&kept.hash)
+                    .bind(kept.hash)
                     .bind(kept.recorded_at)
                     .bind(kept.note);
                 session.tx().execute(row).await?;

@@ -50,9 +50,7 @@ async fn bad_checks_have_their_codes() {
             "amount_precision",
         ),
         (
-            format!(
-                r#"{{"policy":{{"strict":true}},"accounts":[{{"accountId":"A","reportedBalance":1,"currency":"BRL","statementId":"s"}}]}}"#
-            ),
+            r#"{"policy":{"strict":true},"accounts":[{"accountId":"A","reportedBalance":1,"currency":"BRL","statementId":"s"}]}"#.to_string(),
             400,
             "required",
         ),

@@ -453,7 +453,7 @@ fn partial_names_what_did_not_pass() {
         ..STRICT
     };
     let off = text("statement.bai").replacen("49,210100,7/", "49,210101,7/", 1);
-    let (_, seen) = run(off.as_bytes(), how).map_or_else(|fault| panic!("{fault}"), |found| found);
+    let (_, seen) = run(off.as_bytes(), how).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!(seen.passed.len(), 1);
     assert_eq!(seen.refused, [FaultCode::StatementOutOfBalance]);
 }

@@ -203,7 +203,8 @@ impl Reader {
         let mut watch = self.ledger.watch();
         // What came between the view and the watch must not wait for the next commit.
         watch.mark_changed();
-        let mut heartbeat = tokio::time::interval_at(Instant::now() + self.heartbeat, self.heartbeat);
+        let mut heartbeat =
+            tokio::time::interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.send(&view, &sink).await {
             tokio::select! {

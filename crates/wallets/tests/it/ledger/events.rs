@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use florin_platform::{
     bus::{
-        self, LEDGER_CHANGES, Leases, LocalBus, Positions, Subscription, WALLET_EVENTS, WALLET_SNAPSHOTS,
+        self, LEDGER_CHANGES, Leases, LocalBus, Positions, Subscription, WALLET_EVENTS,
+        WALLET_SNAPSHOTS,
     },
     http::{
         auth::{Authentication, Authenticator, CredentialKind, PermissionSet, Principal},
