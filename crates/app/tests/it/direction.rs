@@ -29,7 +29,8 @@ const LAYERS: &[(&str, u8)] = &[
 const PORTS: &[(&str, &[&str], &str)] = &[
     (
         "sqlx",
-        &["florin-platform"],
+        // The ledger's engine speaks to its own tables in its own way.
+        &["florin-platform", "florin-ledger"],
         "SQL goes through platform::sql, which runs one text on both databases",
     ),
     ("clap", &["florin"], "only the binary has a command line"),

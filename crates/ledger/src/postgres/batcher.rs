@@ -37,7 +37,7 @@ const IDLE: Duration = Duration::from_millis(500);
 /// Wait between two attempts to reach a database that is away.
 const RECONNECT: Duration = Duration::from_millis(100);
 /// How long a batch that was certainly not done is tried again before its callers hear of it.
-const RETRY: Duration = Duration::from_millis(800);
+const RETRY: Duration = Duration::from_millis(500);
 /// The same while others hold the head's lock: the database answers, it is only busy.
 const RETRY_BUSY: Duration = Duration::from_secs(5);
 /// How many batches look up their identities after one met an identity that was not new.

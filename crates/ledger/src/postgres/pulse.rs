@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::schema::{Connections, within};
 
 /// How long a statement may take before the server is asked whether it lives.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_millis(350);
 /// How long the server has to say so.
-const BEAT: Duration = Duration::from_millis(400);
+const BEAT: Duration = Duration::from_millis(350);
 /// Longest wait even for a server that lives; above its own `statement_timeout`.
 const WAIT_MAX: Duration = Duration::from_secs(12);
 

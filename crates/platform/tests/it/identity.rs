@@ -205,7 +205,12 @@ async fn ana_logs_in_and_out(house: &House, id: &str) {
     assert_eq!(me.body["userName"], "ana");
     assert_eq!(
         me.body["permissions"],
-        json!(["wallets:read@own", "wallets:write@own"])
+        json!([
+            "shadow:balance",
+            "shadow:intake",
+            "wallets:read@own",
+            "wallets:write@own"
+        ])
     );
     let forbidden = house.call("GET", "/api/v1/users", &ana, Value::Null).await;
     assert_eq!(

@@ -19,7 +19,12 @@ async fn a_log_in_from_first_to_last() {
     assert_eq!(*principal.subject, *user.id);
     assert_eq!(
         principal.permissions.names(),
-        ["wallets:read@own", "wallets:write@own"]
+        [
+            "shadow:balance",
+            "shadow:intake",
+            "wallets:read@own",
+            "wallets:write@own"
+        ]
     );
 
     let second = house.service.refresh(&first.refresh_token).await.unwrap();

@@ -22,6 +22,10 @@ const PATH: &str = "/api/v1/shadow/account-refs/{ref}";
 /// Longest reference, in characters.
 const REF_MAX: usize = 140;
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(put, get, list))]
+struct Document;
+
 pub(super) fn routes() -> Routes<Shared> {
     Routes::new()
         .route(RouteSpec::put(PATH, permission::IMPORT), put)
@@ -30,6 +34,7 @@ pub(super) fn routes() -> Routes<Shared> {
             RouteSpec::get("/api/v1/shadow/account-refs", permission::READ),
             list,
         )
+        .document(<Document as utoipa::OpenApi>::openapi())
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +44,11 @@ struct Mapping {
 }
 
 /// Says which account a reference is, from now on.
+#[utoipa::path(
+    put, path = "/api/v1/shadow/account-refs/{ref}", tag = "Shadow statements",
+    params(("ref" = String, Path)),
+    responses((status = 200, description = "The account that a reference of a bank means"))
+)]
 async fn put(
     State(api): State<Shared>,
     caller: Caller,
@@ -84,6 +94,11 @@ async fn put(
 }
 
 /// Shows which account a reference is.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/account-refs/{ref}", tag = "Shadow statements",
+    params(("ref" = String, Path)),
+    responses((status = 200, description = "One reference"))
+)]
 async fn get(
     State(api): State<Shared>,
     caller: Caller,
@@ -103,6 +118,10 @@ async fn get(
 }
 
 /// Lists mapped references.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/account-refs", tag = "Shadow statements",
+    responses((status = 200, description = "A page of references"))
+)]
 async fn list(
     State(api): State<Shared>,
     caller: Caller,

@@ -21,6 +21,10 @@ use crate::store::NewRecord;
 
 const PATH: &str = "/api/v1/shadow/csv-profiles/{name}";
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(put, get, list))]
+struct Document;
+
 pub(super) fn routes() -> Routes<Shared> {
     Routes::new()
         .route(RouteSpec::put(PATH, permission::IMPORT), put)
@@ -29,6 +33,7 @@ pub(super) fn routes() -> Routes<Shared> {
             RouteSpec::get("/api/v1/shadow/csv-profiles", permission::READ),
             list,
         )
+        .document(<Document as utoipa::OpenApi>::openapi())
 }
 
 #[derive(Serialize)]
@@ -39,6 +44,11 @@ struct ProfileOut {
 }
 
 /// Stores a profile, in place of one of the same name.
+#[utoipa::path(
+    put, path = "/api/v1/shadow/csv-profiles/{name}", tag = "Shadow statements",
+    params(("name" = String, Path)),
+    responses((status = 200, description = "How CSV files of a bank are read"))
+)]
 async fn put(
     State(api): State<Shared>,
     caller: Caller,
@@ -88,6 +98,11 @@ async fn put(
 }
 
 /// Shows a profile.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/csv-profiles/{name}", tag = "Shadow statements",
+    params(("name" = String, Path)),
+    responses((status = 200, description = "One profile"))
+)]
 async fn get(
     State(api): State<Shared>,
     Path(path): Path<String>,
@@ -104,6 +119,10 @@ async fn get(
 }
 
 /// Lists the names of all profiles.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/csv-profiles", tag = "Shadow statements",
+    responses((status = 200, description = "A page of profiles"))
+)]
 async fn list(
     State(api): State<Shared>,
     Query(NoQuery {}): Query<NoQuery>,

@@ -19,6 +19,10 @@ use crate::statements::render::LineOut;
 use crate::statements::stored::{Statement, StoredLine, parse_line_id};
 use crate::statements::tables;
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, one, keep, ignore))]
+struct Document;
+
 pub(super) fn routes() -> Routes<Shared> {
     Routes::new()
         .route(
@@ -37,6 +41,7 @@ pub(super) fn routes() -> Routes<Shared> {
             RouteSpec::post("/api/v1/shadow/lines/{id}/ignore", permission::IMPORT),
             ignore,
         )
+        .document(<Document as utoipa::OpenApi>::openapi())
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,6 +56,10 @@ struct ListQuery {
 }
 
 /// Lists lines in the order of import.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/lines", tag = "Shadow statements",
+    responses((status = 200, description = "A page of statement lines"))
+)]
 async fn list(
     State(api): State<Shared>,
     caller: Caller,
@@ -146,6 +155,11 @@ async fn find(api: &Shared, caller: &Caller, id: &str) -> Result<(Statement, Sto
 }
 
 /// Shows a line.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/lines/{id}", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "One line"))
+)]
 async fn one(
     State(api): State<Shared>,
     caller: Caller,
@@ -164,6 +178,11 @@ pub(super) struct ReasonBody {
 }
 
 /// Takes a line into automatic matching.
+#[utoipa::path(
+    post, path = "/api/v1/shadow/lines/{id}/keep", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "A line that looked like a duplicate is kept"))
+)]
 async fn keep(
     api: State<Shared>,
     caller: Caller,
@@ -174,6 +193,11 @@ async fn keep(
 }
 
 /// Takes a line out of matching for good.
+#[utoipa::path(
+    post, path = "/api/v1/shadow/lines/{id}/ignore", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "A line that is a duplicate is ignored"))
+)]
 async fn ignore(
     api: State<Shared>,
     caller: Caller,

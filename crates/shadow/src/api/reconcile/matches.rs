@@ -23,6 +23,10 @@ use crate::model::amount::parse_signed;
 
 const PATH: &str = "/api/v1/shadow/matches";
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(post, list, one, undo))]
+struct Document;
+
 pub(super) fn routes() -> Routes<Shared> {
     Routes::new()
         .route(RouteSpec::post(PATH, permission::MATCH), post)
@@ -35,6 +39,7 @@ pub(super) fn routes() -> Routes<Shared> {
             RouteSpec::post("/api/v1/shadow/matches/{id}/undo", permission::MATCH),
             undo,
         )
+        .document(<Document as utoipa::OpenApi>::openapi())
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +69,10 @@ fn ids(name: &str, list: &[String]) -> Result<(), Problem> {
 }
 
 /// Makes a match by hand.
+#[utoipa::path(
+    post, path = "/api/v1/shadow/matches", tag = "Shadow statements",
+    responses((status = 201, description = "A match by hand"))
+)]
 async fn post(
     State(api): State<Shared>,
     caller: Caller,
@@ -122,6 +131,10 @@ struct ListQuery {
 }
 
 /// Lists matches, undone ones included.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/matches", tag = "Shadow statements",
+    responses((status = 200, description = "A page of matches"))
+)]
 async fn list(
     State(api): State<Shared>,
     caller: Caller,
@@ -161,6 +174,11 @@ async fn list(
 }
 
 /// Shows a match.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/matches/{id}", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "One match"))
+)]
 async fn one(
     State(api): State<Shared>,
     caller: Caller,
@@ -178,6 +196,11 @@ async fn one(
 }
 
 /// Undoes a match.
+#[utoipa::path(
+    post, path = "/api/v1/shadow/matches/{id}/undo", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "A match is undone"))
+)]
 async fn undo(
     State(api): State<Shared>,
     caller: Caller,

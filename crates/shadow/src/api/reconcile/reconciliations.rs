@@ -35,6 +35,10 @@ const WAIT_DEFAULT: u64 = 10;
 /// Most seconds that a caller may wait.
 const WAIT_MAX: u64 = 60;
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(post, list, one, report))]
+struct Document;
+
 pub(super) fn routes() -> Routes<Shared> {
     Routes::new()
         .route(RouteSpec::post(PATH, permission::MATCH), post)
@@ -50,6 +54,7 @@ pub(super) fn routes() -> Routes<Shared> {
             ),
             report,
         )
+        .document(<Document as utoipa::OpenApi>::openapi())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -151,6 +156,10 @@ fn print(run: RunRow, form: MoneyForm) -> Result<RunOut, WriteError> {
 }
 
 /// Begins a reconciliation and waits for its end as long as the caller wants.
+#[utoipa::path(
+    post, path = "/api/v1/shadow/reconciliations", tag = "Shadow statements",
+    responses((status = 201, description = "Statement lines and entries are matched: 201 when done within `wait`, else 202"))
+)]
 async fn post(
     State(api): State<Shared>,
     caller: Caller,
@@ -209,6 +218,10 @@ struct ListQuery {
 }
 
 /// Lists reconciliations.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/reconciliations", tag = "Shadow statements",
+    responses((status = 200, description = "A page of runs"))
+)]
 async fn list(
     State(api): State<Shared>,
     caller: Caller,
@@ -244,6 +257,11 @@ async fn find(api: &Shared, caller: &Caller, id: &str) -> Result<RunRow, Problem
 }
 
 /// Shows a reconciliation.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/reconciliations/{id}", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "One run"))
+)]
 async fn one(
     State(api): State<Shared>,
     caller: Caller,
@@ -263,6 +281,11 @@ struct ReportQuery {
 }
 
 /// The report of a finished reconciliation.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/reconciliations/{id}/report", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "Counts, sums, open items and the bridge, as JSON or CSV"))
+)]
 async fn report(
     State(api): State<Shared>,
     caller: Caller,

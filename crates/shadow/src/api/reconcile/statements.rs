@@ -32,6 +32,10 @@ const PIECES_MAX: usize = 8;
 /// Longest wait for the next piece of a body.
 const IDLE: std::time::Duration = std::time::Duration::from_secs(60);
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(post, list, one, import))]
+struct Document;
+
 pub(super) fn routes() -> Routes<Shared> {
     let limit = usize::try_from(crate::statements::input::Limits::default().packed);
     let limit = limit.unwrap_or(usize::MAX / 2) + FRAME_BYTES;
@@ -51,6 +55,7 @@ pub(super) fn routes() -> Routes<Shared> {
             RouteSpec::get("/api/v1/shadow/imports/{id}", permission::READ),
             import,
         )
+        .document(<Document as utoipa::OpenApi>::openapi())
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,6 +132,10 @@ fn options(query: &PostQuery) -> Result<ImportOptions, Problem> {
 }
 
 /// Imports a file of statements.
+#[utoipa::path(
+    post, path = "/api/v1/shadow/statements", tag = "Shadow statements",
+    responses((status = 201, description = "A bank statement file is read, proved and stored"))
+)]
 async fn post(
     State(api): State<Shared>,
     caller: Caller,
@@ -233,6 +242,10 @@ struct ListQuery {
 }
 
 /// Lists statements in the order of import.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/statements", tag = "Shadow statements",
+    responses((status = 200, description = "A page of statements"))
+)]
 async fn list(
     State(api): State<Shared>,
     caller: Caller,
@@ -289,6 +302,11 @@ pub(super) struct MoneyQuery {
 }
 
 /// Shows a statement.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/statements/{id}", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "One statement"))
+)]
 async fn one(
     State(api): State<Shared>,
     caller: Caller,
@@ -309,6 +327,11 @@ async fn one(
 }
 
 /// Shows what came of a file.
+#[utoipa::path(
+    get, path = "/api/v1/shadow/imports/{id}", tag = "Shadow statements",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "What became of a file"))
+)]
 async fn import(
     State(api): State<Shared>,
     caller: Caller,

@@ -359,7 +359,7 @@ impl Statement {
     }
 }
 
-/// `YYYYMMDD[HHMMSS[.XXX]][[offset:zone]]`: the day as the bank writes it.
+/// `YYYYMMDD`, then perhaps time and zone: the day as the bank writes it.
 fn day(text: &str, at: u64) -> Result<Day, StatementFault> {
     Day::parse_compact(text.as_bytes()).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
