@@ -17,6 +17,12 @@ const METRICS: &[Row] = &[
         "messages that the brokers accepted",
     ),
     (
+        "cache_processes",
+        "gauge",
+        "",
+        "processes that share the cache, counted twice a second: what limits are divided by while it is away",
+    ),
+    (
         "cache_requests_total",
         "counter",
         "result",

@@ -106,6 +106,7 @@ fn case_64_without_its_store_every_call_is_refused_in_time() {
         let (status, code) = reply.code();
         let known = matches!(code, "store_unavailable" | "commit_unknown");
         assert!(status == 503 && known, "{}", reply.text);
+        println!("{took:?} {code}");
         assert!(took < Duration::from_secs(1), "{took:?}: {}", reply.text);
     }
     fleet.postgres.freeze(false);

@@ -154,6 +154,12 @@ fn limits_are_one(one: &Server, other: &Server) {
 }
 
 fn without_redis_each_allows_its_share(stores: &Stores, one: &Server, other: &Server) {
+    for server in [one, other] {
+        until("two are counted", Duration::from_secs(20), || {
+            let metrics = server.get(Who::Nobody, "/metrics").ok(200);
+            metrics.text.lines().any(|line| line == "cache_processes 2")
+        });
+    }
     stores.redis.kill();
     for server in [one, other] {
         until("degraded", Duration::from_secs(20), || {

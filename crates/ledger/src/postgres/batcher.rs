@@ -197,7 +197,7 @@ impl Batcher {
             "SELECT expires_at FROM pendings WHERE expires_at IS NOT NULL ORDER BY expires_at, seq LIMIT 1",
         )
         .fetch_optional(&mut session.connection);
-        match within(Duration::from_millis(900), next).await {
+        match within(Duration::from_millis(400), next).await {
             Ok(next) => self.next_due = next,
             Err(error) => return self.lost(&error),
         }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Longest wait for a connection, also of reads (contract E: 503 within a second).
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(450);
 /// Longest wait at the first start, when the database may be starting too.
 const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Name of the lock under which schemas are changed ("florin" in ASCII).

@@ -227,6 +227,7 @@ impl Link {
             .invoke_async(&mut connection)
             .await?;
         self.replicas.store(count, Ordering::Relaxed);
+        metrics::gauge!("cache_processes").set(f64::from(count));
         Ok(connection)
     }
 
