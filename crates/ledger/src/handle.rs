@@ -181,6 +181,15 @@ impl Ledger {
         either!(self, engine => engine.assets().await)
     }
 
+    /// How many wallets there are. In PostgreSQL this reads an index from end to end: a second or
+    /// two for ten million.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn wallets(&self) -> Result<u64, Unavailable> {
+        either!(self, engine => engine.wallets().await)
+    }
+
     /// The account of an id.
     ///
     /// # Errors

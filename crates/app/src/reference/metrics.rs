@@ -273,6 +273,12 @@ const METRICS: &[Row] = &[
         "time of giving events to a channel",
     ),
     (
+        "wallet_total_count",
+        "gauge",
+        "",
+        "wallets of the ledger, counted every five minutes",
+    ),
+    (
         "wallet_transactions_total",
         "counter",
         "",

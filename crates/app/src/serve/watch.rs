@@ -46,6 +46,7 @@ pub async fn run(watched: Watched, shutdown: Shutdown) {
     let ledger = &watched.ledger;
     let mut waiting = None;
     let mut summed = Instant::now();
+    count_wallets(ledger).await;
     counter!("ledger_invariant_violations_total").increment(0);
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -60,6 +61,7 @@ pub async fn run(watched: Watched, shutdown: Shutdown) {
         gauge!("ledger_checkpoint_age_seconds").set(age as f64);
         if summed.elapsed() >= SUMS {
             check_sums(ledger).await;
+            count_wallets(ledger).await;
             summed = Instant::now();
         }
         if accept.exists() {
@@ -85,6 +87,12 @@ pub async fn measure_tables(db: Db) {
     loop {
         ticks.tick().await;
         db.measure();
+    }
+}
+
+async fn count_wallets(ledger: &Ledger) {
+    if let Ok(count) = ledger.wallets().await {
+        gauge!("wallet_total_count").set(count as f64);
     }
 }
 

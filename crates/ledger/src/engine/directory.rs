@@ -38,6 +38,7 @@ struct Inner {
     by_id: HashTable<Slot>,
     /// Newest wallet of each owner.
     owners: HashTable<Slot>,
+    wallets: u64,
     hasher: DefaultHashBuilder,
 }
 
@@ -181,6 +182,7 @@ impl Directory {
             entry.remove();
         }
         if let Some(owner) = owner {
+            inner.wallets -= 1;
             let hash = inner.hash(&*owner);
             let next = inner.row(slot).next_of_owner;
             if let Ok(mut entry) = inner.owners.find_entry(hash, |other| *other == slot) {
@@ -229,6 +231,12 @@ impl Directory {
             .expect("slots are made by this directory");
         row.next_of_owner = newest;
         row.owner = Some(owner);
+        guard.wallets += 1;
+    }
+
+    /// Count of accounts that are wallets.
+    pub(super) fn wallets(&self) -> u64 {
+        self.inner.read().wallets
     }
 
     /// Wallets of an owner, oldest first.

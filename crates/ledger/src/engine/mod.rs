@@ -291,10 +291,15 @@ impl Embedded {
         Ok(self.inner.directory.assets())
     }
 
-    /// The account of an id.
+    /// How many accounts are wallets.
     ///
     /// # Errors
-    /// [`Unavailable`].
+    /// None.
+    pub async fn wallets(&self) -> Result<u64, Unavailable> {
+        Ok(self.inner.directory.wallets())
+    }
+
+    /// The account of an id.
     pub async fn slot_of(&self, id: &AccountId) -> Result<Option<Slot>, Unavailable> {
         Ok(self.inner.directory.slot(id))
     }

@@ -201,6 +201,16 @@ impl Store {
         found.map(|row| Found::read(self, &row)).transpose()
     }
 
+    /// How many wallets there are.
+    pub(super) async fn count_wallets(&self) -> Result<u64, ReadError> {
+        let counted: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM accounts WHERE owner IS NOT NULL")
+                .fetch_one(&self.primary)
+                .await
+                .map_err(broken)?;
+        Ok(counted.unsigned_abs())
+    }
+
     /// One wallet now; another user's does not exist for `owner`.
     pub(super) async fn wallet_now(
         &self,

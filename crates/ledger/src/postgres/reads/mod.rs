@@ -298,6 +298,13 @@ impl Postgres {
         asset.expect("what was answered was met before, or the database answers")
     }
 
+    pub(crate) async fn wallets(&self) -> Result<u64, Unavailable> {
+        let store = self.reads.store.clone();
+        let work = async move { store.count_wallets().await };
+        let read = self.reads.store.run(work).await;
+        read.map_err(|error| away(&error))
+    }
+
     pub(crate) async fn slot_of(&self, id: &AccountId) -> Result<Option<Slot>, Unavailable> {
         if let Some(slot) = self.directory().slot(id) {
             return Ok(Some(slot));
