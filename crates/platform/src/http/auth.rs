@@ -56,6 +56,8 @@ impl fmt::Display for Permission {
 pub enum Access {
     /// Anybody, without a credential.
     Public,
+    /// Anybody; a credential that is shown must be good, and then its owner is the caller.
+    Optional,
     /// Anybody with a good credential (`GET /api/v1/auth/me`).
     Authenticated,
     /// A good credential whose roles hold this permission.
@@ -67,6 +69,7 @@ impl Access {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
+            Self::Optional => "optional",
             Self::Authenticated => "authenticated",
             Self::Needs(permission) => permission.as_str(),
         }

@@ -21,9 +21,10 @@ use http::{HeaderMap, HeaderValue, Method};
 use metrics::Histogram;
 use tower::Service;
 
+use super::admission::Admission;
 use super::auth::{Access, Authentication, Authenticator, NoAuthenticator, Principal};
-use super::limit::{Admission, Decision, LimitClass, Limits};
-use super::problem::{Outcome, Problem, Severity, Status};
+use super::limit::{Decision, LimitClass, Limits};
+use super::problem::{ErrorForm, Outcome, Problem, Severity, Status};
 use super::proxy::TrustedProxies;
 use super::router::{RequestInfo, RouteMeta};
 use super::trace::{self, TraceContext};
@@ -199,8 +200,8 @@ where
     if let Some(tracer) = &kit.tracer {
         tracer.decide(&mut context);
     }
-    let error_member = meta.error_member;
-    trace::scope_with(context, error_member, async {
+    let error_form = meta.error_form;
+    trace::scope_with(context, error_form, async {
         let started = Instant::now();
         let echoed = echo(&context, &request);
         let span = kit
@@ -275,7 +276,8 @@ async fn authorize(
     client: IpAddr,
     limited: &mut Option<Decision>,
 ) -> Result<Option<Arc<Principal>>, Problem> {
-    if meta.access == Access::Public {
+    let anonymous = meta.access == Access::Optional && !shows_credential(headers);
+    if meta.access == Access::Public || anonymous {
         if meta.class != LimitClass::None {
             *limited = kit.limits.anonymous(meta.class, client).await?;
         }
@@ -298,6 +300,10 @@ async fn authorize(
         principal.require(permission)?;
     }
     Ok(Some(principal))
+}
+
+fn shows_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key(http::header::AUTHORIZATION) || headers.contains_key("x-api-key")
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -362,7 +368,7 @@ pub(super) fn with_fallbacks(router: Router, kit: &Arc<Kit>) -> Router {
             class: LimitClass::Read,
             body_limit: 0,
             admission: true,
-            error_member: false,
+            error_form: ErrorForm::Plain,
             metrics: RouteMetrics::new(
                 Method::from_bytes(b"OTHER").expect("OTHER is a token"),
                 path,

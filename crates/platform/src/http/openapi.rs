@@ -114,9 +114,10 @@ fn merge(into: &mut Map<String, Value>, from: &Value, depth: u8) {
 
 fn add_shared(operation: &mut Map<String, Value>, permission: &str) {
     let public = permission == Access::Public.as_str();
-    let security = match public {
-        true => json!([]),
-        false => json!([{"bearer": []}, {"apiKey": []}]),
+    let security = match (public, permission == Access::Optional.as_str()) {
+        (true, _) => json!([]),
+        (_, true) => json!([{}, {"bearer": []}, {"apiKey": []}]),
+        _ => json!([{"bearer": []}, {"apiKey": []}]),
     };
     operation.insert("security".to_string(), security);
     operation.insert("x-permission".to_string(), json!(permission));

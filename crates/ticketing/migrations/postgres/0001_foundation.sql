@@ -1,0 +1,47 @@
+-- One key per person, sealed under the installation's key. Destroying `sealed_key` erases every
+-- field that was sealed under it; `lookup` is a keyed digest of the buyer key, null once erased.
+CREATE TABLE tk_people (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    lookup BYTEA UNIQUE,
+    sealed_key BYTEA,
+    created_at BIGINT NOT NULL,
+    erased_at BIGINT
+);
+
+-- First answers under an `Idempotency-Key`.
+CREATE TABLE tk_idempotency (
+    scope TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    members TEXT COLLATE "C" NOT NULL,
+    status BIGINT NOT NULL,
+    location TEXT COLLATE "C",
+    person_id TEXT COLLATE "C",
+    body BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, key)
+);
+
+-- What organisers are to be told, in order, until it was handed to the webhooks.
+CREATE TABLE tk_outbox (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    org_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    data TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- Mails to be sent and, in the development sink, sent. Everything personal is sealed.
+CREATE TABLE tk_mails (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    person_id TEXT COLLATE "C" NOT NULL,
+    recipient BYTEA NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    content BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    tries BIGINT NOT NULL DEFAULT 0,
+    next_at BIGINT NOT NULL,
+    sent_at BIGINT,
+    failed TEXT COLLATE "C"
+);
+CREATE INDEX tk_mails_due ON tk_mails (next_at) WHERE sent_at IS NULL AND failed IS NULL;
+CREATE INDEX tk_mails_person ON tk_mails (person_id);

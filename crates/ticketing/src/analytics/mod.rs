@@ -1,0 +1,1 @@
+//! Figures for organisers, each a fold of postings and rows (contract E).

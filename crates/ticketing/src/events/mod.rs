@@ -1,0 +1,1 @@
+//! Organisations, events, ticket types, pools, promo codes, images, search (contract A).

@@ -1,0 +1,3 @@
+//! Types and rules without I/O: no clock, no chance, no tables.
+
+pub mod buyer;

@@ -1,0 +1,1 @@
+//! Quote, reserve, checkout, expiry, refunds (contract B).

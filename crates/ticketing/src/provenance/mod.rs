@@ -1,0 +1,1 @@
+//! The log of salted commitments, its checkpoints and proofs (contract D6).

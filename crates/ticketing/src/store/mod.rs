@@ -1,0 +1,81 @@
+//! The tables of this room (all begin with `tk_`), and what every part of it needs to use them.
+//!
+//! **Boundary.** Rows in, rows out, and the functions that take part in somebody's transaction
+//! (`&mut Tx`). What may happen to a row is decided by the part that owns it.
+//!
+//! **Transactions.** What belongs to one event is written in [`Store::begin_event`], which waits
+//! only for other writers of the same event; whatever belongs to several, in [`Store::begin`],
+//! which waits for all.
+
+pub mod idempotency;
+pub mod schema;
+
+use std::sync::Arc;
+
+use florin_base::{Clock, IdSource};
+use florin_platform::sql::{Db, SqlError, Tx};
+use parking_lot::Mutex;
+
+pub use schema::MIGRATIONS;
+
+/// The lane of this room's transactions.
+const LANE: &str = "ticketing";
+
+/// Tables, clock and ids; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    /// The tables, in the lane of this room.
+    pub db: Db,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    ids: Arc<Mutex<IdSource>>,
+}
+
+impl Store {
+    /// Over service tables; runs the migrations of this room.
+    ///
+    /// # Errors
+    /// As [`Db::migrate`].
+    pub async fn open(db: Db, clock: Arc<dyn Clock>) -> Result<Self, SqlError> {
+        let db = db.lane(LANE);
+        db.patient()
+            .migrate(&MIGRATIONS, clock.wall_micros())
+            .await?;
+        Ok(Self {
+            db,
+            clock,
+            ids: Arc::new(Mutex::new(IdSource::new())),
+        })
+    }
+
+    /// Wall clock in microseconds.
+    pub fn now(&self) -> i64 {
+        self.clock.wall_micros()
+    }
+
+    /// A fresh UUIDv7 as text.
+    pub fn id(&self) -> String {
+        self.uuid().to_string()
+    }
+
+    /// A fresh UUIDv7.
+    pub fn uuid(&self) -> uuid::Uuid {
+        self.ids.lock().uuid_v7(self.now())
+    }
+
+    /// A transaction that waits for all others of this room.
+    ///
+    /// # Errors
+    /// As [`Db::begin`].
+    pub async fn begin(&self) -> Result<Tx, SqlError> {
+        self.db.begin().await
+    }
+
+    /// A transaction about one event: waits for those of the same event only.
+    ///
+    /// # Errors
+    /// As [`Db::begin_keyed`].
+    pub async fn begin_event(&self, event_id: &str) -> Result<Tx, SqlError> {
+        self.db.begin_keyed(event_id).await
+    }
+}

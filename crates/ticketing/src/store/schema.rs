@@ -1,0 +1,23 @@
+//! The migrations of this room, mirrored for both databases.
+
+use florin_platform::sql::{Migration, Migrations};
+
+macro_rules! step {
+    ($version:literal, $name:literal, $file:literal) => {
+        Migration {
+            version: $version,
+            name: $name,
+            sqlite: include_str!(concat!("../../migrations/sqlite/", $file)),
+            postgres: include_str!(concat!("../../migrations/postgres/", $file)),
+        }
+    };
+}
+
+/// Tables that begin with `tk_`.
+pub const MIGRATIONS: Migrations = Migrations {
+    room: "ticketing",
+    steps: &[
+        step!(1, "foundation", "0001_foundation.sql"),
+        step!(2, "events", "0002_events.sql"),
+    ],
+};

@@ -1,0 +1,1 @@
+//! What runs for as long as the room does: statuses, outbox, mails.
