@@ -29,6 +29,8 @@ pub enum Part {
     Identity,
     /// The embedded ledger.
     Ledger,
+    /// Topics.
+    Bus,
     /// Webhooks and their deliveries.
     Webhooks,
     /// Documents and files.
@@ -83,10 +85,16 @@ pub const PARTS: &[PartRow] = &[
         needs: &[],
     },
     PartRow {
+        part: Part::Bus,
+        name: "bus",
+        about: "topics inside the process, or of the brokers of `bus.url`",
+        needs: &[Part::Tables],
+    },
+    PartRow {
         part: Part::Webhooks,
         name: "webhooks",
         about: "endpoints and deliveries",
-        needs: &[Part::Tables, Part::Ledger],
+        needs: &[Part::Tables, Part::Bus, Part::Ledger],
     },
     PartRow {
         part: Part::Shadow,
@@ -183,23 +191,30 @@ pub const ROLES: &[Role] = &[
     Role {
         name: "shadow-events",
         port: 8081,
-        about: "shadow ledger: events, batches, dead letters; deadlines",
-        parts: &[Part::Identity, Part::Shadow],
+        about: "shadow ledger: events, batches, topics, dead letters; deadlines",
+        parts: &[Part::Identity, Part::Bus, Part::Shadow],
         describe: || florin_shadow::api::event_routes(true).describe(),
         mount: |wired| {
             let aliases = wired.config.shadow.root_aliases;
             vec![florin_shadow::api::event_routes(aliases).bind(wired.shadow_api())]
         },
-        workers: &[Worker {
-            name: "shadow-deadlines",
-            about: "decides what is due, at most a second late",
-            start: |wired, shutdown| {
-                Box::pin(florin_shadow::worker::deadlines::run(
-                    wired.shadow(),
-                    shutdown,
-                ))
+        workers: &[
+            Worker {
+                name: "shadow-deadlines",
+                about: "decides what is due, at most a second late",
+                start: |wired, shutdown| {
+                    Box::pin(florin_shadow::worker::deadlines::run(
+                        wired.shadow(),
+                        shutdown,
+                    ))
+                },
             },
-        }],
+            Worker {
+                name: "shadow-topics",
+                about: "takes events and corrections of topics in, as member of group florin-shadow",
+                start: |wired, shutdown| wired.take_shadow_topics(shutdown),
+            },
+        ],
     },
     Role {
         name: "shadow-ledger",
@@ -298,13 +313,13 @@ pub const ROLES: &[Role] = &[
             },
             Worker {
                 name: "shadow-outbox",
-                about: "tells topics and webhooks what the shadow log says",
-                start: |wired, shutdown| {
-                    let (shadow, outlet) = (wired.shadow(), wired.shadow_outlet());
-                    Box::pin(async move {
-                        florin_shadow::worker::outbox::run(shadow, &outlet, shutdown).await;
-                    })
-                },
+                about: "tells webhooks what the shadow log says",
+                start: |wired, shutdown| wired.tell_shadow_webhooks(shutdown),
+            },
+            Worker {
+                name: "shadow-mirror",
+                about: "publishes to topics what the shadow log says, with copies of what came in over HTTP and dead letters",
+                start: |wired, shutdown| wired.tell_shadow_topics(shutdown),
             },
             Worker {
                 name: "webhook-deliveries",
@@ -396,7 +411,7 @@ mod tests {
         assert_eq!(
             names(&["workers"]),
             [
-                "tables", "audit", "identity", "ledger", "webhooks", "shadow"
+                "tables", "audit", "identity", "ledger", "bus", "webhooks", "shadow"
             ]
         );
         assert_eq!(names(&[]).len(), PARTS.len());

@@ -5,23 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use florin_base::Secret;
 use florin_platform::http::auth::Access;
 use florin_platform::http::health::{Health, Readiness};
 use florin_platform::http::json::{Json, Path};
 use florin_platform::http::limit::LimitClass;
-use florin_platform::http::problem::{Problem, Status};
+use florin_platform::http::problem::Problem;
 use florin_platform::http::router::{BoundRoutes, RouteSpec, Routes};
-use florin_platform::identity::api::Shared;
+use florin_platform::identity::api::{Shared, root_routes};
 use florin_platform::telemetry::metrics::MetricsHandle;
-use serde::Deserialize;
 use serde_json::json;
-
-/// Largest body of the log-in, in bytes.
-const BODY_LIMIT: usize = 16 * 1024;
 
 #[derive(Clone)]
 struct Actuator {
@@ -99,74 +94,7 @@ async fn prometheus(State(actuator): State<Actuator>) -> Response {
 
 /// `POST /auth/token`, `POST /auth/signup`.
 pub fn auth(identity: Shared) -> BoundRoutes {
-    let open = |path| {
-        RouteSpec::post(path, Access::Public)
-            .class(LimitClass::Token)
-            .body_limit(BODY_LIMIT)
-            .undocumented()
-    };
-    Routes::new()
-        .route(open("/auth/token"), token)
-        .route(open("/auth/signup"), signup)
-        .bind(identity)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct LogIn {
-    #[serde(alias = "username", alias = "userName")]
-    user_id: String,
-    password: Secret<String>,
-}
-
-fn with_words(problem: Problem) -> Problem {
-    let (code, detail) = (problem.code().to_owned(), problem.detail().to_owned());
-    problem.with("error", code).with("message", detail)
-}
-
-/// The log-in of older clients: by user id or name, one token, no refresh.
-async fn token(State(api): State<Shared>, Json(request): Json<LogIn>) -> Result<Response, Problem> {
-    let given = request.user_id.trim();
-    api.limits.login(&given.to_ascii_lowercase()).await?;
-    // An id that nobody has goes through the same log-in as a wrong password.
-    let name = match api.service.user(given).await {
-        Ok(user) => user.user_name,
-        Err(_) => given.to_ascii_lowercase(),
-    };
-    let tokens = api.service.log_in(&name, request.password).await;
-    let tokens = tokens.map_err(|error| {
-        let problem = Problem::from(error);
-        match problem.status() {
-            Status::Unauthorized => with_words(Problem::new(
-                Status::Unauthorized,
-                "invalid_credentials",
-                "Name or password is wrong.",
-            )),
-            _ => problem,
-        }
-    })?;
-    let user = api.service.user_by_name(&name).await?;
-    let answer = json!({
-        "token": tokens.access_token.expose(),
-        "tokenType": tokens.token_type,
-        "expiresIn": tokens.expires_in,
-        "userId": user.id,
-        "username": user.user_name,
-        "role": user.roles.first(),
-        "roles": user.roles,
-    });
-    let mut response = Json(answer).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
-}
-
-async fn signup() -> Problem {
-    with_words(Problem::new(
-        Status::Forbidden,
-        "signup_disabled",
-        "Accounts are made by administrators here.",
-    ))
+    root_routes().bind(identity)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use florin_ledger::engine::ClockState;
 use florin_platform::bus::Bus;
 use florin_platform::http::health::{CheckFuture, FnCheck, Health, ReadyCheck, Verdict};
 use florin_platform::sql::Db;
+use florin_shadow::worker::topics::Entrance;
 
 use super::watch::CheckpointAge;
 
@@ -64,6 +65,19 @@ impl ReadyCheck for Broker {
 /// Whether the bus takes events (`broker`, a helper).
 pub fn broker(health: &Health, bus: Arc<dyn Bus>) {
     health.register(Arc::new(Broker(bus)));
+}
+
+/// Whether what comes by topics is recorded (`topics`, a helper).
+pub fn topics(health: &Health, entrance: Entrance) {
+    health.register(FnCheck::new("topics", false, move || {
+        match entrance.trouble() {
+            None => Verdict::ok(),
+            Some(why) => Verdict::degraded(
+                format!("messages of topics wait: {why}"),
+                "they are tried again until the store takes them; florin doctor looks closer",
+            ),
+        }
+    }));
 }
 
 /// Whether the service tables answer.

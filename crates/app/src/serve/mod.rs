@@ -6,12 +6,14 @@
 mod aliases;
 pub mod announce;
 mod checks;
+mod compat;
 mod dev_clock;
 mod emf;
 pub mod files;
 mod gateway;
 pub mod offline;
 pub mod parts;
+mod refuse;
 pub mod shadow;
 pub mod watch;
 
@@ -34,10 +36,10 @@ use florin_platform::telemetry::metrics::{self, MetricsHandle};
 use florin_platform::telemetry::otel::{OtelConfig, Tracer};
 use tokio::task::JoinSet;
 
-use crate::config::production::{DevSwitches, refusals};
+use crate::config::production::DevSwitches;
 use crate::config::{self, Config, Loaded, LogForm};
 use crate::demo::{self, Credentials};
-use crate::fail::{failure, with_code};
+use crate::fail::failure;
 use crate::inproc::InProcess;
 use crate::out::Output;
 use crate::reference::api_info;
@@ -60,14 +62,16 @@ pub struct Options {
 
 /// Serves until it is told to stop.
 pub async fn run(loaded: Loaded, options: Options) -> anyhow::Result<()> {
-    refuse_production(&loaded.config, options.switches)?;
+    refuse::check(&loaded.config, options.switches)?;
     let _log = install_logs(&loaded.config)?;
     let selected = roles::select(&loaded.config.roles)?;
     let data_dir = loaded.data_dir()?;
     let server = listen(&loaded.config, &selected, &data_dir)?;
+    let compat = compat::listen(&loaded.config)?;
     let url = url_of(&loaded.config, &server);
     let (_trigger, shutdown) = shutdown::on_signals().context("signals cannot be caught")?;
-    let config = with_issuer(loaded, &url);
+    let mut config = with_issuer(loaded, &url);
+    config.auth.dev_auth = options.switches.dev_auth;
     let dev_clock = options
         .switches
         .dev_clock
@@ -80,13 +84,22 @@ pub async fn run(loaded: Loaded, options: Options) -> anyhow::Result<()> {
     let mut wired = Wired::new(config, &data_dir, clock, shutdown.clone(), unsafe_dev)?;
     let order = roles::start_order(&selected);
     let served = match start_parts(&mut wired, &order).await {
-        Ok(()) => serve(&wired, &selected, server, dev_clock, &url, options).await,
+        Ok(()) => {
+            let listeners = Listeners { server, compat };
+            serve(&wired, &selected, listeners, dev_clock, &url, options).await
+        }
         Err(error) => Err(error),
     };
     for row in order.iter().rev() {
         wired.stop(row).await;
     }
     served
+}
+
+/// What this process listens on.
+struct Listeners {
+    server: Server,
+    compat: Vec<Server>,
 }
 
 async fn start_parts(wired: &mut Wired, order: &[&'static PartRow]) -> anyhow::Result<()> {
@@ -99,7 +112,7 @@ async fn start_parts(wired: &mut Wired, order: &[&'static PartRow]) -> anyhow::R
 async fn serve(
     wired: &Wired,
     selected: &[&'static Role],
-    server: Server,
+    listeners: Listeners,
     dev_clock: Option<Arc<DevClock>>,
     url: &str,
     options: Options,
@@ -138,7 +151,9 @@ async fn serve(
         demo: demo.as_ref(),
     };
     announce::ready(options.output, &ready)?;
-    let report = server.serve(app.router(), shutdown.clone()).await;
+    let further = compat::serve(listeners.compat, &app, &shutdown);
+    let report = listeners.server.serve(app.router(), shutdown.clone()).await;
+    further.join_all().await;
     if report.cut_off > 0 {
         tracing::warn!(
             connections = report.cut_off,
@@ -373,59 +388,6 @@ fn install_logs(config: &Config) -> anyhow::Result<LogGuard> {
         .map_err(|error| failure(error.to_string(), "see log.filter in florin config default"))?;
     logs::install_panic_hook();
     Ok(guard)
-}
-
-/// Exit code of a configuration that must not run (`EX_CONFIG`).
-const REFUSED: u8 = 78;
-
-/// The compat profile of the shadow ledger posts corrections that nobody approved: it runs on a
-/// developer's machine and nowhere else (shadow-ledger contract, E).
-fn refuse_compat(config: &Config, switches: DevSwitches) -> anyhow::Result<()> {
-    if !config.shadow.compat {
-        return Ok(());
-    }
-    let why = if config.environment == config::Environment::Production {
-        "`shadow.compat` is refused in production"
-    } else if !switches.unsafe_dev {
-        "`shadow.compat` needs --unsafe-dev"
-    } else if !config.server.listen.is_loopback() {
-        "`shadow.compat` is refused on a listener that is not loopback"
-    } else {
-        return Ok(());
-    };
-    let hint = "set shadow.compat to false";
-    Err(with_code(why, Some(hint.to_owned()), REFUSED))
-}
-
-fn refuse_production(config: &Config, switches: DevSwitches) -> anyhow::Result<()> {
-    if switches.dev_clock && !switches.unsafe_dev {
-        return Err(failure(
-            "--dev-clock needs --unsafe-dev",
-            "florin serve --unsafe-dev --dev-clock",
-        ));
-    }
-    refuse_compat(config, switches)?;
-    let found = refusals(config, switches);
-    let (fatal, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(|refusal| refusal.fatal);
-    for warning in warnings {
-        eprintln!(
-            "warning: {}: {}; {}",
-            warning.setting, warning.why, warning.fix
-        );
-    }
-    if fatal.is_empty() {
-        return Ok(());
-    }
-    let lines: Vec<String> = fatal
-        .iter()
-        .map(|refusal| format!("  {}: {}; {}", refusal.setting, refusal.why, refusal.fix))
-        .collect();
-    let message = format!("refusing to start in production:\n{}", lines.join("\n"));
-    Err(with_code(
-        message,
-        Some("florin config check judges a configuration without starting".into()),
-        1,
-    ))
 }
 
 /// The configuration of this process for commands other than `serve`.

@@ -132,6 +132,7 @@ impl Wired {
             Part::Audit => self.start_audit().await,
             Part::Identity => self.start_identity().await,
             Part::Ledger => self.start_ledger().await,
+            Part::Bus => self.start_bus().await,
             Part::Webhooks => self.start_webhooks().await,
             Part::Blobs => self.start_blobs(),
             Part::Shadow => self.start_shadow().await,
@@ -150,6 +151,7 @@ impl Wired {
             Part::Audit => self.audit = None,
             Part::Identity => self.identity = None,
             Part::Ledger => self.stop_ledger().await,
+            Part::Bus => self.bus = Arc::new(LocalBus::new()),
             Part::Webhooks => self.webhooks = None,
             Part::Blobs => self.blobs = None,
             Part::Shadow => self.shadow = None,
@@ -274,9 +276,7 @@ impl Wired {
 
     async fn start_webhooks(&mut self) -> anyhow::Result<()> {
         let db = self.db();
-        self.open_bus()?;
         let now = self.clock.wall_micros();
-        db.migrate(&bus::MIGRATIONS, now).await?;
         db.migrate(&webhooks::MIGRATIONS, now).await?;
         let targets = match self.unsafe_dev {
             true => Targets::Any,
@@ -296,7 +296,9 @@ impl Wired {
     }
 
     /// The bus connects when it is first used: brokers may come later.
-    fn open_bus(&mut self) -> anyhow::Result<()> {
+    async fn start_bus(&mut self) -> anyhow::Result<()> {
+        let now = self.clock.wall_micros();
+        self.db().migrate(&bus::MIGRATIONS, now).await?;
         let opened = bus::open(&self.config.bus, Arc::clone(&self.clock));
         self.bus = opened.map_err(|error| failure(error.to_string(), error.remedy))?;
         if !self.config.bus.url.is_empty() {
@@ -404,7 +406,7 @@ impl Wired {
     }
 
     /// Of several processes over the same tables one reads a channel of the feed at a time.
-    fn leases(&self) -> Leases {
+    pub(super) fn leases(&self) -> Leases {
         let db = self.db();
         match db.is_shared() {
             true => Leases::Shared {

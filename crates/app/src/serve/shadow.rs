@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use florin_base::IdSource;
-use florin_platform::bus::{Bus, Message};
+use florin_platform::bus::consume::Group;
+use florin_platform::http::shutdown::Shutdown;
 use florin_platform::identity::{self, RoleBook};
 use florin_platform::sql::Db;
 use florin_platform::webhooks::{Event, Webhooks};
@@ -25,13 +26,15 @@ use florin_shadow::statements::Statements;
 use florin_shadow::store::rebuild;
 use florin_shadow::store::{Settings, Shadow};
 use florin_shadow::worker::checkpoint::Key;
-use florin_shadow::worker::outbox::{Delivering, Outlet, Told};
-use florin_shadow::worker::topics;
+use florin_shadow::worker::mirror::Topics;
+use florin_shadow::worker::outbox::{Delivering, Outlet, Told, readers};
+use florin_shadow::worker::topics::{self, Entrance};
 
 use super::files;
 use super::parts::Wired;
 use crate::config::{self, Config, ShadowPolicy};
 use crate::fail::OrHint as _;
+use crate::roles::Working;
 
 /// The tables of the shadow ledger, where they lie in the data directory: a file of their own,
 /// so that a large intake holds nobody else up.
@@ -148,12 +151,18 @@ impl Wired {
             settings(&self.config),
         )
         .await?;
+        let rules = config::control(&self.config)?;
+        let (control, reconcile) = self.open_control(&shadow, rules);
+        let entrance = Entrance::new(control.checker.corrections().clone());
+        if !self.config.bus.url.is_empty() {
+            super::checks::topics(&self.health, entrance.clone());
+        }
         let api = Arc::new(ShadowApi {
             shadow: shadow.clone(),
+            entrance,
             cursors: self.cursors.clone(),
             signer: Arc::new(Key::from_seed("florin/shadow", &seed)),
         });
-        let (control, reconcile) = self.open_control(&shadow);
         self.shadow = Some(OpenShadow {
             api,
             control,
@@ -162,11 +171,7 @@ impl Wired {
         Ok(())
     }
 
-    fn open_control(&self, shadow: &Shadow) -> (ControlShared, ReconcileShared) {
-        let rules = Control {
-            compat: self.config.shadow.compat,
-            ..Control::of_contract(shadow.currencies())
-        };
+    fn open_control(&self, shadow: &Shadow, rules: Control) -> (ControlShared, ReconcileShared) {
         let hooks = Arc::new(MatchHooks::new(shadow.db()));
         let desk = Desk::new(Arc::new(rules), hooks);
         let corrections = Corrections::new(shadow.clone(), desk.clone());
@@ -215,33 +220,55 @@ impl Wired {
         self.shadow_api().shadow.clone()
     }
 
-    /// Where the outbox of the shadow ledger delivers.
-    pub fn shadow_outlet(&self) -> ShadowOutlet {
-        ShadowOutlet {
+    /// Tells webhooks what the shadow log says.
+    pub fn tell_shadow_webhooks(&self, shutdown: Shutdown) -> Working {
+        let outlet = ShadowWebhooks(self.webhooks());
+        self.tell_shadow(readers::WEBHOOKS, outlet, shutdown)
+    }
+
+    /// Publishes what the shadow log says to topics.
+    pub fn tell_shadow_topics(&self, shutdown: Shutdown) -> Working {
+        let outlet = Topics {
+            shadow: self.shadow(),
             bus: Arc::clone(&self.bus),
-            webhooks: self.webhooks(),
-        }
+        };
+        self.tell_shadow(readers::TOPICS, outlet, shutdown)
+    }
+
+    fn tell_shadow(
+        &self,
+        reader: &'static str,
+        outlet: impl Outlet,
+        shutdown: Shutdown,
+    ) -> Working {
+        let lease = self.leases().lease(format!("shadow/{reader}"));
+        let shadow = self.shadow();
+        Box::pin(async move {
+            florin_shadow::worker::outbox::run(shadow, reader, &outlet, lease, shutdown).await;
+        })
+    }
+
+    /// Takes part in the consumer group of the topics of events and corrections.
+    pub fn take_shadow_topics(&self, shutdown: Shutdown) -> Working {
+        let entrance = self.shadow_api().entrance.clone();
+        let group = Group {
+            name: topics::GROUP.to_owned(),
+            topics: vec![topics::RAW.to_owned(), topics::CORRECTIONS.to_owned()],
+            handler: Arc::new(entrance),
+        };
+        Arc::clone(&self.bus).consume(self.db(), group, shutdown)
     }
 }
 
-/// The topic `shadow.events`, and webhooks.
-pub struct ShadowOutlet {
-    bus: Arc<dyn Bus>,
-    webhooks: Webhooks,
-}
+/// Webhooks that asked for events of the shadow ledger.
+struct ShadowWebhooks(Webhooks);
 
-impl Outlet for ShadowOutlet {
+impl Outlet for ShadowWebhooks {
     fn deliver<'a>(&'a self, told: &'a [Told]) -> Delivering<'a> {
         Box::pin(async move {
             let events: Result<Vec<Event>, String> = told.iter().map(event).collect();
-            let events = events?;
-            if self.bus.wants(topics::EVENTS) {
-                let messages = events.iter().map(message).collect();
-                let published = self.bus.publish(topics::EVENTS, messages).await;
-                published.map_err(|error| error.to_string())?;
-            }
             let last = told.last().map_or(0, |told| told.log_seq.unsigned_abs());
-            let accepted = self.webhooks.accept("shadow", last, &events).await;
+            let accepted = self.0.accept("shadow", last, &events?).await;
             accepted.map(drop).map_err(|error| error.to_string())
         })
     }
@@ -257,13 +284,4 @@ fn event(told: &Told) -> Result<Event, String> {
             .map_err(|error| error.to_string())?
             .into(),
     })
-}
-
-fn message(event: &Event) -> Message {
-    Message {
-        key: event.key.clone(),
-        value: event.body.to_string().into(),
-        seq: event.seq,
-        id: event.id.clone(),
-    }
 }

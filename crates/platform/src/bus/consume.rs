@@ -8,6 +8,7 @@
 //! it moved and does nothing. A message that can never be handled is put aside with its reason
 //! and bytes before the position moves over it; one that cannot be handled now is tried again.
 
+use std::collections::BTreeMap;
 use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
@@ -89,6 +90,25 @@ pub trait Handler: Send + Sync + 'static {
     /// Has the effect of one message, in `tx` alone: whatever is done elsewhere may be done
     /// twice. After an error nothing of `tx` stays.
     fn handle<'a>(&'a self, message: &'a Received, tx: &'a mut Tx) -> Handling<'a>;
+
+    /// True: [`Handler::prepare`] has every effect and [`Handler::handle`] none, so that a
+    /// batch's positions move together.
+    fn prepares_all(&self) -> bool {
+        false
+    }
+
+    /// Told now and then how many messages of a topic (full name) wait behind this member.
+    fn behind(&self, _topic: &str, _messages: i64) {}
+}
+
+/// What a consumer group reads and does.
+pub struct Group {
+    /// Name, without the configured prefix.
+    pub name: String,
+    /// Topics, without the configured prefix.
+    pub topics: Vec<String>,
+    /// What is done with a message.
+    pub handler: Arc<dyn Handler>,
 }
 
 /// Where messages are put that can never be handled.
@@ -152,9 +172,12 @@ impl Inbox {
                 Rejected::Poison { detail, .. } => detail,
             }));
         }
-        let taken = match self.take_together(messages).await {
-            Ok(taken) => taken,
-            Err(_) => self.take_singly(messages).await?,
+        let taken = match self.handler.prepares_all() {
+            true => self.pass(messages).await?,
+            false => match self.take_together(messages).await {
+                Ok(taken) => taken,
+                Err(_) => self.take_singly(messages).await?,
+            },
         };
         let group = self.group.to_string();
         for (result, count) in [
@@ -165,6 +188,29 @@ impl Inbox {
             metrics::counter!("bus_messages_consumed_total", "group" => group.clone(), "result" => result)
                 .increment(count);
         }
+        Ok(taken)
+    }
+
+    /// Moves the positions over messages whose effects were had.
+    async fn pass(&self, messages: &[Received]) -> Result<Taken, Stalled> {
+        let mut last: BTreeMap<(&str, i32), (&Received, u64)> = BTreeMap::new();
+        for message in messages {
+            let of_part = last.entry((&message.topic, message.partition));
+            let (newest, count) = of_part.or_insert((message, 0));
+            if message.offset > newest.offset {
+                *newest = message;
+            }
+            *count += 1;
+        }
+        let mut taken = Taken::default();
+        let mut tx = self.db.begin().await?;
+        for (message, count) in last.into_values() {
+            match self.advance(message, &mut tx).await? {
+                true => taken.handled += count,
+                false => taken.known += count,
+            }
+        }
+        tx.commit().await?;
         Ok(taken)
     }
 

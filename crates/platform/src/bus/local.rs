@@ -84,6 +84,7 @@ mod tests {
             value: seq.to_string().into(),
             seq,
             id: seq.to_string().into(),
+            headers: Vec::new(),
         }
     }
 

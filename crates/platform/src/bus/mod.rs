@@ -22,9 +22,13 @@ mod positions;
 mod settings;
 pub mod topics;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+
+use crate::http::shutdown::Shutdown;
+use crate::sql::Db;
+use consume::Group;
 
 pub use lease::{Lease, Leases, TTL as LEASE_TTL};
 pub use local::{LocalBus, QUEUE_MAX, Subscription};
@@ -43,6 +47,8 @@ pub struct Message {
     pub seq: u64,
     /// The same on every delivery; receivers drop what they know.
     pub id: Box<str>,
+    /// Further headers, in this order.
+    pub headers: Vec<(Box<str>, Box<str>)>,
 }
 
 /// A bus did not accept messages; the same ones are to be published again.
@@ -59,6 +65,9 @@ impl BusError {
 
 /// A pending answer of a [`Bus`].
 pub type Publishing<'a> = Pin<Box<dyn Future<Output = Result<(), BusError>> + Send + 'a>>;
+
+/// A member of a consumer group at work.
+pub type Consuming = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Carries messages to whoever listens.
 pub trait Bus: Send + Sync + 'static {
@@ -80,5 +89,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Whether messages would be accepted now; answers within a second.
     fn probe(&self) -> Publishing<'_> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Takes part in a consumer group until draining begins; `db` has the positions. A bus that
+    /// brings nothing from outside has nothing to hand over and only waits for the end.
+    fn consume(self: Arc<Self>, _db: Db, _group: Group, shutdown: Shutdown) -> Consuming {
+        Box::pin(async move { shutdown.drain().await })
     }
 }

@@ -8,6 +8,15 @@ pub const WALLET_SNAPSHOTS: &str = "wallet-snapshots";
 /// Lines of the ledger's feed in their total order, without a key.
 pub const LEDGER_CHANGES: &str = "ledger-changes";
 
+/// Events of accounts that somebody else keeps, keyed by account (shadow-ledger contract, A3).
+pub const TRANSACTIONS_RAW: &str = "transactions.raw";
+/// Corrections of such accounts, keyed by account.
+pub const TRANSACTIONS_CORRECTIONS: &str = "transactions.corrections";
+/// Messages of the two that are no events, with their original key.
+pub const TRANSACTIONS_DLQ: &str = "transactions.dlq";
+/// What the shadow ledger tells, keyed by account.
+pub const SHADOW_EVENTS: &str = "shadow.events";
+
 /// Ending of the name of a topic's dead letters.
 pub const DEAD_LETTERS: &str = ".dlq";
 
@@ -47,7 +56,10 @@ pub struct Topic {
 /// Hours for which events stay: seven days.
 const WEEK_HOURS: u32 = 168;
 
-/// All topics that Florin publishes.
+/// Hours for which dead letters of the shadow ledger stay: thirty days.
+const MONTH_HOURS: u32 = 720;
+
+/// All topics that Florin publishes or reads.
 pub const TOPICS: &[Topic] = &[
     Topic {
         name: WALLET_EVENTS,
@@ -68,6 +80,34 @@ pub const TOPICS: &[Topic] = &[
         about: "lines of the change feed, in their total order",
         key: "none",
         partitions: Partitions::One,
+        retention: Retention::Hours(WEEK_HOURS),
+    },
+    Topic {
+        name: TRANSACTIONS_RAW,
+        about: "events of accounts that the shadow ledger follows, read and mirrored",
+        key: "accountId",
+        partitions: Partitions::AtLeast(6),
+        retention: Retention::Hours(WEEK_HOURS),
+    },
+    Topic {
+        name: TRANSACTIONS_CORRECTIONS,
+        about: "corrections of such accounts, read and mirrored",
+        key: "accountId",
+        partitions: Partitions::AtLeast(6),
+        retention: Retention::Hours(WEEK_HOURS),
+    },
+    Topic {
+        name: TRANSACTIONS_DLQ,
+        about: "messages of both that are no events",
+        key: "as it was",
+        partitions: Partitions::AtLeast(1),
+        retention: Retention::Hours(MONTH_HOURS),
+    },
+    Topic {
+        name: SHADOW_EVENTS,
+        about: "what the shadow ledger tells",
+        key: "accountId",
+        partitions: Partitions::AtLeast(6),
         retention: Retention::Hours(WEEK_HOURS),
     },
 ];

@@ -15,6 +15,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::problem::ErrorForm;
+
 /// `X-Trace-Id`.
 pub const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// `traceparent` (W3C Trace Context, level 1).
@@ -29,7 +31,7 @@ tokio::task_local! {
 
 struct Scope {
     context: TraceContext,
-    error_member: bool,
+    error_form: ErrorForm,
 }
 
 /// A trace id of 1-64 bytes, held inline.
@@ -52,6 +54,11 @@ impl TraceId {
             len: text.len() as u8,
             bytes,
         })
+    }
+
+    /// The id that a W3C `traceparent` carries, if it is well formed.
+    pub fn of_traceparent(text: &[u8]) -> Option<Self> {
+        parse_traceparent(text).map(|parent| Self::from_w3c(parent.trace))
     }
 
     fn from_w3c(trace: u128) -> Self {
@@ -166,7 +173,7 @@ impl<S: Sync> FromRequestParts<S> for TraceContext {
 #[derive(Debug, Clone, Copy)]
 pub struct Current {
     context: TraceContext,
-    error_member: bool,
+    error_form: ErrorForm,
 }
 
 impl Current {
@@ -180,9 +187,9 @@ impl Current {
         self.context.id.as_str()
     }
 
-    /// Whether problems of this route carry `error`.
-    pub(crate) fn error_member(&self) -> bool {
-        self.error_member
+    /// Further members of this route's problems.
+    pub(crate) fn error_form(&self) -> ErrorForm {
+        self.error_form
     }
 }
 
@@ -191,24 +198,24 @@ pub fn current() -> Option<Current> {
     CURRENT
         .try_with(|scope| Current {
             context: scope.context,
-            error_member: scope.error_member,
+            error_form: scope.error_form,
         })
         .ok()
 }
 
 /// Runs a future under a context: for spawned tasks and background work.
 pub fn scope<F: Future>(context: TraceContext, future: F) -> impl Future<Output = F::Output> {
-    scope_with(context, false, future)
+    scope_with(context, ErrorForm::Plain, future)
 }
 
 pub(crate) fn scope_with<F: Future>(
     context: TraceContext,
-    error_member: bool,
+    error_form: ErrorForm,
     future: F,
 ) -> impl Future<Output = F::Output> {
     let scope = Scope {
         context,
-        error_member,
+        error_form,
     };
     CURRENT.scope(scope, future)
 }

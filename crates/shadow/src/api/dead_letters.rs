@@ -15,7 +15,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::{Shared, actor, permission, problem};
 use crate::store::dead_letters::{self, Fate, Filter, Kept};
-use crate::worker::topics::{self, Verdict};
+use crate::worker::topics::Verdict;
 
 /// Bytes of a payload that are shown.
 const SHOWN: usize = 64 * 1024;
@@ -176,7 +176,7 @@ struct Redriven {
 }
 
 async fn submit(api: &Shared, kept: Kept, caller: &Caller) -> Result<Redriven, Problem> {
-    let verdict = topics::again(&api.shadow, &kept.letter).await?;
+    let verdict = api.entrance.again(&kept.letter).await?;
     let (status, result, reason, fate) = match verdict {
         Verdict::Recorded => ("redriven", Some("accepted"), None, Fate::Redriven),
         Verdict::Known => ("redriven", Some("duplicate"), None, Fate::Redriven),

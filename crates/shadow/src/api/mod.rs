@@ -13,6 +13,7 @@ pub mod audit;
 pub mod balance;
 pub mod batch;
 pub mod books;
+pub mod class;
 pub mod control;
 pub mod corrections;
 pub mod dead_letters;
@@ -34,6 +35,7 @@ pub mod scope;
 use std::sync::Arc;
 
 use florin_platform::http::page::Cursors;
+use florin_platform::http::problem::ErrorForm;
 use florin_platform::http::router::Routes;
 
 use crate::store::{Actor, Shadow};
@@ -44,6 +46,8 @@ pub struct ShadowApi {
     pub shadow: Shadow,
     /// Makes and reads cursors.
     pub cursors: Cursors,
+    /// The entrance of topics, for what was parked there.
+    pub entrance: crate::worker::topics::Entrance,
     /// Signs checkpoints of the log.
     pub signer: Arc<dyn crate::worker::checkpoint::Signer>,
 }
@@ -58,10 +62,11 @@ pub fn event_routes(aliases: bool) -> Routes<Shared> {
         .merge(event_list::routes())
         .merge(batch::routes())
         .merge(dead_letters::routes());
-    match aliases {
+    let all = match aliases {
         true => all.merge(aliases::event_routes()),
         false => all,
-    }
+    };
+    all.with_error_form(ErrorForm::Words)
 }
 
 /// Routes of the shadow ledger service (part B), with `aliases` also at the root.
@@ -72,10 +77,11 @@ pub fn ledger_routes(aliases: bool) -> Routes<Shared> {
         .merge(accounts::routes())
         .merge(books::routes())
         .merge(log::routes());
-    match aliases {
+    let all = match aliases {
         true => all.merge(aliases::ledger_routes()),
         false => all,
-    }
+    };
+    all.with_error_form(ErrorForm::Words)
 }
 
 /// The caller as the log names him, with the trace of his request.

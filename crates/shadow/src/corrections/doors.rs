@@ -6,6 +6,8 @@ use super::rules::{Door, Kind, Refusal};
 use super::service::{Corrections, Done, again, conflict, event_not_found, first, fresh};
 use super::steps::{Desk, Stepped, refused, wrong_event_state};
 use super::table;
+use crate::intake::Sent;
+use crate::model::digest::content;
 use crate::model::{Event, State};
 use crate::store::{Actor, Session, WriteError};
 use florin_platform::http::problem::Problem;
@@ -66,54 +68,65 @@ impl Corrections {
     }
 
     /// A correction that came by Kafka: proposed, never applied, except in the compat profile
-    /// (contract A3).
+    /// (contract A3). One that was made here and came back is known.
     ///
     /// # Errors
     /// 409 `event_conflict` for another content under a known id, and the store's.
-    pub async fn from_kafka(
-        &self,
-        event: Event,
-        reason: String,
-        cause: Option<String>,
-        check_id: Option<String>,
-        actor: Actor,
-    ) -> Result<Done, Problem> {
+    pub async fn from_kafka(&self, sent: Sent, actor: Actor) -> Result<Done, Problem> {
         let desk = self.desk.clone();
         let done = self
             .shadow
             .write(move |session| {
                 Box::pin(async move {
-                    let proposal = Proposal {
-                        door: Door::Kafka,
-                        reason,
-                        cause,
-                        check_id,
-                        request: Some(hex::encode(crate::model::digest::content(&event))),
-                        ..Proposal::new(
-                            event.event_id.clone(),
-                            event.book(),
-                            event.signed(),
-                            event.timestamp,
-                        )
-                    };
-                    if let Some(known) = table::find_in(session.tx(), &proposal.id).await? {
-                        return match known.request == proposal.request {
+                    if let Some(known) = table::find_in(session.tx(), &sent.event.event_id).await? {
+                        return match is_same(&known, &sent.event) {
                             true => Ok(again(known)),
                             false => Err(conflict("event_conflict", None).into()),
                         };
                     }
-                    let made = desk.propose(session, proposal, &actor).await?;
+                    let made = desk.propose(session, of_topic(sent), &actor).await?;
                     let made = made.map_err(WriteError::Refused)?;
                     if !desk.control().compat {
                         return Ok(fresh(made));
                     }
-                    let legs = desk.approve_own(session, &made.id, &actor).await?;
-                    let mut legs = legs.map_err(WriteError::Refused)?;
-                    Ok(fresh(legs.swap_remove(0)))
+                    // What does not fit stays proposed.
+                    match desk.approve_own(session, &made.id, &actor).await? {
+                        Ok(mut legs) => Ok(fresh(legs.swap_remove(0))),
+                        Err(_) => Ok(fresh(made)),
+                    }
                 })
             })
             .await?;
         Ok(done)
+    }
+}
+
+fn of_topic(sent: Sent) -> Proposal {
+    let event = sent.event;
+    Proposal {
+        door: Door::Kafka,
+        reason: sent.reason,
+        cause: sent.cause,
+        check_id: sent.check_id,
+        request: Some(hex::encode(content(&event))),
+        ..Proposal::new(
+            event.event_id.clone(),
+            event.book(),
+            event.signed(),
+            event.timestamp,
+        )
+    }
+}
+
+/// Whether a correction that is known is the one that a topic brings: by its whole content if it
+/// came from there, by what it does to the books if it was made here and mirrored.
+fn is_same(known: &Correction, event: &Event) -> bool {
+    match known.door {
+        Door::Kafka => known.request == Some(hex::encode(content(event))),
+        _ => {
+            let known_does = (&known.book, known.signed, known.timestamp);
+            known_does == (&event.book(), event.signed(), event.timestamp)
+        }
     }
 }
 

@@ -167,6 +167,7 @@ impl Checker {
             }
         }
         self.settle_all(&check, &policy).await?;
+        failpoint::reach("drift.after_corrections_before_answer");
         self.finish(&check).await?;
         failpoint::reach("drift.after_corrections_before_answer");
         Ok(())

@@ -1,10 +1,12 @@
 //! The one door for events: bytes in, an [`Event`](crate::model::Event) or its faults out, the
 //! same for HTTP, batches, topics and the ledger's feed (contract A1, A3).
 
+mod correction;
 mod fields;
 mod json;
 mod parse;
 
+pub use correction::{Sent, parse_correction};
 pub use fields::{Fault, Ids, is_id, is_reserved};
 pub use json::{Member, elements, members};
 pub use parse::{Door, parse_event, parse_members};

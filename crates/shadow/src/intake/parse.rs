@@ -32,6 +32,11 @@ impl Door {
         entrance: "kafka",
         reserved_ids: false,
     };
+    /// `transactions.corrections`: ids may carry the prefixes of corrections.
+    pub const CORRECTIONS: Self = Self {
+        entrance: "correction",
+        reserved_ids: true,
+    };
     /// The change feed of our own ledger: ids `LED-…`.
     pub const FEED: Self = Self {
         entrance: "feed",
@@ -159,12 +164,12 @@ fn sort_out<'a>(found: &[Member<'a>]) -> Result<[Option<&'a str>; 10], Fault> {
     Ok(slots)
 }
 
-fn required(field: &str, faults: &mut Vec<Fault>) {
+pub(super) fn required(field: &str, faults: &mut Vec<Fault>) {
     faults.push(Fault::new(field, "required", "This field is required."));
 }
 
 /// The content of a JSON string; `None` for any other value.
-fn string(raw: &str) -> Option<String> {
+pub(super) fn string(raw: &str) -> Option<String> {
     match raw.starts_with('"') {
         true => serde_json::from_str(raw).ok(),
         false => None,
@@ -270,7 +275,7 @@ fn timestamp_of(
     .ok()
 }
 
-fn text(
+pub(super) fn text(
     raw: Option<&str>,
     field: &'static str,
     longest: usize,

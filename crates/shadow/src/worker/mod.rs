@@ -2,5 +2,6 @@
 
 pub mod checkpoint;
 pub mod deadlines;
+pub mod mirror;
 pub mod outbox;
 pub mod topics;

@@ -1,6 +1,7 @@
 //! The life of corrections over HTTP: rows 32 to 37, INV-S18, INV-S19.
 
 use florin_platform::sql::query;
+use florin_shadow::intake::Sent;
 use florin_shadow::store::Actor;
 use serde_json::json;
 
@@ -327,11 +328,16 @@ async fn four_eyes_on_every_path() {
     assert_eq!(shown.body["state"], "applied");
 
     let actor = Actor::system("kafka-writer");
-    let from_topic = event("CORR-A1-topic", "A1", 50_00, MS - HOUR);
+    let from_topic = Sent {
+        event: event("CORR-A1-topic", "A1", 50_00, MS - HOUR),
+        reason: "late".into(),
+        cause: None,
+        check_id: None,
+    };
     let done = house
         .checker
         .corrections()
-        .from_kafka(from_topic.clone(), "late".into(), None, None, actor.clone())
+        .from_kafka(from_topic.clone(), actor.clone())
         .await
         .expect("taken");
     assert_eq!(
@@ -343,7 +349,7 @@ async fn four_eyes_on_every_path() {
     let again = house
         .checker
         .corrections()
-        .from_kafka(from_topic, "late".into(), None, None, actor)
+        .from_kafka(from_topic, actor)
         .await
         .expect("taken");
     assert!(again.replayed);

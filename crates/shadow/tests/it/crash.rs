@@ -12,7 +12,7 @@ use florin_shadow::store::Settings;
 use florin_shadow::store::intake::Outcome;
 use florin_shadow::store::rebuild::{Request, verify};
 use florin_shadow::worker::deadlines;
-use florin_shadow::worker::outbox::{self, Delivering, Outlet, Told};
+use florin_shadow::worker::outbox::{self, Delivering, Outlet, Told, readers};
 
 use crate::support::{Bench, bench_on, event, take};
 
@@ -35,7 +35,7 @@ async fn open(dir: &Path) -> Bench {
     bench_on(db, Settings::default()).await
 }
 
-fn note(dir: &Path, file: &str, line: &str) {
+pub fn note(dir: &Path, file: &str, line: &str) {
     let path = dir.join(file);
     let opened = std::fs::OpenOptions::new()
         .create(true)
@@ -68,10 +68,18 @@ async fn work(dir: &Path) {
         }
     }
     let outlet = ToFile(dir.to_owned());
-    while outbox::step(&bench.shadow, &outlet).await.expect("told") > 0 {}
+    while outbox::step(&bench.shadow, readers::WEBHOOKS, &outlet)
+        .await
+        .expect("told")
+        > 0
+    {}
     bench.clock.advance(31_000_000);
     deadlines::work_all(&bench.shadow).await.expect("worked");
-    while outbox::step(&bench.shadow, &outlet).await.expect("told") > 0 {}
+    while outbox::step(&bench.shadow, readers::WEBHOOKS, &outlet)
+        .await
+        .expect("told")
+        > 0
+    {}
 }
 
 /// The process that is killed; does nothing when it is run as a test.
@@ -94,7 +102,7 @@ fn run_child(dir: &Path, point: &str) -> bool {
     status.success()
 }
 
-fn lines(dir: &Path, file: &str) -> Vec<String> {
+pub fn lines(dir: &Path, file: &str) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }

@@ -1,5 +1,6 @@
 //! A shadow ledger with checks, corrections, monitors and, where wanted, a ledger to link to.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use florin_ledger::{Ledger, OpenOptions, Policy};
@@ -20,6 +21,7 @@ use florin_shadow::links::Links;
 use florin_shadow::monitors::{Monitors, NoVerifier};
 use florin_shadow::store::Settings;
 use florin_shadow::worker::checkpoint::Key;
+use florin_shadow::worker::topics::Entrance;
 use serde_json::Value;
 
 use crate::support::{Bench, Known, bench};
@@ -49,7 +51,7 @@ pub async fn house_with_ledger() -> House {
 }
 
 /// Debits are decided at once, so that tests need not wait for a grace.
-fn arrival() -> Settings {
+pub fn arrival() -> Settings {
     Settings {
         policy: florin_shadow::model::Policy::Arrival,
         ..Settings::default()
@@ -57,25 +59,35 @@ fn arrival() -> Settings {
 }
 
 pub fn build(bench: Bench, change: impl FnOnce(&mut Control), with_ledger: bool) -> House {
+    let dir = with_ledger.then(|| tempfile::tempdir().expect("a directory"));
+    let path = dir.as_ref().map(|dir| dir.path().to_owned());
+    House {
+        _dir: dir,
+        ..build_at(bench, change, path.as_deref())
+    }
+}
+
+/// With a ledger in this folder, if any.
+pub fn build_at(
+    bench: Bench,
+    change: impl FnOnce(&mut Control),
+    ledger_dir: Option<&Path>,
+) -> House {
     let mut control = Control::of_contract(&Known);
     change(&mut control);
     let desk = Desk::new(Arc::new(control), Arc::new(NoHooks));
     let corrections = Corrections::new(bench.shadow.clone(), desk);
     let evidence = Arc::new(SqlEvidence::new(bench.shadow.db().clone()));
     let checker = Checker::new(corrections.clone(), evidence);
-    let (ledger, dir) = match with_ledger {
-        false => (None, None),
-        true => {
-            let dir = tempfile::tempdir().expect("a directory");
-            let options = OpenOptions {
-                segment_bytes: 4 << 20,
-                disk_free_min_per_mille: 0,
-                ..OpenOptions::new(dir.path())
-            };
-            let ledger = Ledger::open(options, Policy::default(), bench.clock.clone());
-            (Some(ledger.expect("opens")), Some(dir))
-        }
-    };
+    let ledger = ledger_dir.map(|dir| {
+        let options = OpenOptions {
+            segment_bytes: 4 << 20,
+            disk_free_min_per_mille: 0,
+            ..OpenOptions::new(dir)
+        };
+        let ledger = Ledger::open(options, Policy::default(), bench.clock.clone());
+        ledger.expect("opens")
+    });
     let links = ledger
         .clone()
         .map(|ledger| Links::new(corrections.clone(), ledger));
@@ -83,6 +95,7 @@ pub fn build(bench: Bench, change: impl FnOnce(&mut Control), with_ledger: bool)
     let cursors = Cursors::new(b"an example key of 32 bytes......");
     let shadow_api = Arc::new(ShadowApi {
         shadow: bench.shadow.clone(),
+        entrance: Entrance::new(corrections.clone()),
         cursors: cursors.clone(),
         signer: Arc::new(Key::from_seed("test", &[7; 32])),
     });
@@ -118,7 +131,7 @@ pub fn build(bench: Bench, change: impl FnOnce(&mut Control), with_ledger: bool)
         monitors,
         links,
         ledger,
-        _dir: dir,
+        _dir: None,
     }
 }
 

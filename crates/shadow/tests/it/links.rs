@@ -42,7 +42,7 @@ async fn transfer(ledger: &Ledger, id: &str, debit: AccountId, credit: AccountId
 }
 
 /// Money moves between the outside world and the opening account.
-async fn moved(house: &House, id: &str, into: bool, amount: u128) {
+pub async fn moved(house: &House, id: &str, into: bool, amount: u128) {
     let ledger = house.ledger.as_ref().expect("a ledger");
     let opening = AccountId::system(SystemAccount::Opening, "BRL");
     match into {
@@ -51,7 +51,7 @@ async fn moved(house: &House, id: &str, into: bool, amount: u128) {
     }
 }
 
-async fn link(house: &House) {
+pub async fn link(house: &House) {
     let body = r#"{"ledgerAccount":"florin:external:BRL","accountRef":"DE01"}"#;
     let made = house
         .web

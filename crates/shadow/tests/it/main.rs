@@ -4,6 +4,7 @@ mod bad_input;
 mod bank;
 mod corrections;
 mod crash;
+mod crash_points;
 mod desk;
 mod drift;
 mod drift_faults;

@@ -1,5 +1,6 @@
 //! Balances, entries, digests and what was known when (contract B1 to B3).
 
+use florin_platform::bus::consume::Received;
 use florin_shadow::store::Settings;
 use florin_shadow::worker::deadlines;
 
@@ -281,19 +282,18 @@ async fn inv_s13_the_same_set_has_the_same_digest_by_every_door() {
                 }
             }
             _ => {
-                for (offset, body) in bodies.iter().enumerate() {
-                    let letter = florin_shadow::store::dead_letters::Letter {
-                        topic: "transactions.raw".into(),
-                        partition: 0,
-                        offset: offset as i64,
-                        key: None,
-                        reason: String::new(),
-                        payload: body.clone().into_bytes(),
-                        trace_id: None,
-                    };
-                    florin_shadow::worker::topics::take(&web.bench.shadow, letter)
-                        .await
-                        .expect("taken");
+                let entrance = crate::web::entrance(&web.bench.shadow);
+                let message = |(offset, body): (usize, &String)| Received {
+                    topic: "transactions.raw".into(),
+                    partition: 0,
+                    offset: offset as i64,
+                    key: None,
+                    value: body.clone().into(),
+                    headers: Vec::new(),
+                };
+                let messages: Vec<Received> = bodies.iter().enumerate().map(message).collect();
+                for some in messages.chunks(9) {
+                    entrance.take(some).await.expect("taken");
                 }
             }
         }

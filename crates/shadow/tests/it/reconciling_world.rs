@@ -11,6 +11,7 @@ use florin_platform::identity::RoleBook;
 use florin_shadow::api::ShadowApi;
 use florin_shadow::api::reconcile::{self, ReconcileApi};
 use florin_shadow::corrections::control::Control;
+use florin_shadow::corrections::service::Corrections;
 use florin_shadow::corrections::steps::Desk;
 use florin_shadow::matching::hooks::MatchHooks;
 use florin_shadow::matching::service::Reconciler;
@@ -18,6 +19,7 @@ use florin_shadow::statements::Statements;
 use florin_shadow::statements::input::Limits as Sizes;
 use florin_shadow::store::Settings;
 use florin_shadow::worker::checkpoint::Key;
+use florin_shadow::worker::topics::Entrance;
 use serde_json::{Value, json};
 
 use crate::support::{Bench, Known, bench};
@@ -55,6 +57,7 @@ pub fn world_on(bench: Bench, sizes: Sizes) -> World {
         cursors: cursors(),
     });
     let events = Arc::new(ShadowApi {
+        entrance: Entrance::new(Corrections::new(shadow.clone(), desk.clone())),
         shadow,
         cursors: cursors(),
         signer: Arc::new(Key::from_seed("test", &[7; 32])),

@@ -13,14 +13,19 @@ use florin_platform::http::problem::Problem;
 use florin_platform::http::router::App;
 use florin_platform::identity::RoleBook;
 use florin_shadow::api::{ShadowApi, event_routes, ledger_routes};
-use florin_shadow::store::Settings;
+use florin_shadow::corrections::control::Control;
+use florin_shadow::corrections::hooks::NoHooks;
+use florin_shadow::corrections::service::Corrections;
+use florin_shadow::corrections::steps::Desk;
+use florin_shadow::store::{Settings, Shadow};
 use florin_shadow::worker::checkpoint::Key;
+use florin_shadow::worker::topics::Entrance;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::support::{Bench, bench};
+use crate::support::{Bench, Known, bench};
 
 /// Posts events to every account.
 pub const SERVICE: &str = "service:feed";
@@ -86,10 +91,17 @@ pub async fn web(settings: Settings) -> Web {
     over(bench(settings).await)
 }
 
+/// The entrance of topics, with the settings of the contract.
+pub fn entrance(shadow: &Shadow) -> Entrance {
+    let desk = Desk::new(Arc::new(Control::of_contract(&Known)), Arc::new(NoHooks));
+    Entrance::new(Corrections::new(shadow.clone(), desk))
+}
+
 /// The routes over a shadow ledger that is there already.
 pub fn over(bench: Bench) -> Web {
     let api = Arc::new(ShadowApi {
         shadow: bench.shadow.clone(),
+        entrance: entrance(&bench.shadow),
         cursors: Cursors::new(b"an example key of 32 bytes......"),
         signer: Arc::new(Key::from_seed("test", &[7; 32])),
     });

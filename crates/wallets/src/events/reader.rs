@@ -415,6 +415,7 @@ fn read_chunk(
                 value,
                 seq,
                 id: id_of(ledger, &seq.to_string()),
+                headers: Vec::new(),
             });
             continue;
         }
@@ -442,6 +443,7 @@ fn read_chunk(
                     value: json.into(),
                     seq,
                     id: event.envelope.event_id.0.to_string().into(),
+                    headers: Vec::new(),
                 }),
             }
         }
@@ -465,6 +467,7 @@ async fn snapshots(ledger: &Ledger, wallets: BTreeSet<u128>) -> Result<Vec<Messa
                 key: key.into(),
                 value: json.into(),
                 seq,
+                headers: Vec::new(),
             });
         }
     }

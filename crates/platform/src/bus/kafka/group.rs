@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -16,7 +16,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use tokio::runtime::Handle;
 
-use super::super::consume::{DeadLetters, Handler, Inbox, Received};
+pub use super::super::consume::Group;
+use super::super::consume::{DeadLetters, Inbox, Received};
 use super::dead_letters::received;
 use super::{KafkaBus, client};
 use crate::http::shutdown::Shutdown;
@@ -28,21 +29,14 @@ const BATCH_MAX: usize = 500;
 const POLL: Duration = Duration::from_millis(100);
 /// First and last wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Time between two looks at how much waits, and the longest wait for one answer.
+const LOOK: Duration = Duration::from_secs(5);
+const LOOK_WAIT: Duration = Duration::from_secs(1);
 /// Messages that the client fetches ahead, for each partition.
 const AHEAD: &str = "1000";
 /// A member that says nothing for so long has lost its partitions. Tests do not wait so long for
 /// members that were lost.
 const SESSION_MS: &str = if cfg!(test) { "6000" } else { "30000" };
-
-/// What a group reads and does.
-pub struct Group {
-    /// Name, without the configured prefix.
-    pub name: String,
-    /// Topics, without the configured prefix.
-    pub topics: Vec<String>,
-    /// What is done with a message.
-    pub handler: Arc<dyn Handler>,
-}
 
 /// Takes part in a group until the server drains. Several members share the partitions.
 pub async fn run(bus: Arc<KafkaBus>, db: Db, group: Group, shutdown: Shutdown) {
@@ -166,8 +160,13 @@ impl Member {
                 return;
             }
         };
+        let mut looked = Instant::now();
         while !self.stopping() {
             let batch = self.fetch(&consumer);
+            if looked.elapsed() >= LOOK {
+                self.look_behind(&consumer);
+                looked = Instant::now();
+            }
             if batch.is_empty() || !self.take(&batch) {
                 continue;
             }
@@ -235,6 +234,26 @@ impl Member {
             }
             self.runtime.block_on(tokio::time::sleep(wait));
             wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// Tells the room how many messages of each topic wait behind this member's places.
+    fn look_behind(&self, consumer: &BaseConsumer<Positions>) {
+        let Ok(places) = consumer.position() else {
+            return;
+        };
+        for topic in &self.topics {
+            let mut behind = 0;
+            for place in places.elements_for_topic(topic) {
+                let ends = consumer.fetch_watermarks(topic, place.partition(), LOOK_WAIT);
+                let Ok((low, end)) = ends else { return };
+                let next = match place.offset() {
+                    Offset::Offset(offset) => offset,
+                    _ => low,
+                };
+                behind += (end - next).max(0);
+            }
+            self.inbox.handler.behind(topic, behind);
         }
     }
 

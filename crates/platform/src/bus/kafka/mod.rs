@@ -30,8 +30,10 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::Producer as _;
 use tokio::time::Instant;
 
-use super::consume::{DeadLetters, Received};
-use super::{Bus, BusError, BusSettings, Message, Publishing, topics};
+use super::consume::{DeadLetters, Group, Received};
+use super::{Bus, BusError, BusSettings, Consuming, Message, Publishing, topics};
+use crate::http::shutdown::Shutdown;
+use crate::sql::Db;
 use client::State;
 use lane::{Lane, Outgoing};
 
@@ -223,6 +225,13 @@ impl Bus for KafkaBus {
         })
     }
 
+    fn consume(self: Arc<Self>, db: Db, group: Group, shutdown: Shutdown) -> Consuming {
+        Box::pin(async move {
+            self.make_topics().await;
+            group::run(self, db, group, shutdown).await;
+        })
+    }
+
     fn probe(&self) -> Publishing<'_> {
         Box::pin(async move {
             let mut probed = self.probed.lock().await;
@@ -258,15 +267,16 @@ impl Drop for KafkaBus {
 
 fn outgoing(message: Message) -> Outgoing {
     let seq = message.seq.to_string();
-    let headers = OwnedHeaders::new_with_capacity(2)
-        .insert(Header {
-            key: HEADER_EVENT_ID,
-            value: Some(&*message.id),
-        })
-        .insert(Header {
-            key: HEADER_SEQ,
-            value: Some(seq.as_str()),
+    let own = [(HEADER_EVENT_ID, &*message.id), (HEADER_SEQ, seq.as_str())];
+    let further = message.headers.iter();
+    let further = further.map(|(key, value)| (&**key, &**value));
+    let mut headers = OwnedHeaders::new_with_capacity(2 + message.headers.len());
+    for (key, value) in own.into_iter().chain(further) {
+        headers = headers.insert(Header {
+            key,
+            value: Some(value),
         });
+    }
     Outgoing {
         key: (!message.key.is_empty()).then(|| message.key.as_bytes().to_vec().into()),
         value: message.value,

@@ -123,6 +123,7 @@ fn messages(from: u64, count: u64) -> Vec<Message> {
         value: format!("k{}/{seq}", seq % KEYS).into(),
         seq,
         id: format!("id-{seq}").into(),
+        headers: Vec::new(),
     };
     (from..from + count).map(message).collect()
 }

@@ -31,6 +31,7 @@ async fn keys_go_where_java_clients_send_them() {
         value: "v".into(),
         seq: 1,
         id: "i".into(),
+        headers: Vec::new(),
     };
     let sent = bus.publish(TOPIC, vec![keyed("21"), keyed("foobar"), keyed("abc")]);
     sent.await.expect("accepted");
@@ -62,6 +63,7 @@ async fn a_topic_without_keys_keeps_its_total_order() {
         value: format!("{{\"seq\":{seq}}}\n").into(),
         seq,
         id: seq.to_string().into(),
+        headers: Vec::new(),
     });
     let sent = bus.publish(topic, lines.collect());
     sent.await.expect("accepted");
