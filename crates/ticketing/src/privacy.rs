@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 use florin_base::IdSource;
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Db, Query, Row, Tx, query};
+use florin_platform::sql::{Arg, Db, Query, Row, Tx, query};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use crate::model::buyer::BuyerKey;
 use crate::room::Secrets;
-use crate::store::Store;
+use crate::store::{Store, bulk};
 
 /// Persons whose keys are read at a time.
 const LOAD_MAX: usize = 500;
@@ -114,6 +114,71 @@ impl Vault {
         let row = tx.fetch_optional(by_lookup(&lookup)).await?;
         let row = row.ok_or_else(|| Problem::internal("a person is there and is not"))?;
         self.read(&row)
+    }
+
+    /// [`Vault::person`] for many buyers at a time; by buyer key.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn persons(
+        &self,
+        store: &Store,
+        tx: &mut Tx,
+        keys: &[&BuyerKey],
+    ) -> Result<BTreeMap<BuyerKey, Person>, Problem> {
+        let mut lookups: BTreeMap<[u8; 32], &BuyerKey> = BTreeMap::new();
+        for key in keys {
+            lookups.insert(self.lookup(key), key);
+        }
+        let mut found = self.known(store, tx, &lookups).await?;
+        let mut rows = Vec::new();
+        let mut fresh = BTreeMap::new();
+        for (lookup, key) in &lookups {
+            if found.contains_key(*key) {
+                continue;
+            }
+            let secret = IdSource::random_32();
+            let person = Person {
+                id: store.id(),
+                key: Some(secret),
+            };
+            rows.push(vec![
+                Arg::from(&person.id),
+                Arg::from(lookup),
+                Arg::from(seal(&self.wrapping, &person.id, &secret)),
+                Arg::from(store.now()),
+            ]);
+            fresh.insert((*key).clone(), person);
+        }
+        let asked = rows.len() as u64;
+        let prefix = "INSERT INTO tk_people (id, lookup, sealed_key, created_at)";
+        let suffix = "ON CONFLICT DO NOTHING";
+        let made = bulk::insert(tx, store.marks(), prefix, suffix, rows).await?;
+        if made < asked {
+            // Another event's transaction made one of them in this moment.
+            return self.known(store, tx, &lookups).await;
+        }
+        found.extend(fresh);
+        Ok(found)
+    }
+
+    async fn known(
+        &self,
+        store: &Store,
+        tx: &mut Tx,
+        lookups: &BTreeMap<[u8; 32], &BuyerKey>,
+    ) -> Result<BTreeMap<BuyerKey, Person>, Problem> {
+        let prefix = "SELECT id, lookup, sealed_key FROM tk_people WHERE lookup IN";
+        let args = lookups.keys().map(Arg::from).collect();
+        let mut found = BTreeMap::new();
+        for row in bulk::select(tx, store.marks(), prefix, "", &[], args).await? {
+            let lookup: Vec<u8> = row.get("lookup")?;
+            let key = <[u8; 32]>::try_from(lookup).ok();
+            if let Some(key) = key.and_then(|lookup| lookups.get(&lookup)) {
+                found.insert((*key).clone(), self.read(&row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The person of a buyer key, if there is one.

@@ -12,6 +12,14 @@ use crate::{
     model::{Body, Mode, Origin, Status, Transfer, WalletType},
 };
 
+/// The operation belongs to another room than the wallets. A hold that a room places is the first
+/// half of a PAYMENT (README, "rooms paying from and into wallets"): only that room resolves it,
+/// its capture is shown as PAYMENT, and a freeze that comes after it does not stop the capture,
+/// since the room has given its goods for it.
+pub(super) fn is_room(module: &str) -> bool {
+    module != "wallets"
+}
+
 impl<B: Book> Judge<'_, B> {
     pub(super) fn resolve_hold(&mut self, call: ResolveHold) -> Result<Judged, Fault> {
         self.actor = call.actor.clone();
@@ -36,7 +44,8 @@ impl<B: Book> Judge<'_, B> {
             return refuse(code.into());
         };
         let status = self.book.hot(open.debit).status;
-        if call.capture && status == Status::Frozen {
+        let of_wallets = placed.origin.as_ref().is_none_or(|o| !is_room(&o.module));
+        if call.capture && of_wallets && status == Status::Frozen {
             return refuse(RefusalCode::WalletFrozen.into());
         }
         if status == Status::Closed || self.book.hot(open.credit).status == Status::Closed {
@@ -55,9 +64,10 @@ impl<B: Book> Judge<'_, B> {
             return Ok(None);
         };
         let is_hold = t.mode == Mode::Pending
-            && t.origin
-                .as_ref()
-                .is_some_and(|o| o.r#type == WalletType::Hold);
+            && t.origin.as_ref().is_some_and(|o| {
+                let own = !is_room(&o.module) || o.module == call.module;
+                o.r#type == WalletType::Hold && own
+            });
         let visible = self
             .book
             .wallet(t.debit)
@@ -127,7 +137,12 @@ impl<B: Book> Judge<'_, B> {
             amount,
         };
         let (mode, r#type, events, posted) = if call.capture {
-            (Mode::Post, WalletType::Capture, EventsFor::Both, amount)
+            let of_room = placed.origin.as_ref().is_some_and(|o| is_room(&o.module));
+            let r#type = match of_room {
+                true => WalletType::Payment,
+                false => WalletType::Capture,
+            };
+            (Mode::Post, r#type, EventsFor::Both, amount)
         } else {
             (Mode::Void, WalletType::HoldVoid, EventsFor::Payer, 0)
         };

@@ -131,7 +131,9 @@ impl<B: Book> Judge<'_, B> {
 pub fn counts(t: &Transfer) -> (bool, bool) {
     match t.origin.as_ref().map(|o| o.r#type) {
         Some(WalletType::Deposit) => (false, true),
-        Some(WalletType::Withdrawal | WalletType::Payment) => (true, false),
+        Some(WalletType::Withdrawal) => (true, false),
+        // The capture of a room's hold is a PAYMENT too; it was counted when it was placed.
+        Some(WalletType::Payment) => (t.mode == Mode::Single, false),
         Some(WalletType::Transfer) => (true, true),
         Some(WalletType::Hold) => (t.mode == Mode::Pending, t.mode == Mode::Pending),
         _ => (false, false),

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use florin_platform::http::problem::{Problem, Status};
-use florin_platform::sql::{Tx, query};
+use florin_platform::sql::{Arg, Row, Tx, query};
 use serde_json::Value;
 
+use super::bulk::{self, Marks};
 use crate::room::Secrets;
 
 /// A request that must have one effect however often it is sent.
@@ -59,18 +60,89 @@ impl Once {
         let Some(row) = tx.fetch_optional(statement).await? else {
             return Ok(None);
         };
+        self.kept(&row).map(Some)
+    }
+
+    /// Scope and key: equal ones are the same request.
+    pub fn identity(&self) -> (&str, &str) {
+        (&self.scope, &self.key)
+    }
+
+    /// 409 unless the other request of the same identity has the same members.
+    ///
+    /// # Errors
+    /// 409 `idempotency_conflict` naming the first member that differs.
+    pub fn same(&self, other: &Self) -> Result<(), Problem> {
+        match self.difference(&other.members) {
+            Some(field) => Err(conflict(&field)),
+            None => Ok(()),
+        }
+    }
+
+    /// [`Once::replay`] for many requests at a time, in their order.
+    ///
+    /// # Errors
+    /// The store's; a conflict stands in the place of its request.
+    pub async fn replay_all(
+        tx: &mut Tx,
+        marks: Marks,
+        all: &[&Self],
+    ) -> Result<Vec<Result<Option<Kept>, Problem>>, Problem> {
+        let mut keys: Vec<&str> = all.iter().map(|once| &*once.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let prefix = "SELECT scope, key, members, status, location, person_id, body
+            FROM tk_idempotency WHERE key IN";
+        let keys = keys.into_iter().map(Arg::from).collect();
+        let rows = bulk::select(tx, marks, prefix, "", &[], keys).await?;
+        let mut known = BTreeMap::new();
+        for row in &rows {
+            let identity: (String, String) = (row.get("scope")?, row.get("key")?);
+            known.insert(identity, row);
+        }
+        let mut found = Vec::with_capacity(all.len());
+        for once in all {
+            let identity = (once.scope.clone(), once.key.clone());
+            found.push(match known.get(&identity) {
+                None => Ok(None),
+                Some(row) => once.kept(row).map(Some),
+            });
+        }
+        Ok(found)
+    }
+
+    fn kept(&self, row: &Row) -> Result<Kept, Problem> {
         let known: BTreeMap<String, String> =
             serde_json::from_str(&row.get::<String>("members")?).map_err(Problem::internal)?;
         if let Some(field) = self.difference(&known) {
             return Err(conflict(&field));
         }
-        Ok(Some(Kept {
+        Ok(Kept {
             status: u16::try_from(row.get::<i64>("status")?).unwrap_or(200),
             location: row.get("location")?,
             person: row.get("person_id")?,
             body: row.get("body")?,
-        }))
+        })
     }
+
+    /// The row that keeps an answer, for [`Once::INSERT`].
+    pub fn row(&self, kept: &Kept, now: i64) -> Vec<Arg> {
+        let members = serde_json::to_string(&self.members).unwrap_or_default();
+        vec![
+            Arg::from(&self.scope),
+            Arg::from(&self.key),
+            Arg::from(members),
+            Arg::from(i64::from(kept.status)),
+            Arg::from(kept.location.clone()),
+            Arg::from(kept.person.clone()),
+            Arg::from(kept.body.clone()),
+            Arg::from(now),
+        ]
+    }
+
+    /// What stands before the rows of [`Once::row`].
+    pub const INSERT: &str = "INSERT INTO tk_idempotency
+        (scope, key, members, status, location, person_id, body, created_at)";
 
     /// Keeps the answer, in the transaction of the effect.
     ///

@@ -7,8 +7,11 @@
 //! only for other writers of the same event; whatever belongs to several, in [`Store::begin`],
 //! which waits for all.
 
+pub mod bulk;
+pub mod holds;
 pub mod idempotency;
 pub mod schema;
+pub mod stock;
 
 use std::sync::Arc;
 
@@ -61,6 +64,11 @@ impl Store {
     /// A fresh UUIDv7.
     pub fn uuid(&self) -> uuid::Uuid {
         self.ids.lock().uuid_v7(self.now())
+    }
+
+    /// How this database wants the parameters of long statements.
+    pub fn marks(&self) -> bulk::Marks {
+        bulk::Marks::of(self.db.is_shared())
     }
 
     /// A transaction that waits for all others of this room.

@@ -19,5 +19,8 @@ pub const MIGRATIONS: Migrations = Migrations {
     steps: &[
         step!(1, "foundation", "0001_foundation.sql"),
         step!(2, "events", "0002_events.sql"),
+        step!(10, "orders", "0010_orders.sql"),
+        step!(11, "refunds", "0011_refunds.sql"),
+        step!(12, "payouts", "0012_payouts.sql"),
     ],
 };
