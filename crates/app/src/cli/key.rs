@@ -33,6 +33,10 @@ pub struct Create {
     /// Narrow the roles to this permission, such as wallets:read; may be given several times
     #[arg(long = "scope", value_name = "PERMISSION")]
     scopes: Vec<String>,
+    /// Narrow it to an account of the shadow ledger, the start of ids followed by *, or *; may be
+    /// given several times
+    #[arg(long = "account", value_name = "PATTERN")]
+    accounts: Vec<String>,
     /// Id of the user whose key it is; he cannot do more by it than by himself
     #[arg(long, value_name = "ID")]
     user: Option<String>,
@@ -81,6 +85,7 @@ impl Create {
             user_id: self.user,
             roles: self.roles,
             scopes: (!self.scopes.is_empty()).then_some(self.scopes),
+            accounts: (!self.accounts.is_empty()).then_some(self.accounts),
             expires_at,
         };
         let (key, text) = with_identity(&self.config, async |identity: &AuthService| {

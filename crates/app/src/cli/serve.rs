@@ -39,6 +39,12 @@ pub struct Serve {
     /// Let role `admin` move the clock: PUT /api/v1/dev/clock; needs --unsafe-dev
     #[arg(long)]
     dev_clock: bool,
+    /// Give tokens for any name and role without a password; needs --unsafe-dev
+    #[arg(long)]
+    dev_auth: bool,
+    /// Allow --dev-auth and the compat profile on a listener that others reach
+    #[arg(long)]
+    dev_auth_remote: bool,
 }
 
 impl Serve {
@@ -65,6 +71,8 @@ impl Serve {
         let switches = DevSwitches {
             unsafe_dev: self.unsafe_dev,
             dev_clock: self.dev_clock,
+            dev_auth: self.dev_auth,
+            dev_auth_remote: self.dev_auth_remote,
             demo: self.demo,
         };
         super::block_on(serve::run(loaded, Options { switches, output }))?;

@@ -29,6 +29,8 @@ pub enum UserCommand {
     Enable(Enable),
     /// Replace the roles of a user
     Roles(SetRoles),
+    /// Replace the accounts of the shadow ledger that a user reaches
+    Accounts(SetAccounts),
 }
 
 /// Options of `create`.
@@ -39,6 +41,10 @@ pub struct Create {
     /// A role; may be given several times
     #[arg(long = "role", value_name = "ROLE", default_value = "user")]
     roles: Vec<String>,
+    /// An account of the shadow ledger he reaches, the start of ids followed by *, or *; may be
+    /// given several times
+    #[arg(long = "account", value_name = "PATTERN")]
+    accounts: Vec<String>,
     /// Id, which owns wallets; left out: one is made
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -107,6 +113,18 @@ pub struct SetRoles {
     config: ConfigArgs,
 }
 
+/// Options of `accounts`.
+#[derive(Debug, Args)]
+pub struct SetAccounts {
+    /// Name of the user
+    name: String,
+    /// His accounts from now on, all of them; none: nothing is said
+    #[arg(value_name = "PATTERN")]
+    accounts: Vec<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
 impl UserCommand {
     /// Runs the command.
     pub fn run(self, output: Output) -> anyhow::Result<u8> {
@@ -132,6 +150,23 @@ impl UserCommand {
                         &name,
                         UserChange {
                             roles,
+                            ..UserChange::default()
+                        },
+                        output,
+                    )
+                    .await
+                }
+                Self::Accounts(SetAccounts {
+                    name,
+                    accounts,
+                    config,
+                }) => {
+                    let accounts = Some((!accounts.is_empty()).then_some(accounts));
+                    change(
+                        &config,
+                        &name,
+                        UserChange {
+                            accounts,
                             ..UserChange::default()
                         },
                         output,
@@ -172,6 +207,7 @@ impl Create {
             password: Some(password.clone()),
             display_name: self.display_name,
             roles: self.roles,
+            accounts: (!self.accounts.is_empty()).then_some(self.accounts),
         };
         let user = with_identity(&self.config, async |identity: &AuthService| {
             let hint = "florin user list shows users; roles stand in the reference of permissions";

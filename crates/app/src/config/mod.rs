@@ -12,6 +12,7 @@ mod policy;
 pub mod production;
 pub mod secret;
 mod settings;
+mod shadow;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +23,8 @@ use clap::Args;
 use crate::fail::{OrHint as _, failure};
 use layers::{Layers, Origin};
 pub use policy::{assets, policy};
-pub use settings::{Cache as CacheSetting, Config, Environment, LogForm, Profile, ShadowPolicy};
+pub use settings::{Cache as CacheSetting, Config, Environment, LogForm, Profile};
+pub use shadow::{ShadowPolicy, control};
 
 /// Options of every command that reads the configuration.
 #[derive(Debug, Clone, Args, Default)]
@@ -170,7 +172,7 @@ fn check(config: &Config) -> anyhow::Result<()> {
         ));
     }
     drop(policy);
-    Ok(())
+    control(config).map(drop)
 }
 
 /// URLs that cannot be used are found before anything is opened; they are never quoted.
@@ -221,8 +223,11 @@ mod tests {
     fn the_defaults_are_complete_and_agree_with_the_libraries() {
         let config = resolve(Layers::defaults()).expect("usable").config;
         assert_eq!(
-            format!("{:?}", config.limits.kit()),
-            format!("{:?}", LimitConfig::default())
+            LimitConfig {
+                named: Vec::new(),
+                ..config.limits.kit()
+            },
+            LimitConfig::default()
         );
         // The issuer is filled in when the address is known.
         assert_eq!(

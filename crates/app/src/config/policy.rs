@@ -145,7 +145,11 @@ pub fn policy(config: &Config) -> anyhow::Result<Policy> {
     })
 }
 
-fn asset_of<'a>(assets: &'a [Asset], setting: &str, code: &str) -> anyhow::Result<&'a Asset> {
+pub(super) fn asset_of<'a>(
+    assets: &'a [Asset],
+    setting: &str,
+    code: &str,
+) -> anyhow::Result<&'a Asset> {
     let found = assets.iter().find(|asset| *asset.code == *code);
     found.ok_or_else(|| {
         failure(
@@ -167,7 +171,11 @@ fn direction(
     })
 }
 
-fn minor(name: &str, text: &Option<String>, asset: &Asset) -> anyhow::Result<Option<u128>> {
+pub(super) fn minor(
+    name: &str,
+    text: &Option<String>,
+    asset: &Asset,
+) -> anyhow::Result<Option<u128>> {
     let Some(text) = text else { return Ok(None) };
     let parsed = Decimal::parse(text).and_then(|decimal| decimal.to_minor(asset.scale));
     parsed.map(Some).map_err(|error| {

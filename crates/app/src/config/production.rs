@@ -11,6 +11,10 @@ pub struct DevSwitches {
     pub unsafe_dev: bool,
     /// `--dev-clock`.
     pub dev_clock: bool,
+    /// `--dev-auth`.
+    pub dev_auth: bool,
+    /// `--dev-auth-remote`.
+    pub dev_auth_remote: bool,
     /// `--demo`: makes users and keys that a file in the data directory holds.
     pub demo: bool,
 }
@@ -35,6 +39,12 @@ pub fn refusals(config: &Config, switches: DevSwitches) -> Vec<Refusal> {
             switches.dev_clock,
             "--dev-clock",
             "it lets a caller move the clock",
+        ),
+        (switches.dev_auth, "--dev-auth", "it lets anybody in"),
+        (
+            switches.dev_auth_remote,
+            "--dev-auth-remote",
+            "it opens development doors to others",
         ),
         (
             switches.demo,
@@ -103,6 +113,19 @@ pub fn refusals(config: &Config, switches: DevSwitches) -> Vec<Refusal> {
     found
 }
 
+/// Secrets that are built in, too short or easily guessed, which only development may have
+/// (shadow-ledger contract, section E).
+pub fn weak_secrets(config: &Config) -> Vec<Refusal> {
+    if config.environment == Environment::Development {
+        return Vec::new();
+    }
+    let mut found = production_refusals(&config.auth);
+    found.retain(|refusal| {
+        refusal.setting == "auth.signing_key" || refusal.setting.ends_with("].hmac_secret")
+    });
+    found
+}
+
 /// The client has no TLS of its own; what stands between is the network's business.
 fn exposed_bus(config: &Config) -> Option<Refusal> {
     let brokers = config.bus.brokers().ok().flatten()?;
@@ -150,6 +173,8 @@ mod tests {
         let all = DevSwitches {
             unsafe_dev: true,
             dev_clock: true,
+            dev_auth: true,
+            dev_auth_remote: true,
             demo: true,
         };
         let settings = [
@@ -162,6 +187,8 @@ mod tests {
         let expected = [
             "--unsafe-dev",
             "--dev-clock",
+            "--dev-auth",
+            "--dev-auth-remote",
             "--demo",
             "wallets.profile",
             "shadow.compat",

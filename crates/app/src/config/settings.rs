@@ -12,10 +12,12 @@ use florin_platform::cache::CacheSettings;
 use florin_platform::http::limit::{LimitConfig, Quota, RoleLimit};
 use florin_platform::identity;
 use florin_platform::sql::PostgresSettings;
+use florin_shadow::api::class;
 use serde::{Deserialize, Deserializer};
 
 use super::parse_duration;
 use super::policy::{AssetSetting, LimitsSetting, RangeSetting};
+use super::shadow::Shadow;
 
 /// Which world this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -268,38 +270,6 @@ pub struct Wallets {
     pub tiers: BTreeMap<String, BTreeMap<String, LimitsSetting>>,
 }
 
-/// `shadow`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shadow {
-    /// How debits are decided.
-    pub policy: ShadowPolicy,
-    /// How long an event is open.
-    #[serde(deserialize_with = "duration")]
-    pub grace: Duration,
-    /// How far ahead of the clock an event may be dated.
-    #[serde(deserialize_with = "duration")]
-    pub max_future_skew: Duration,
-    /// The routes at the root too.
-    pub root_aliases: bool,
-    /// Habits of older systems.
-    pub compat: bool,
-    /// Role `admin` implies the rest.
-    pub role_hierarchy: bool,
-}
-
-/// `shadow.policy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ShadowPolicy {
-    /// Open for a grace, then final.
-    Watermark,
-    /// Decided over all events, never final.
-    Derived,
-    /// Final at once.
-    Arrival,
-}
-
 /// `wallets.profile`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -329,6 +299,10 @@ pub struct Limits {
     token_per_user_minute: u32,
     token_per_address_minute: u32,
     address_per_second: u32,
+    intake_per_second: u32,
+    drift_checks_per_minute: u32,
+    corrections_per_minute: u32,
+    imports_per_minute: u32,
     roles: BTreeMap<String, RoleAllowance>,
 }
 
@@ -356,6 +330,12 @@ impl Limits {
             token_address: minute(self.token_per_address_minute),
             address: second(self.address_per_second),
             roles: self.roles.iter().map(role).collect(),
+            named: vec![
+                (class::INTAKE, second(self.intake_per_second)),
+                (class::DRIFT_CHECKS, minute(self.drift_checks_per_minute)),
+                (class::CORRECTIONS, minute(self.corrections_per_minute)),
+                (class::IMPORTS, minute(self.imports_per_minute)),
+            ],
             ..LimitConfig::default()
         }
     }
@@ -400,7 +380,7 @@ pub struct Telemetry {
     pub headers: BTreeMap<String, Secret<String>>,
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).ok_or_else(|| serde::de::Error::custom("not a duration such as 60s"))
 }

@@ -178,6 +178,7 @@ async fn make(identity: &AuthService) -> anyhow::Result<Credentials> {
             roles: vec![role.to_owned()],
             scopes: None,
             expires_at: None,
+            accounts: None,
         };
         let (_, secret) = identity.create_key(ACTOR, new, None).await?.value;
         *place(&mut made) = secret.map(Secret::into_inner).unwrap_or_default();
@@ -199,7 +200,8 @@ async fn user(
         password: Some(password.clone()),
         display_name: Some(display_name.to_owned()),
         roles: vec![role.to_owned()],
-    };
+            accounts: None,
+        };
     match identity.create_user(ACTOR, new, None).await {
         Ok(_) => Ok(()),
         Err(IdentityError::UserExists) => {

@@ -132,7 +132,7 @@ fn production_refuses_and_names_each_setting() {
     command.env("FLORIN__WALLETS__PROFILE", "compat");
     command.env("FLORIN__AUTH__SIGNING_KEY", "changeme");
     let said = say(&mut command);
-    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(said.code, 78, "{}", said.err);
     for setting in [
         "--unsafe-dev",
         "--dev-clock",

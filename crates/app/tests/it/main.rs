@@ -24,6 +24,7 @@ mod restore;
 mod script;
 mod server;
 mod serving;
+mod shadow_doors;
 mod stores;
 mod tidy;
 mod webhooks;

@@ -1,6 +1,7 @@
 //! Who may do what (contract C): every route that the server describes × every role, and what
 //! two users see of each other (INV-L25).
 
+mod alone;
 mod shadow;
 
 use std::collections::BTreeSet;

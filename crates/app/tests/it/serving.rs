@@ -99,7 +99,7 @@ fn the_dev_clock_exists_in_development_only() {
             config,
         ];
         let (code, out, err) = florin(&[&common, args].concat());
-        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        assert_eq!((code, out.as_str()), (Some(78), ""), "{err}");
         assert!(err.contains(name), "{err}");
     };
     refuses(&["--unsafe-dev"], "--unsafe-dev");

@@ -104,7 +104,7 @@ fn bounds(request: &Request) -> (usize, Duration) {
 
 /// 415 unless the content type is `application/json` (parameters are ignored: RFC 8259
 /// defines none).
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let given = headers.get(CONTENT_TYPE);
     let essence = given
         .and_then(|value| value.to_str().ok())

@@ -1,4 +1,4 @@
-//! Rate limits per credential and per address, and admission (bounded concurrency).
+//! Rate limits per credential and per address.
 //!
 //! Limits follow GCRA, the leaky bucket as one timestamp per key. Answers under a limit carry
 //! `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds until the allowance
@@ -14,7 +14,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -63,6 +62,9 @@ pub enum LimitClass {
     Write,
     /// Log-in, per address; per user through [`Limits::login`].
     Token,
+    /// An allowance of its own per credential, of this name in [`LimitConfig::named`]. It holds
+    /// for every role; a name that is not configured is a write.
+    Named(&'static str),
 }
 
 /// Allowances of a role.
@@ -92,6 +94,8 @@ pub struct LimitConfig {
     pub address: Option<Quota>,
     /// Roles with allowances of their own. Of several roles the widest counts.
     pub roles: Vec<RoleLimit>,
+    /// Allowances of [`LimitClass::Named`]; `None` means without limit.
+    pub named: Vec<(&'static str, Option<Quota>)>,
     /// Most keys remembered.
     pub max_keys: usize,
 }
@@ -109,6 +113,7 @@ impl Default for LimitConfig {
                 read: None,
                 write: None,
             }],
+            named: Vec::new(),
             max_keys: 1 << 20,
         }
     }
@@ -240,6 +245,7 @@ impl Limits {
             token_address: None,
             address: None,
             roles: Vec::new(),
+            named: Vec::new(),
             max_keys: SHARDS,
         })
     }
@@ -260,24 +266,40 @@ impl Limits {
         principal: &Principal,
         address: IpAddr,
     ) -> Result<Option<Decision>, Problem> {
+        let named = self.named(class);
         let quota = match self.quota_of(class, principal) {
-            Allowance::Unlimited => return Ok(None),
-            Allowance::Quota(quota) => quota,
+            Allowance::Unlimited if named.is_none() => return Ok(None),
+            Allowance::Unlimited => None,
+            Allowance::Quota(quota) => {
+                if let Some(quota) = self.config.address {
+                    verdict(self.hit_address(Kind::Address, address, quota).await)?;
+                }
+                quota
+            }
         };
-        if let Some(quota) = self.config.address {
-            verdict(self.hit_address(Kind::Address, address, quota).await)?;
+        if let Some((name, quota)) = named {
+            let Some(quota) = quota else { return Ok(None) };
+            let name = format!("{name}:{}", principal.credential);
+            return verdict(self.hit(Kind::Named, &name, quota).await).map(Some);
         }
         match quota {
             Some(quota) => {
-                let kind = if class == LimitClass::Write {
-                    Kind::Write
-                } else {
-                    Kind::Read
+                let kind = match class {
+                    LimitClass::Write | LimitClass::Named(_) => Kind::Write,
+                    _ => Kind::Read,
                 };
                 verdict(self.hit(kind, &principal.credential, quota).await).map(Some)
             }
             None => Ok(None),
         }
+    }
+
+    fn named(&self, class: LimitClass) -> Option<(&'static str, Option<Quota>)> {
+        let LimitClass::Named(wanted) = class else {
+            return None;
+        };
+        let mut all = self.config.named.iter();
+        all.find(|(name, _)| *name == wanted).copied()
     }
 
     /// The check of a request without a known caller: public routes and failed
@@ -290,7 +312,9 @@ impl Limits {
         let (kind, quota) = match class {
             LimitClass::None => return Ok(None),
             LimitClass::Token => (Kind::TokenAddress, self.config.token_address),
-            LimitClass::Read | LimitClass::Write => (Kind::Address, self.config.address),
+            LimitClass::Read | LimitClass::Write | LimitClass::Named(_) => {
+                (Kind::Address, self.config.address)
+            }
         };
         match quota {
             Some(quota) => verdict(self.hit_address(kind, address, quota).await).map(Some),
@@ -300,7 +324,7 @@ impl Limits {
 
     fn quota_of(&self, class: LimitClass, principal: &Principal) -> Allowance {
         let pick = |role: &RoleLimit| match class {
-            LimitClass::Write => role.write,
+            LimitClass::Write | LimitClass::Named(_) => role.write,
             _ => role.read,
         };
         if class == LimitClass::None {
@@ -320,7 +344,7 @@ impl Limits {
             }
         }
         Allowance::Quota(widest.or(match class {
-            LimitClass::Write => self.config.write,
+            LimitClass::Write | LimitClass::Named(_) => self.config.write,
             _ => self.config.read,
         }))
     }
@@ -365,6 +389,7 @@ enum Kind {
     Login,
     Address,
     TokenAddress,
+    Named,
 }
 
 impl Kind {
@@ -375,6 +400,7 @@ impl Kind {
             Self::Login => "login",
             Self::Address => "address",
             Self::TokenAddress => "token-address",
+            Self::Named => "named",
         }
     }
 }
@@ -433,46 +459,6 @@ fn number(value: u32) -> HeaderValue {
     match SMALL.get(value as usize) {
         Some(known) => known.clone(),
         None => HeaderValue::from(value),
-    }
-}
-
-/// Bounds the requests in progress; what does not fit is refused at once.
-pub struct Admission {
-    max: usize,
-    in_progress: AtomicUsize,
-}
-
-impl Admission {
-    /// At most `max` requests at a time.
-    pub fn new(max: usize) -> Self {
-        Self {
-            max,
-            in_progress: AtomicUsize::new(0),
-        }
-    }
-
-    /// Takes a place until the permit is dropped. Error: 503 `overloaded`.
-    pub fn enter(&self) -> Result<Permit<'_>, Problem> {
-        let before = self.in_progress.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit(self);
-        if before >= self.max {
-            return Err(Problem::overloaded());
-        }
-        Ok(permit)
-    }
-
-    /// Requests in progress.
-    pub fn in_progress(&self) -> usize {
-        self.in_progress.load(Ordering::Relaxed)
-    }
-}
-
-/// A place among the requests in progress.
-pub struct Permit<'a>(&'a Admission);
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

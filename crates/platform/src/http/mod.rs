@@ -31,6 +31,7 @@
 //! assert_eq!(routes().describe().rows[0].permission, "things:write");
 //! ```
 
+pub mod admission;
 pub mod auth;
 pub mod client;
 pub mod forward;

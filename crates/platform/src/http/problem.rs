@@ -77,6 +77,18 @@ impl Outcome {
     }
 }
 
+/// Further members of a route's problems, for clients that read other names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ErrorForm {
+    /// None.
+    #[default]
+    Plain,
+    /// `error`: the code in upper case (ledger-wallets contract, section 0).
+    UpperCode,
+    /// `error` (= `code`) and `message` (= `detail`) (shadow-ledger contract, section 0).
+    Words,
+}
+
 /// One violated field of a validation problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
@@ -310,20 +322,19 @@ impl Problem {
         self.0.outcome
     }
 
-    /// The body. `error_member` adds `error`, the code in upper case (ledger-wallets
-    /// contract, section 0), unless the problem already has such a member.
-    pub fn to_json(&self, trace_id: Option<&str>, error_member: bool) -> Vec<u8> {
+    /// The body. `form` adds members, unless the problem already has such a member.
+    pub fn to_json(&self, trace_id: Option<&str>, form: ErrorForm) -> Vec<u8> {
         let view = View {
             inner: &self.0,
             trace_id,
-            error_member,
+            form,
         };
         serde_json::to_vec(&view).expect("a problem holds only strings and JSON values")
     }
 
     /// The answer with a given trace id; see [`Problem::to_json`].
-    pub fn render(self, trace_id: Option<&str>, error_member: bool) -> Response {
-        let body = Bytes::from(self.to_json(trace_id, error_member));
+    pub fn render(self, trace_id: Option<&str>, form: ErrorForm) -> Response {
+        let body = Bytes::from(self.to_json(trace_id, form));
         let mut response = Response::new(axum::body::Body::from(body));
         *response.status_mut() = self.0.status.code();
         let headers = response.headers_mut();
@@ -342,10 +353,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         match trace::current() {
             Some(context) => {
-                let error_member = context.error_member();
-                self.render(Some(context.trace_id()), error_member)
+                let form = context.error_form();
+                self.render(Some(context.trace_id()), form)
             }
-            None => self.render(None, false),
+            None => self.render(None, ErrorForm::Plain),
         }
     }
 }
@@ -353,7 +364,7 @@ impl IntoResponse for Problem {
 struct View<'a> {
     inner: &'a Inner,
     trace_id: Option<&'a str>,
-    error_member: bool,
+    form: ErrorForm,
 }
 
 impl Serialize for View<'_> {
@@ -374,8 +385,20 @@ impl Serialize for View<'_> {
         if !inner.errors.is_empty() {
             map.serialize_entry("errors", &Errors(&inner.errors))?;
         }
-        if self.error_member && !inner.extra.iter().any(|(name, _)| name == "error") {
-            map.serialize_entry("error", &inner.code.to_ascii_uppercase())?;
+        let lacks = |member: &str| !inner.extra.iter().any(|(name, _)| name == member);
+        match self.form {
+            ErrorForm::UpperCode if lacks("error") => {
+                map.serialize_entry("error", &inner.code.to_ascii_uppercase())?;
+            }
+            ErrorForm::Words => {
+                if lacks("error") {
+                    map.serialize_entry("error", &inner.code)?;
+                }
+                if lacks("message") {
+                    map.serialize_entry("message", &inner.detail)?;
+                }
+            }
+            ErrorForm::Plain | ErrorForm::UpperCode => {}
         }
         for (name, value) in &inner.extra {
             map.serialize_entry(name, value)?;

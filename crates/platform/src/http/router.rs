@@ -22,6 +22,7 @@ use super::guard::{Guard, Kit, RouteMetrics};
 use super::json::DEFAULT_BODY_LIMIT;
 use super::limit::LimitClass;
 use super::openapi;
+use super::problem::ErrorForm;
 
 /// What the kit needs to know about a route.
 #[derive(Debug, Clone)]
@@ -32,7 +33,7 @@ pub struct RouteSpec {
     class: LimitClass,
     body_limit: usize,
     admission: bool,
-    error_member: bool,
+    error_form: ErrorForm,
     documented: bool,
 }
 
@@ -50,7 +51,7 @@ impl RouteSpec {
             class,
             body_limit: DEFAULT_BODY_LIMIT,
             admission: true,
-            error_member: false,
+            error_form: ErrorForm::Plain,
             documented: true,
         }
     }
@@ -98,7 +99,14 @@ impl RouteSpec {
     /// section 0).
     #[must_use]
     pub fn error_member(mut self) -> Self {
-        self.error_member = true;
+        self.error_form = ErrorForm::UpperCode;
+        self
+    }
+
+    /// Adds further members to the route's problems.
+    #[must_use]
+    pub fn error_form(mut self, form: ErrorForm) -> Self {
+        self.error_form = form;
         self
     }
 
@@ -213,9 +221,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// Sets [`RouteSpec::error_member`] on all routes so far.
     #[must_use]
-    pub fn with_error_member(mut self) -> Self {
+    pub fn with_error_member(self) -> Self {
+        self.with_error_form(ErrorForm::UpperCode)
+    }
+
+    /// Sets [`RouteSpec::error_form`] on all routes so far.
+    #[must_use]
+    pub fn with_error_form(mut self, form: ErrorForm) -> Self {
         for (spec, _) in &mut self.entries {
-            spec.error_member = true;
+            spec.error_form = form;
         }
         self
     }
@@ -308,7 +322,7 @@ pub(super) struct RouteMeta {
     pub(super) class: LimitClass,
     pub(super) body_limit: usize,
     pub(super) admission: bool,
-    pub(super) error_member: bool,
+    pub(super) error_form: ErrorForm,
     pub(super) metrics: RouteMetrics,
 }
 
@@ -320,7 +334,7 @@ impl RouteMeta {
             class: spec.class,
             body_limit: spec.body_limit,
             admission: spec.admission,
-            error_member: spec.error_member,
+            error_form: spec.error_form,
             metrics: RouteMetrics::new(spec.method.clone(), spec.path),
         }
     }
@@ -458,38 +472,4 @@ fn check(spec: &RouteSpec, seen: &mut BTreeSet<(String, String)>) -> Result<(), 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::guard::KitConfig;
-
-    async fn nothing() {}
-
-    fn build(specs: impl IntoIterator<Item = RouteSpec>) -> Result<App, RouteError> {
-        let routes = specs
-            .into_iter()
-            .fold(Routes::new(), |routes, spec| routes.route(spec, nothing));
-        App::builder(Kit::new(KitConfig::default()))
-            .mount(routes.bind(()))
-            .build()
-    }
-
-    #[test]
-    fn what_cannot_be_registered_is_named() {
-        let get = |path| RouteSpec::get(path, Access::Public);
-        let app = build([get("/a/{id}"), RouteSpec::post("/a/{id}", Access::Public)]);
-        assert_eq!(app.map(|app| app.route_table().len()), Ok(2));
-        let twice = build([get("/a/{id}"), get("/a/{name}")]).err();
-        let path = "/a/{name}".to_string();
-        let method = "GET".to_string();
-        assert_eq!(twice, Some(RouteError::Duplicate { method, path }));
-        assert_eq!(
-            build([get("a")]).err(),
-            Some(RouteError::Path("a".to_string()))
-        );
-        let connect = RouteSpec::new(Method::CONNECT, "/a", Access::Public);
-        assert_eq!(
-            build([connect]).err(),
-            Some(RouteError::Method("CONNECT".to_string()))
-        );
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ use super::error::{IdentityError, invalid, unauthenticated};
 use super::revocation::{Cut, Revocations};
 use super::roles::valid_permission;
 use super::users::{self, names_of};
-use super::{AuthService, Created, replies};
+use super::{AuthService, Created, accounts, replies};
 use crate::audit::Entry;
 use crate::http::auth::{CredentialKind, PermissionSet, Principal};
 use crate::sql::{Query, Row, query};
@@ -44,6 +44,8 @@ pub struct ApiKey {
     pub roles: Vec<String>,
     /// Narrows the roles' permissions to these; `None` leaves them.
     pub scopes: Option<Vec<String>>,
+    /// Narrows the accounts it reaches; `None`: those of its user, or nothing said.
+    pub accounts: Option<Vec<String>>,
     /// Subject of who made it.
     pub created_by: String,
     /// When it was made.
@@ -65,6 +67,8 @@ pub struct NewApiKey {
     pub roles: Vec<String>,
     /// Permissions, in the spelling of the configuration.
     pub scopes: Option<Vec<String>>,
+    /// Accounts it is to reach: ids, prefixes with `*`, or `*`.
+    pub accounts: Option<Vec<String>>,
     /// In the future.
     pub expires_at: Option<Timestamp>,
 }
@@ -87,7 +91,7 @@ impl AuthService {
     ) -> Result<Created<MadeKey>, IdentityError> {
         let now = self.now();
         self.check_new(&new, now)?;
-        let request = json!({
+        let mut request = json!({
             "operation": "createKey",
             "name": new.name,
             "userId": new.user_id,
@@ -95,12 +99,16 @@ impl AuthService {
             "scopes": new.scopes,
             "expiresAt": new.expires_at,
         });
+        if let Some(accounts) = &new.accounts {
+            request["accounts"] = json!(accounts);
+        }
         let key = ApiKey {
             id: self.new_id(),
             name: new.name,
             user_id: new.user_id,
             roles: new.roles,
             scopes: new.scopes,
+            accounts: new.accounts,
             created_by: actor.to_owned(),
             created_at: Timestamp(now),
             expires_at: new.expires_at,
@@ -201,7 +209,7 @@ impl AuthService {
     ) -> Result<(Arc<Principal>, Scopes, Option<i64>), IdentityError> {
         let (id, secret) = split(text).ok_or_else(|| unauthenticated("malformed API key"))?;
         let select = "SELECT k.*, u.roles AS user_roles, u.disabled AS user_disabled,
-                             u.epoch AS user_epoch
+                             u.epoch AS user_epoch, u.accounts AS user_accounts
                       FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
                       WHERE k.id = $1";
         let row = self.db.fetch_optional(query(select).bind(id)).await?;
@@ -226,7 +234,8 @@ impl AuthService {
         if let (Some(user), Some(epoch)) = (&key.user_id, row.get("user_epoch")?) {
             scopes.push((users::object(user).into(), epoch));
         }
-        let principal = self.key_principal(&key, user_roles);
+        let user_accounts = users::list_at(&row, "user_accounts")?;
+        let principal = self.key_principal(&key, user_roles, user_accounts);
         Ok((
             Arc::new(principal),
             scopes,
@@ -234,7 +243,12 @@ impl AuthService {
         ))
     }
 
-    fn key_principal(&self, key: &ApiKey, user_roles: Option<Vec<String>>) -> Principal {
+    fn key_principal(
+        &self,
+        key: &ApiKey,
+        user_roles: Option<Vec<String>>,
+        user_accounts: Option<Vec<String>>,
+    ) -> Principal {
         let held = |role: &&String| user_roles.as_ref().is_none_or(|all| all.contains(role));
         let roles: Arc<[Box<str>]> = key
             .roles
@@ -251,8 +265,9 @@ impl AuthService {
             Some(user) => user.as_str().into(),
             None => object(&key.id).into(),
         };
+        let accounts = accounts::both(key.accounts.clone(), user_accounts);
         Principal {
-            accounts: None,
+            accounts: accounts.map(|all| all.into_iter().map(String::into_boxed_str).collect()),
             owner: Arc::clone(&subject),
             subject,
             kind: CredentialKind::ApiKey,
@@ -271,6 +286,7 @@ impl AuthService {
             return Err(invalid("name", message));
         }
         self.check_roles(&new.roles)?;
+        accounts::check(new.accounts.as_deref())?;
         let scopes = new.scopes.as_deref().unwrap_or_default();
         if scopes.len() > MAX_SCOPES || !scopes.iter().all(|scope| valid_permission(scope)) {
             let message = "The scopes must be at most 64 permissions such as wallets:read.";
@@ -304,28 +320,30 @@ fn by_id(id: &str) -> Query {
 fn insert(key: &ApiKey, secret_hash: &[u8; 32]) -> Query {
     query(
         "INSERT INTO api_keys
-             (id, name, user_id, secret_hash, roles, scopes, created_by, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (id, name, user_id, secret_hash, roles, scopes, created_by, created_at, expires_at,
+              accounts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(&key.id)
     .bind(&key.name)
     .bind(key.user_id.clone())
     .bind(secret_hash)
     .bind(json!(key.roles).to_string())
-    .bind(key.scopes.as_ref().map(|scopes| json!(scopes).to_string()))
+    .bind(users::list_of(key.scopes.as_deref()))
     .bind(&key.created_by)
     .bind(key.created_at.micros())
     .bind(key.expires_at.map(Timestamp::micros))
+    .bind(users::list_of(key.accounts.as_deref()))
 }
 
 fn key_of(row: &Row) -> Result<ApiKey, IdentityError> {
-    let scopes = row.get::<Option<String>>("scopes")?;
     Ok(ApiKey {
         id: row.get("id")?,
         name: row.get("name")?,
         user_id: row.get("user_id")?,
         roles: names_of(&row.get::<String>("roles")?)?,
-        scopes: scopes.as_deref().map(names_of).transpose()?,
+        scopes: users::list_at(row, "scopes")?,
+        accounts: users::list_at(row, "accounts")?,
         created_by: row.get("created_by")?,
         created_at: Timestamp(row.get("created_at")?),
         expires_at: row.get::<Option<i64>>("expires_at")?.map(Timestamp),

@@ -76,12 +76,13 @@ impl Issuer {
     /// it may reach any address.
     ///
     /// # Errors
-    /// [`IdentityError::Internal`] for a secret that is too short.
+    /// [`IdentityError::Internal`] for a secret that is too short for its algorithm.
     pub fn try_new(settings: IssuerSettings, client: Outgoing) -> Result<Self, IdentityError> {
-        let source = match &settings.hs256_secret {
+        let source = match &settings.hmac_secret {
             Some(secret) => {
-                let key = VerifyingKey::hmac(secret.expose().as_bytes());
-                Source::Secret(key.map_err(|_| too_short(&settings.issuer))?)
+                let bytes = secret.expose().as_bytes();
+                let key = VerifyingKey::hmac(bytes, settings.hmac_algorithm);
+                Source::Secret(key.map_err(|_| unfit(&settings))?)
             }
             None => Source::Published(Published {
                 client,
@@ -216,8 +217,12 @@ fn downgrade(issuer: &str, jwks_uri: &str) -> Result<(), String> {
     }
 }
 
-fn too_short(issuer: &str) -> IdentityError {
-    IdentityError::Internal(format!(
-        "auth.issuers[{issuer}].hs256_secret must have at least 32 bytes"
-    ))
+fn unfit(settings: &IssuerSettings) -> IdentityError {
+    let (issuer, algorithm) = (&settings.issuer, settings.hmac_algorithm);
+    IdentityError::Internal(match algorithm.hmac_bytes() {
+        Some(least) => format!(
+            "auth.issuers[{issuer}].hmac_secret must have at least {least} bytes for {algorithm:?}"
+        ),
+        None => format!("auth.issuers[{issuer}].hmac_algorithm must be HS256, HS384 or HS512"),
+    })
 }

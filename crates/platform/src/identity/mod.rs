@@ -14,10 +14,12 @@
 //! - Every change of users, keys and log-ins stands in the audit log, in the same transaction.
 //! - A refusal never says what was wrong with a credential.
 
+mod accounts;
 pub mod api;
 mod api_keys;
 mod authenticate;
 mod cache;
+mod dev;
 mod error;
 mod issuer;
 pub mod jose;
@@ -30,13 +32,15 @@ mod sessions;
 mod settings;
 mod users;
 
+pub use accounts::MAX_ACCOUNTS;
 pub use api_keys::{ApiKey, MadeKey, NewApiKey};
 pub use authenticate::{RECHECK_MICROS, X_API_KEY};
+pub use dev::DevSignup;
 pub use error::IdentityError;
 pub use keyring::{KEY_FILE, KeyRingError};
 pub use password::{MAX_BYTES as MAX_PASSWORD_BYTES, MIN_CHARS as MIN_PASSWORD_CHARS};
 pub use roles::{AUDIT_READ, KEYS_MANAGE, RoleBook, RoleError, USERS_MANAGE};
-pub use sessions::Tokens;
+pub use sessions::{PlainToken, Tokens};
 pub use settings::{IssuerSettings, PasswordCost, Refusal, Settings, Signup, production_refusals};
 pub use users::{NewUser, User, UserChange, UserFilter};
 
@@ -61,12 +65,20 @@ use revocation::{Cut, Revocations};
 /// Tables of users, log-ins and keys.
 pub const MIGRATIONS: Migrations = Migrations {
     room: "identity",
-    steps: &[Migration {
-        version: 2,
-        name: "identity",
-        sqlite: include_str!("../../migrations/sqlite/0002_identity.sql"),
-        postgres: include_str!("../../migrations/postgres/0002_identity.sql"),
-    }],
+    steps: &[
+        Migration {
+            version: 2,
+            name: "identity",
+            sqlite: include_str!("../../migrations/sqlite/0002_identity.sql"),
+            postgres: include_str!("../../migrations/postgres/0002_identity.sql"),
+        },
+        Migration {
+            version: 11,
+            name: "identity_accounts",
+            sqlite: include_str!("../../migrations/sqlite/0011_identity_accounts.sql"),
+            postgres: include_str!("../../migrations/postgres/0011_identity_accounts.sql"),
+        },
+    ],
 };
 
 /// How often cuts made by other processes are read, where no news of them comes sooner.
@@ -226,6 +238,16 @@ impl AuthService {
         self.keys.jwks()
     }
 
+    /// Whether development credentials are taken.
+    pub fn dev_auth(&self) -> bool {
+        self.settings.dev_auth
+    }
+
+    /// Whether users with passwords exist here.
+    pub fn has_local_users(&self) -> bool {
+        self.settings.local_users
+    }
+
     /// The audit log.
     pub fn audit(&self) -> &AuditLog {
         &self.audit
@@ -352,8 +374,13 @@ impl AuthService {
         self.ids.lock().uuid_v7(self.now()).to_string()
     }
 
+    /// Life of the token that lives longest.
     fn token_micros(&self) -> i64 {
-        i64::from(self.settings.access_token_seconds) * MICROS
+        let settings = &self.settings;
+        let longest = settings
+            .access_token_seconds
+            .max(settings.plain_token_seconds);
+        i64::from(longest) * MICROS
     }
 
     /// Until when a cut made now must be remembered.

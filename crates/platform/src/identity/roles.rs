@@ -99,12 +99,59 @@ const DEFAULTS: [(&str, &[&str]); 9] = [
             "shadow:correct",
             "shadow:approve",
             "shadow:configure",
+            "orgs:read",
+            "orgs:write",
+            "events:write",
+            "orders:read",
+            "orders:refund",
+            "tickets:manage",
+            "checkins:read",
+            "checkins:write",
+            "devices:write",
+            "payouts:read",
+            "payouts:write",
+            "analytics:read",
+            "exports:write",
+            "hooks:write",
+            "ticketing:admin",
+            "privacy:manage",
+            "platform:analytics",
         ],
     ),
     ("organizer", &[]),
     ("scanner", &[]),
-    ("support", &[]),
+    (
+        "support",
+        &[
+            "orders:read",
+            "orders:refund",
+            "tickets:manage",
+            "checkins:read",
+        ],
+    ),
     ("compliance", &[]),
+];
+
+/// What every signed-in person may do in ticketing: buy, and act in the organisations of which he
+/// is a member, as far as membership allows (ticketing contract, A1).
+const SIGNED_IN: [&str; 17] = [
+    "orders:buy",
+    "tickets:own",
+    "orgs:create",
+    "orgs:read@own",
+    "orgs:write@own",
+    "events:write@own",
+    "orders:read@own",
+    "orders:refund@own",
+    "tickets:manage@own",
+    "checkins:read@own",
+    "checkins:write@own",
+    "devices:write@own",
+    "payouts:read@own",
+    "payouts:write@own",
+    "analytics:read@own",
+    "exports:write@own",
+    "hooks:write@own",
 ];
 
 /// A configuration of roles that makes no sense.
@@ -146,7 +193,11 @@ impl RoleBook {
             .map(|(role, names)| {
                 (
                     role.to_string(),
-                    names.iter().map(|n| n.to_string()).collect(),
+                    names
+                        .iter()
+                        .chain(&SIGNED_IN)
+                        .map(|n| n.to_string())
+                        .collect(),
                 )
             })
             .collect();
@@ -178,6 +229,20 @@ impl RoleBook {
     /// Names of all roles, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.roles.keys().map(String::as_str)
+    }
+
+    /// Those of these names that exist, each once: blanks cut off, case folded, a prefix `ROLE_`
+    /// removed (shadow-ledger contract, section E).
+    pub fn known<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let mut known = Vec::new();
+        for name in names {
+            let folded = name.trim().to_ascii_lowercase();
+            let role = folded.strip_prefix("role_").unwrap_or(&folded);
+            if self.exists(role) && !known.iter().any(|had| had == role) {
+                known.push(role.to_owned());
+            }
+        }
+        known
     }
 
     /// The permissions of a combination of roles; unknown ones give none.
@@ -292,6 +357,20 @@ mod tests {
         for role in ["organizer", "scanner", "support", "compliance"] {
             assert!(book.exists(role));
         }
+    }
+
+    #[test]
+    fn names_of_roles_are_folded_and_unknown_ones_dropped() {
+        let book = RoleBook::try_new(&BTreeMap::new()).expect("valid");
+        let names = [
+            "ROLE_ADMIN",
+            " Auditor ",
+            "admin",
+            "role_",
+            "root",
+            "ROLE_ROLE_USER",
+        ];
+        assert_eq!(book.known(names), ["admin", "auditor"]);
     }
 
     #[test]

@@ -38,6 +38,22 @@ pub struct Tokens {
     pub refresh_expires_in: i64,
 }
 
+/// What the log-in without a refresh token answers (shadow-ledger contract, section E).
+#[derive(Clone, Debug)]
+pub struct PlainToken {
+    /// The JWT for `Authorization: Bearer`.
+    pub token: Secret<String>,
+    /// Seconds until it expires.
+    pub expires_in: u32,
+}
+
+/// A log-in that has begun in a transaction.
+struct Begun {
+    user: User,
+    id: String,
+    expires_at: i64,
+}
+
 fn expose<S: serde::Serializer>(value: &Secret<String>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(value.expose())
 }
@@ -53,6 +69,36 @@ impl AuthService {
         user_name: &str,
         password: Secret<String>,
     ) -> Result<Tokens, IdentityError> {
+        let user = self.recognise(user_name, password).await?;
+        self.start_session(&user).await
+    }
+
+    /// As [`AuthService::log_in`], for one token that cannot be refreshed.
+    ///
+    /// # Errors
+    /// As [`AuthService::log_in`].
+    pub async fn log_in_plain(
+        &self,
+        user_name: &str,
+        password: Secret<String>,
+    ) -> Result<(User, PlainToken), IdentityError> {
+        let known = self.recognise(user_name, password).await?;
+        let now = self.now();
+        let expires_in = self.settings.plain_token_seconds;
+        let until = now + i64::from(expires_in) * MICROS;
+        let mut tx = self.db.begin().await?;
+        let begun = self.begin_session(&mut tx, &known, now, until).await?;
+        tx.commit().await?;
+        let token = self.access_token(&begun.user, &begun.id, now, expires_in);
+        let token = Secret::new(token);
+        Ok((begun.user, PlainToken { token, expires_in }))
+    }
+
+    async fn recognise(
+        &self,
+        user_name: &str,
+        password: Secret<String>,
+    ) -> Result<User, IdentityError> {
         // A name that cannot exist takes the same path as one that does not.
         let name = normalise(user_name).unwrap_or_default();
         let select = query("SELECT * FROM users WHERE user_name = $1").bind(name);
@@ -64,8 +110,7 @@ impl AuthService {
         let fits = self.passwords.check(stored, password).await?;
         let user = row.as_ref().map(user_of).transpose()?;
         let user = user.filter(|user| fits && !user.disabled);
-        let user = user.ok_or_else(|| unauthenticated("name, password or account is not good"))?;
-        self.start_session(&user).await
+        user.ok_or_else(|| unauthenticated("name, password or account is not good"))
     }
 
     /// Makes an account with the role `user` for the caller himself and logs him in.
@@ -87,6 +132,7 @@ impl AuthService {
             password: Some(password),
             display_name,
             roles: vec!["user".to_owned()],
+            accounts: None,
         };
         let user = self.create_user("signup", new, None).await?.value;
         let tokens = self.start_session(&user).await?;
@@ -95,13 +141,30 @@ impl AuthService {
 
     async fn start_session(&self, user: &User) -> Result<Tokens, IdentityError> {
         let now = self.now();
-        let id = self.new_id();
-        let expires_at = now + i64::from(self.settings.session_seconds) * MICROS;
+        let until = now + i64::from(self.settings.session_seconds) * MICROS;
         let mut tx = self.db.begin().await?;
+        let begun = self.begin_session(&mut tx, user, now, until).await?;
+        let Begun {
+            user,
+            id,
+            expires_at,
+        } = begun;
+        let tokens = self.issue(&mut tx, &user, &id, expires_at, now).await?;
+        tx.commit().await?;
+        Ok(tokens)
+    }
+
+    async fn begin_session(
+        &self,
+        tx: &mut Tx,
+        known: &User,
+        now: i64,
+        expires_at: i64,
+    ) -> Result<Begun, IdentityError> {
+        let id = self.new_id();
         // The user is read again: he may have been disabled, or have got another password, while
         // this one was checked.
-        let known = user;
-        let user = super::users::find(&mut tx, &known.id).await?;
+        let user = super::users::find(tx, &known.id).await?;
         if user.disabled || user.epoch != known.epoch {
             return Err(unauthenticated(
                 "the user was disabled or changed meanwhile",
@@ -115,11 +178,13 @@ impl AuthService {
             .bind(now)
             .bind(expires_at);
         tx.execute(row).await?;
-        let tokens = self.issue(&mut tx, &user, &id, expires_at, now).await?;
         let entry = Entry::new(&user.id, "session.started", session(&id));
-        self.audit.append_in(&mut tx, entry).await?;
-        tx.commit().await?;
-        Ok(tokens)
+        self.audit.append_in(tx, entry).await?;
+        Ok(Begun {
+            user,
+            id,
+            expires_at,
+        })
     }
 
     /// Gives new tokens for a refresh token, which is used up.
@@ -237,18 +302,19 @@ impl AuthService {
             .bind(session_id)
             .bind(refresh_expires_at);
         tx.execute(row).await?;
+        let expires_in = self.settings.access_token_seconds;
         Ok(Tokens {
-            access_token: Secret::new(self.access_token(user, session_id, now)),
+            access_token: Secret::new(self.access_token(user, session_id, now, expires_in)),
             token_type: "Bearer",
-            expires_in: self.settings.access_token_seconds,
+            expires_in,
             refresh_token: Secret::new(refresh),
             refresh_expires_in: (refresh_expires_at - now) / MICROS,
         })
     }
 
-    fn access_token(&self, user: &User, session_id: &str, now: i64) -> String {
+    fn access_token(&self, user: &User, session_id: &str, now: i64, life: u32) -> String {
         let now = now / MICROS;
-        self.keys.sign(&json!({
+        let mut claims = json!({
             "iss": self.settings.issuer,
             "aud": self.settings.audience,
             "sub": user.id,
@@ -256,11 +322,15 @@ impl AuthService {
             "sid": session_id,
             "iat": now,
             "nbf": now,
-            "exp": now + i64::from(self.settings.access_token_seconds),
+            "exp": now + i64::from(life),
             "name": user.user_name,
             "roles": user.roles,
             "epoch": user.epoch,
-        }))
+        });
+        if let Some(accounts) = &user.accounts {
+            claims["accounts"] = json!(accounts);
+        }
+        self.keys.sign(&claims)
     }
 }
 

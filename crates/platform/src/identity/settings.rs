@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use super::jose::Algorithm;
 
+/// Claim that lists roles where nothing else is configured.
+pub const ROLES_CLAIM: &str = "roles";
+
 /// Shortest secret that production accepts, in bytes.
 pub const MIN_SECRET_LEN: usize = 32;
 
@@ -49,6 +52,10 @@ pub struct Settings {
     /// Named sets of permissions, over the built-in ones of the same name. `name` reaches all
     /// objects, `name@own` the caller's own, `role:name` takes in another role.
     pub roles: BTreeMap<String, Vec<String>>,
+    /// Life of the token of `POST /auth/token`, which comes without a refresh token.
+    pub plain_token_seconds: u32,
+    /// Users with passwords exist here; `false` where foreign issuers alone say who calls.
+    pub local_users: bool,
     /// Accepts development credentials; set by `--dev-auth` only.
     #[serde(skip)]
     pub dev_auth: bool,
@@ -79,9 +86,12 @@ pub struct IssuerSettings {
     /// Where the keys are, instead of discovery.
     #[serde(default)]
     pub jwks_url: Option<String>,
-    /// Accepts HS256 tokens under this secret, and no others.
-    #[serde(default)]
-    pub hs256_secret: Option<Secret<String>>,
+    /// Accepts tokens under this secret, and no others.
+    #[serde(default, alias = "hs256_secret")]
+    pub hmac_secret: Option<Secret<String>>,
+    /// The one algorithm of that secret: `HS256`, `HS384` or `HS512`.
+    #[serde(default = "hs256")]
+    pub hmac_algorithm: Algorithm,
     /// Accepted algorithms of published keys.
     #[serde(default = "public_algorithms")]
     pub algorithms: Vec<Algorithm>,
@@ -94,7 +104,8 @@ pub struct IssuerSettings {
     /// Put before subject and owner, so that two issuers cannot speak for the same user.
     #[serde(default)]
     pub subject_prefix: String,
-    /// Claim that lists roles; dots look into objects (`realm_access.roles`).
+    /// Claim that lists roles; dots look into objects (`realm_access.roles`). With the default,
+    /// `roles`, the claim `role` is read too.
     #[serde(default = "roles_claim")]
     pub roles_claim: String,
     /// Claim that lists permissions directly; left out: none are taken from the token.
@@ -112,6 +123,7 @@ impl Default for Settings {
             issuer: "http://localhost:8080".to_owned(),
             audience: "florin".to_owned(),
             access_token_seconds: 15 * 60,
+            plain_token_seconds: 3_600,
             refresh_token_seconds: 30 * 86_400,
             session_seconds: 90 * 86_400,
             signing_key: None,
@@ -119,6 +131,7 @@ impl Default for Settings {
             password: PasswordCost::default(),
             issuers: Vec::new(),
             roles: BTreeMap::new(),
+            local_users: true,
             dev_auth: false,
         }
     }
@@ -154,7 +167,11 @@ fn sub() -> String {
 }
 
 fn roles_claim() -> String {
-    "roles".to_owned()
+    ROLES_CLAIM.to_owned()
+}
+
+fn hs256() -> Algorithm {
+    Algorithm::HS256
 }
 
 /// Why the server does not start in production (contracts/README.md, "environment").
@@ -213,17 +230,17 @@ pub fn production_refusals(settings: &Settings) -> Vec<Refusal> {
     }
     for issuer in &settings.issuers {
         let name = |member: &str| format!("auth.issuers[{}].{member}", issuer.issuer);
-        if let Some(why) = issuer.hs256_secret.as_ref().and_then(weakness) {
+        if let Some(why) = issuer.hmac_secret.as_ref().and_then(weakness) {
             refuse(
                 true,
-                name("hs256_secret"),
+                name("hmac_secret"),
                 why,
                 "give at least 32 random bytes",
             );
         }
         let plain = |url: &str| url.starts_with("http://");
         let keys = issuer.jwks_url.as_deref().unwrap_or(&issuer.issuer);
-        if issuer.hs256_secret.is_none() && plain(keys) {
+        if issuer.hmac_secret.is_none() && plain(keys) {
             let fix = "use an https:// address";
             refuse(
                 true,
@@ -271,7 +288,8 @@ mod tests {
             issuer: "http://idp.example".into(),
             audiences: vec!["florin".into()],
             jwks_url: None,
-            hs256_secret: secret.map(|text| Secret::new(text.to_owned())),
+            hmac_secret: secret.map(|text| Secret::new(text.to_owned())),
+            hmac_algorithm: Algorithm::HS256,
             algorithms: public_algorithms(),
             subject_claim: sub(),
             owner_claim: None,
@@ -303,7 +321,7 @@ mod tests {
                 ("auth.signup", false),
                 ("auth.signing_key", true),
                 ("auth.password", true),
-                ("auth.issuers[http://idp.example].hs256_secret", true),
+                ("auth.issuers[http://idp.example].hmac_secret", true),
                 ("auth.issuers[http://idp.example].jwks_url", true),
             ]
         );

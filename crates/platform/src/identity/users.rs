@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::error::{IdentityError, invalid, unauthenticated};
 use super::revocation::{Cut, Revocations};
-use super::{AuthService, Created, replies};
+use super::{AuthService, Created, accounts, replies};
 use crate::audit::Entry;
 use crate::sql::{Query, Row, SqlError, Tx, query};
 
@@ -31,6 +31,8 @@ pub struct User {
     pub display_name: Option<String>,
     /// Names of his roles.
     pub roles: Vec<String>,
+    /// Accounts he reaches in rooms that know such a scope; `None`: nothing is said.
+    pub accounts: Option<Vec<String>>,
     /// True when he can do nothing.
     pub disabled: bool,
     /// When the account was made.
@@ -55,6 +57,8 @@ pub struct NewUser {
     pub display_name: Option<String>,
     /// Names of existing roles.
     pub roles: Vec<String>,
+    /// Accounts he is to reach: ids, prefixes with `*`, or `*`.
+    pub accounts: Option<Vec<String>>,
 }
 
 /// A change; members left out stay as they are.
@@ -64,6 +68,8 @@ pub struct UserChange {
     pub display_name: Option<Option<String>>,
     /// The new roles, all of them.
     pub roles: Option<Vec<String>>,
+    /// The accounts he reaches from now on, all of them, or nothing said.
+    pub accounts: Option<Option<Vec<String>>>,
     /// Disables or enables.
     pub disabled: Option<bool>,
 }
@@ -91,17 +97,21 @@ impl AuthService {
     ) -> Result<Created<User>, IdentityError> {
         let user_name = normalise(&new.user_name)?;
         self.check_roles(&new.roles)?;
+        accounts::check(new.accounts.as_deref())?;
         check_display_name(new.display_name.as_deref())?;
         if let Some(id) = &new.id {
             check_id(id)?;
         }
-        let request = json!({
+        let mut request = json!({
             "operation": "createUser",
             "id": new.id,
             "userName": user_name,
             "displayName": new.display_name,
             "roles": new.roles,
         });
+        if let Some(accounts) = &new.accounts {
+            request["accounts"] = json!(accounts);
+        }
         let password = match new.password {
             Some(password) => Some(self.passwords.hash("password", password).await?),
             None => None,
@@ -112,6 +122,7 @@ impl AuthService {
             user_name,
             display_name: new.display_name,
             roles: new.roles,
+            accounts: new.accounts,
             disabled: false,
             created_at: Timestamp(now),
             updated_at: Timestamp(now),
@@ -203,6 +214,7 @@ impl AuthService {
         if let Some(roles) = &change.roles {
             self.check_roles(roles)?;
         }
+        accounts::check(change.accounts.as_ref().and_then(Option::as_deref))?;
         check_display_name(change.display_name.as_ref().and_then(Option::as_deref))?;
         let now = self.now();
         let mut tx = self.db.begin().await?;
@@ -212,13 +224,15 @@ impl AuthService {
             after.display_name = display_name;
         }
         after.roles = change.roles.unwrap_or(after.roles);
+        after.accounts = change.accounts.unwrap_or(after.accounts);
         after.disabled = change.disabled.unwrap_or(after.disabled);
         if after == before {
             return Ok(before);
         }
         after.updated_at = Timestamp(now);
         let mut cut = None;
-        if after.roles != before.roles || (after.disabled && !before.disabled) {
+        let rights = after.roles != before.roles || after.accounts != before.accounts;
+        if rights || (after.disabled && !before.disabled) {
             after.epoch += 1;
             cut = Some(self.user_cut(&after, now));
         }
@@ -349,8 +363,9 @@ async fn end_sessions(tx: &mut Tx, user_id: &str, now: i64) -> Result<(), SqlErr
 fn insert(user: &User, password: Option<String>) -> Query {
     query(
         "INSERT INTO users
-             (id, user_name, display_name, password, roles, disabled, epoch, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (id, user_name, display_name, password, roles, disabled, epoch, created_at, updated_at,
+              accounts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(&user.id)
     .bind(&user.user_name)
@@ -361,11 +376,13 @@ fn insert(user: &User, password: Option<String>) -> Query {
     .bind(user.epoch)
     .bind(user.created_at.micros())
     .bind(user.updated_at.micros())
+    .bind(list_of(user.accounts.as_deref()))
 }
 
 fn update(user: &User) -> Query {
     query(
-        "UPDATE users SET display_name = $2, roles = $3, disabled = $4, epoch = $5, updated_at = $6
+        "UPDATE users SET display_name = $2, roles = $3, disabled = $4, epoch = $5,
+                updated_at = $6, accounts = $7
          WHERE id = $1",
     )
     .bind(&user.id)
@@ -374,6 +391,7 @@ fn update(user: &User) -> Query {
     .bind(user.disabled)
     .bind(user.epoch)
     .bind(user.updated_at.micros())
+    .bind(list_of(user.accounts.as_deref()))
 }
 
 pub(super) fn user_of(row: &Row) -> Result<User, IdentityError> {
@@ -382,6 +400,7 @@ pub(super) fn user_of(row: &Row) -> Result<User, IdentityError> {
         user_name: row.get("user_name")?,
         display_name: row.get("display_name")?,
         roles: names_of(&row.get::<String>("roles")?)?,
+        accounts: list_at(row, "accounts")?,
         disabled: row.get("disabled")?,
         created_at: Timestamp(row.get("created_at")?),
         updated_at: Timestamp(row.get("updated_at")?),
@@ -393,6 +412,17 @@ pub(super) fn user_of(row: &Row) -> Result<User, IdentityError> {
 pub(super) fn names_of(json: &str) -> Result<Vec<String>, IdentityError> {
     serde_json::from_str(json)
         .map_err(|error| IdentityError::Internal(format!("list of names: {error}")))
+}
+
+/// A list in a column that may be NULL.
+pub(super) fn list_at(row: &Row, column: &str) -> Result<Option<Vec<String>>, IdentityError> {
+    let json = row.get::<Option<String>>(column)?;
+    json.as_deref().map(names_of).transpose()
+}
+
+/// A list as it is kept in a column; `None` is NULL.
+pub(super) fn list_of(names: Option<&[String]>) -> Option<String> {
+    names.map(|names| json!(names).to_string())
 }
 
 /// The form in which a name is kept and looked up.

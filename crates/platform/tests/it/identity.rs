@@ -65,6 +65,7 @@ impl House {
             password: Some(Secret::new(PASSWORD.into())),
             display_name: None,
             roles: vec!["admin".into()],
+            accounts: None,
         };
         service.create_user("cli", admin, None).await.unwrap();
 

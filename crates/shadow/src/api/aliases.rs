@@ -2,10 +2,10 @@
 
 use florin_platform::http::router::{RouteSpec, Routes};
 
-use super::{Shared, balance, batch, events, permission};
+use super::{Shared, balance, batch, class, events, permission};
 
 pub(super) fn event_routes() -> Routes<Shared> {
-    let event = RouteSpec::post("/events", permission::INTAKE);
+    let event = RouteSpec::post("/events", permission::INTAKE).class(class::intake());
     Routes::new()
         .route(event.undocumented(), events::post)
         .route(batch::spec("/events/batch").undocumented(), batch::post)

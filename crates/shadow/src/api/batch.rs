@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::events::{first_code, key_conflict, key_of};
-use super::{Shared, actor, permission, problem, scope, trace_id};
+use super::{Shared, actor, class, permission, problem, scope, trace_id};
 use crate::intake::{Door, elements, parse_event};
 use crate::model::digest::sha256;
 use crate::store::intake::{Intake, IntakeReply, Item, KeyUse, Outcome};
@@ -32,15 +32,16 @@ const LINES_BYTES: usize = 32 << 20;
 struct Document;
 
 pub(super) fn routes() -> Routes<Shared> {
-    let spec = RouteSpec::post("/api/v1/shadow/events/batch", permission::INTAKE);
     Routes::new()
-        .route(spec.body_limit(LINES_BYTES), post)
+        .route(spec("/api/v1/shadow/events/batch"), post)
         .document(Document::openapi())
 }
 
 /// The route at another path.
 pub(super) fn spec(path: &'static str) -> RouteSpec {
-    RouteSpec::post(path, permission::INTAKE).body_limit(LINES_BYTES)
+    RouteSpec::post(path, permission::INTAKE)
+        .body_limit(LINES_BYTES)
+        .class(class::intake())
 }
 
 /// What a batch may ask for.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use florin_platform::http::page::{Cursors, FilterDigest, Page, Position};
-use florin_platform::http::problem::{Problem, Status};
+use florin_platform::http::problem::{ErrorForm, Problem, Status};
 use florin_platform::http::router::Routes;
 use serde::Serialize;
 
@@ -54,6 +54,7 @@ pub fn routes(aliases: bool) -> Routes<Control> {
         .merge(monitors::routes())
         .merge(alerts::routes())
         .merge(audit::routes())
+        .with_error_form(ErrorForm::Words)
 }
 
 /// 400, or 413 for too many accounts, for faults of a check: one gives its code, several

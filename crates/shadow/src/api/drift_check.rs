@@ -21,7 +21,7 @@ use utoipa::{IntoParams, OpenApi};
 
 use super::control::{Control, ControlApi, faulty};
 use super::problem::{self, ours};
-use super::{actor, money, permission, scope};
+use super::{actor, class, money, permission, scope};
 use crate::corrections::table as corrections;
 use crate::drift::force::InForce;
 use crate::drift::found;
@@ -47,7 +47,11 @@ const FAULTS_MAX: usize = 100;
 struct Document;
 
 pub(super) fn routes(aliases: bool) -> Routes<Control> {
-    let spec = |path| RouteSpec::post(path, permission::CHECK).body_limit(STREAM);
+    let spec = |path| {
+        RouteSpec::post(path, permission::CHECK)
+            .body_limit(STREAM)
+            .class(class::drift_checks())
+    };
     let all = Routes::new()
         .route(spec("/api/v1/shadow/drift-check"), post)
         .document(Document::openapi());

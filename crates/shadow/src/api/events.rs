@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use super::{Shared, actor, money, permission, problem, scope, trace_id};
+use super::{Shared, actor, class, money, permission, problem, scope, trace_id};
 use crate::intake::{Door, Fault, parse_event};
 use crate::model::digest::sha256;
 use crate::model::{Money, Reason, State};
@@ -27,7 +27,7 @@ struct Document;
 pub(super) fn routes() -> Routes<Shared> {
     Routes::new()
         .route(
-            RouteSpec::post("/api/v1/shadow/events", permission::INTAKE),
+            RouteSpec::post("/api/v1/shadow/events", permission::INTAKE).class(class::intake()),
             post,
         )
         .route(

@@ -26,6 +26,10 @@ write_per_second = 0
 token_per_user_minute = 0
 token_per_address_minute = 0
 address_per_second = 0
+intake_per_second = 0
+drift_checks_per_minute = 0
+corrections_per_minute = 0
+imports_per_minute = 0
 [log]
 format = \"json\"
 ";

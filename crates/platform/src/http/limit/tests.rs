@@ -75,6 +75,40 @@ async fn classes_and_roles() {
 }
 
 #[tokio::test]
+async fn a_named_class_holds_for_every_role_and_beside_the_others() {
+    let limits = Limits::new(LimitConfig {
+        write: Some(Quota::per_minute(1)),
+        named: vec![("checks", Some(Quota::per_minute(2))), ("free", None)],
+        ..LimitConfig::default()
+    });
+    let (checks, free) = (LimitClass::Named("checks"), LimitClass::Named("free"));
+    for role in ["user", "service"] {
+        let caller = principal(role, &[role]);
+        for left in [1, 0] {
+            let decision = limits.caller(checks, &caller, HOME).await;
+            let decision = decision.expect("allowed").expect("limited");
+            assert_eq!((decision.limit, decision.remaining), (2, left), "{role}");
+        }
+        let third = limits
+            .caller(checks, &caller, HOME)
+            .await
+            .expect_err("third");
+        assert_eq!(third.code(), "rate_limited");
+        for _ in 0..5 {
+            let decision = limits.caller(free, &caller, HOME).await;
+            assert_eq!(decision.expect("no limit"), None);
+        }
+    }
+    let user = principal("user", &["user"]);
+    assert!(limits.caller(LimitClass::Write, &user, HOME).await.is_ok());
+    let unknown = LimitClass::Named("not configured");
+    assert!(
+        limits.caller(unknown, &user, HOME).await.is_err(),
+        "a write"
+    );
+}
+
+#[tokio::test]
 async fn log_in_is_limited_per_user_and_per_address() {
     let limits = Limits::new(LimitConfig::default());
     for _ in 0..5 {
@@ -102,19 +136,4 @@ fn one_subscriber_has_one_allowance() {
         subscriber("::ffff:192.0.2.1".parse().expect("address")),
         HOME
     );
-}
-
-#[test]
-fn admission_refuses_above_its_bound_and_forgets_nothing() {
-    let admission = Admission::new(2);
-    let first = admission.enter().expect("free");
-    let _second = admission.enter().expect("free");
-    let problem = admission.enter().err().expect("full");
-    assert_eq!(
-        (problem.status().as_u16(), problem.code()),
-        (503, "overloaded")
-    );
-    assert_eq!(admission.in_progress(), 2);
-    drop(first);
-    assert!(admission.enter().is_ok());
 }

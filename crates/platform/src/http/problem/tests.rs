@@ -3,15 +3,15 @@
 use super::*;
 use serde_json::json;
 
-fn body(problem: &Problem, error_member: bool) -> Value {
-    serde_json::from_slice(&problem.to_json(Some("t-1"), error_member)).expect("valid JSON")
+fn body(problem: &Problem, form: ErrorForm) -> Value {
+    serde_json::from_slice(&problem.to_json(Some("t-1"), form)).expect("valid JSON")
 }
 
 #[test]
 fn shape_of_rfc_9457() {
     let problem = Problem::validation("amount", "must be positive").with("limit", "10.00");
     assert_eq!(
-        body(&problem, false),
+        body(&problem, ErrorForm::Plain),
         json!({
             "type": "urn:florin:problem:validation_failed",
             "title": "Validation failed",
@@ -28,14 +28,27 @@ fn shape_of_rfc_9457() {
 #[test]
 fn error_member_is_the_code_in_upper_case() {
     let problem = Problem::new(Status::BadRequest, "insufficient_funds", "Too little.");
-    assert_eq!(body(&problem, true)["error"], "INSUFFICIENT_FUNDS");
-    assert!(body(&problem, false).get("error").is_none());
+    assert_eq!(
+        body(&problem, ErrorForm::UpperCode)["error"],
+        "INSUFFICIENT_FUNDS"
+    );
+    assert!(body(&problem, ErrorForm::Plain).get("error").is_none());
+}
+
+#[test]
+fn words_are_code_and_detail_again() {
+    let problem = Problem::new(Status::Forbidden, "forbidden", "Not you.");
+    let shown = body(&problem, ErrorForm::Words);
+    assert_eq!(shown["error"], "forbidden");
+    assert_eq!(shown["message"], "Not you.");
+    let own = problem.with("message", "Another.");
+    assert_eq!(body(&own, ErrorForm::Words)["message"], "Another.");
 }
 
 #[test]
 fn server_errors_show_nothing_internal() {
     let problem = Problem::internal("disk /var/lib/x: permission denied");
-    let text = String::from_utf8(problem.to_json(None, true)).expect("UTF-8");
+    let text = String::from_utf8(problem.to_json(None, ErrorForm::UpperCode)).expect("UTF-8");
     assert!(!text.contains("/var/lib/x"), "{text}");
     assert_eq!(problem.cause(), Some("disk /var/lib/x: permission denied"));
     assert_eq!(problem.severity(), Severity::Error);
@@ -56,5 +69,5 @@ fn extra_members_replace_by_name() {
     let problem = Problem::conflict("idempotency_conflict", "Differs.")
         .with("field", "amount")
         .with("field", "currency");
-    assert_eq!(body(&problem, false)["field"], "currency");
+    assert_eq!(body(&problem, ErrorForm::Plain)["field"], "currency");
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/auth`: log in, refresh, log out, sign up, and who am I.
+//! `/api/v1/auth`: refresh, log out, who am I, own password. Log-in and sign-up: [`super::login`].
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -7,9 +7,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use super::super::sessions::Tokens;
-use super::super::users::User;
-use super::{Shared, created, secret_answer};
+use super::{Shared, secret_answer};
 use crate::http::auth::{Access, Caller, CredentialKind};
 use crate::http::json::{Json, RawBody, parse};
 use crate::http::limit::LimitClass;
@@ -20,7 +18,7 @@ use crate::http::router::{RouteSpec, Routes};
 const BODY_LIMIT: usize = 16 * 1024;
 
 #[derive(OpenApi)]
-#[openapi(paths(token, refresh, logout, signup, me, password))]
+#[openapi(paths(refresh, logout, me, password))]
 struct Document;
 
 pub(super) fn routes() -> Routes<Shared> {
@@ -31,36 +29,18 @@ pub(super) fn routes() -> Routes<Shared> {
     };
     let own_password = RouteSpec::put("/api/v1/auth/password", Access::Authenticated);
     Routes::new()
-        .route(open("/api/v1/auth/token"), token)
         .route(open("/api/v1/auth/refresh"), refresh)
         .route(open("/api/v1/auth/logout"), logout)
-        .route(open("/api/v1/auth/signup"), signup)
         .route(RouteSpec::get("/api/v1/auth/me", Access::Authenticated), me)
         .route(own_password, password)
         .document(Document::openapi())
 }
 
-/// Name and password.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(as = TokenRequest)]
-struct TokenRequest {
-    /// In any case; `username` is accepted too.
-    #[serde(alias = "username")]
-    user_name: String,
-    #[schema(value_type = String, format = Password)]
-    password: Secret<String>,
-}
-
 /// Access and refresh token.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = TokenAnswer)]
-#[allow(
-    dead_code,
-    reason = "describes the answer; the handler prints `Tokens` itself"
-)]
-struct TokenAnswer {
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes `identity::Tokens` in the OpenAPI file")]
+pub(super) struct Tokens {
     /// JWT for `Authorization: Bearer`.
     access_token: String,
     /// `Bearer`.
@@ -71,25 +51,6 @@ struct TokenAnswer {
     refresh_token: String,
     /// Seconds until the refresh token expires.
     refresh_expires_in: i64,
-}
-
-#[utoipa::path(
-    post, path = "/api/v1/auth/token", tag = "Identity", request_body = TokenRequest,
-    responses(
-        (status = 200, description = "Logged in", body = TokenAnswer),
-        (status = 401, description = "`unauthenticated`: name, password or account is not good"),
-        (status = 429, description = "`rate_limited`: too many attempts for this name or address"),
-    )
-)]
-async fn token(
-    State(api): State<Shared>,
-    Json(request): Json<TokenRequest>,
-) -> Result<Response, Problem> {
-    // The allowance is per name as it is looked up, so that spelling gains nothing.
-    let name = request.user_name.trim().to_ascii_lowercase();
-    api.limits.login(&name).await?;
-    let tokens = api.service.log_in(&name, request.password).await?;
-    Ok(secret_answer(StatusCode::OK, &tokens))
 }
 
 /// A refresh token.
@@ -104,7 +65,7 @@ struct RefreshRequest {
 #[utoipa::path(
     post, path = "/api/v1/auth/refresh", tag = "Identity", request_body = RefreshRequest,
     responses(
-        (status = 200, description = "New tokens; the old refresh token is used up", body = TokenAnswer),
+        (status = 200, description = "New tokens; the old refresh token is used up", body = Tokens),
         (status = 401, description = "`unauthenticated`: unknown, expired, or used before, which ends the log-in"),
     )
 )]
@@ -150,49 +111,6 @@ async fn logout(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// A new account.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(as = SignupRequest)]
-struct SignupRequest {
-    /// 1–100 of `[A-Za-z0-9_@.+-]`; kept in lower case.
-    user_name: String,
-    /// At least 12 characters.
-    #[schema(value_type = String, format = Password)]
-    password: Secret<String>,
-    /// For people.
-    display_name: Option<String>,
-}
-
-/// The account and its first tokens.
-#[derive(Serialize)]
-struct SignupAnswer {
-    user: User,
-    #[serde(flatten)]
-    tokens: Tokens,
-}
-
-#[utoipa::path(
-    post, path = "/api/v1/auth/signup", tag = "Identity", request_body = SignupRequest,
-    responses(
-        (status = 201, description = "The account with the role `user`, logged in", body = TokenAnswer),
-        (status = 403, description = "`signup_closed`: administrators make accounts here"),
-        (status = 409, description = "`user_exists`"),
-    )
-)]
-async fn signup(
-    State(api): State<Shared>,
-    Json(request): Json<SignupRequest>,
-) -> Result<Response, Problem> {
-    let signed_up = api
-        .service
-        .sign_up(request.user_name, request.password, request.display_name);
-    let (user, tokens) = signed_up.await?;
-    let path = format!("/api/v1/users/{}", user.id);
-    let answer = secret_answer(StatusCode::CREATED, &SignupAnswer { user, tokens });
-    created(answer, &path, false)
-}
-
 /// The caller as Florin sees him.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -214,6 +132,9 @@ struct Me {
     roles: Vec<String>,
     /// What they allow; `@own` reaches the caller's own objects only.
     permissions: Vec<String>,
+    /// Accounts of the shadow ledger that the caller reaches, where that is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<Vec<String>>,
 }
 
 #[utoipa::path(
@@ -239,6 +160,7 @@ async fn me(State(api): State<Shared>, caller: Caller) -> Result<Json<Me>, Probl
         display_name,
         roles: caller.roles.iter().map(|role| role.to_string()).collect(),
         permissions: caller.permissions.names(),
+        accounts: accounts_of(&caller),
     }))
 }
 
@@ -278,4 +200,9 @@ async fn password(
     );
     change.await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn accounts_of(caller: &Caller) -> Option<Vec<String>> {
+    let accounts = caller.accounts.as_ref()?;
+    Some(accounts.iter().map(|one| one.to_string()).collect())
 }

@@ -43,6 +43,8 @@ struct KeyBody {
     roles: Vec<String>,
     /// Narrows the roles' permissions; `null` leaves them.
     scopes: Option<Vec<String>>,
+    /// Accounts of the shadow ledger that it reaches; `null`: those of its user.
+    accounts: Option<Vec<String>>,
     created_by: String,
     #[schema(format = DateTime)]
     created_at: String,
@@ -76,6 +78,9 @@ struct Create {
     roles: Vec<String>,
     /// Permissions such as `wallets:read`, at most 64.
     scopes: Option<Vec<String>>,
+    /// Accounts of the shadow ledger that it is to reach: ids, starts of ids followed by `*`, or
+    /// `*`; at most 50. Of a user's key only those count that he reaches too.
+    accounts: Option<Vec<String>>,
     /// In the future.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -110,6 +115,7 @@ async fn create(
         user_id: request.user_id,
         roles: request.roles,
         scopes: request.scopes,
+        accounts: request.accounts,
         expires_at: request.expires_at,
     };
     let made = api

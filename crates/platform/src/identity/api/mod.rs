@@ -3,8 +3,11 @@
 
 mod auth;
 mod keys;
+mod login;
 mod users;
 mod well_known;
+
+pub use login::root_routes;
 
 use std::sync::Arc;
 
@@ -37,6 +40,7 @@ pub type Shared = Arc<IdentityApi>;
 /// All routes of identity.
 pub fn routes() -> Routes<Shared> {
     Routes::new()
+        .merge(login::routes())
         .merge(auth::routes())
         .merge(users::routes())
         .merge(keys::routes())

@@ -44,6 +44,8 @@ pub(super) struct UserBody {
     user_name: String,
     display_name: Option<String>,
     roles: Vec<String>,
+    /// Accounts of the shadow ledger that he reaches; `null`: nothing is said.
+    accounts: Option<Vec<String>>,
     disabled: bool,
     #[schema(format = DateTime)]
     created_at: String,
@@ -75,6 +77,9 @@ struct Create {
     display_name: Option<String>,
     /// `["user"]` when left out.
     roles: Option<Vec<String>>,
+    /// Accounts of the shadow ledger that he is to reach: ids, starts of ids followed by `*`, or
+    /// `*`; at most 50. Role `user` reaches none without it.
+    accounts: Option<Vec<String>>,
 }
 
 #[utoipa::path(
@@ -97,6 +102,7 @@ async fn create(
         password: request.password,
         display_name: request.display_name,
         roles: request.roles.unwrap_or_else(|| vec!["user".to_owned()]),
+        accounts: request.accounts,
     };
     let made = api
         .service
@@ -174,6 +180,10 @@ struct Change {
     display_name: Option<Option<String>>,
     /// All of them; access tokens issued before fall at once.
     roles: Option<Vec<String>>,
+    /// All of them; `null` says nothing about accounts. Access tokens issued before fall at once.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    accounts: Option<Option<Vec<String>>>,
     /// `true` cuts the user off at once.
     disabled: Option<bool>,
 }
@@ -195,6 +205,7 @@ async fn change(
     let change = UserChange {
         display_name: request.display_name,
         roles: request.roles,
+        accounts: request.accounts,
         disabled: request.disabled,
     };
     Ok(Json(

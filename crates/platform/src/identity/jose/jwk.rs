@@ -8,9 +8,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Algorithm, JoseError, decode};
 
-/// Smallest HMAC secret, in bytes: the size of the hash (RFC 7518, section 3.2).
-pub const MIN_HMAC_SECRET: usize = 32;
-
 /// A key that can check signatures of exactly one algorithm.
 #[derive(Clone)]
 pub enum VerifyingKey {
@@ -25,8 +22,8 @@ pub enum VerifyingKey {
     },
     /// Uncompressed point, 65 bytes.
     P256(Vec<u8>),
-    /// Shared secret.
-    Hmac(hmac::Key),
+    /// Shared secret, with the algorithm it is for.
+    Hmac(hmac::Key, Algorithm),
 }
 
 impl std::fmt::Debug for VerifyingKey {
@@ -39,12 +36,20 @@ impl VerifyingKey {
     /// A shared secret.
     ///
     /// # Errors
-    /// [`JoseError::Key`] below [`MIN_HMAC_SECRET`] bytes.
-    pub fn hmac(secret: &[u8]) -> Result<Self, JoseError> {
-        if secret.len() < MIN_HMAC_SECRET {
+    /// [`JoseError::Key`] for one that is shorter than [`Algorithm::hmac_bytes`], or for an
+    /// algorithm that has none.
+    pub fn hmac(secret: &[u8], algorithm: Algorithm) -> Result<Self, JoseError> {
+        let hash = match algorithm {
+            Algorithm::HS256 => hmac::HMAC_SHA256,
+            Algorithm::HS384 => hmac::HMAC_SHA384,
+            Algorithm::HS512 => hmac::HMAC_SHA512,
+            Algorithm::EdDSA | Algorithm::RS256 | Algorithm::ES256 => return Err(JoseError::Key),
+        };
+        let least = algorithm.hmac_bytes().unwrap_or(usize::MAX);
+        if secret.len() < least {
             return Err(JoseError::Key);
         }
-        Ok(Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+        Ok(Self::Hmac(hmac::Key::new(hash, secret), algorithm))
     }
 
     /// The one algorithm of this key.
@@ -53,7 +58,7 @@ impl VerifyingKey {
             Self::Ed25519(_) => Algorithm::EdDSA,
             Self::Rsa { .. } => Algorithm::RS256,
             Self::P256(_) => Algorithm::ES256,
-            Self::Hmac(_) => Algorithm::HS256,
+            Self::Hmac(_, algorithm) => *algorithm,
         }
     }
 
@@ -70,7 +75,7 @@ impl VerifyingKey {
                 signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
                     .verify(message, signature)
             }
-            Self::Hmac(key) => hmac::verify(key, message, signature),
+            Self::Hmac(key, _) => hmac::verify(key, message, signature),
         }
         .map_err(|_| JoseError::Signature)
     }

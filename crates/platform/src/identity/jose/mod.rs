@@ -36,6 +36,23 @@ pub enum Algorithm {
     ES256,
     /// HMAC with SHA-256: only with a secret from configuration.
     HS256,
+    /// HMAC with SHA-384: only with a secret configured so.
+    HS384,
+    /// HMAC with SHA-512: only with a secret configured so.
+    HS512,
+}
+
+impl Algorithm {
+    /// Size of the hash of an HMAC, which is also the smallest secret (RFC 7518, section 3.2);
+    /// `None` for signatures.
+    pub const fn hmac_bytes(self) -> Option<usize> {
+        match self {
+            Self::HS256 => Some(32),
+            Self::HS384 => Some(48),
+            Self::HS512 => Some(64),
+            Self::EdDSA | Self::RS256 | Self::ES256 => None,
+        }
+    }
 }
 
 /// Why a token is not accepted. The texts go to logs; callers only learn `unauthenticated`.
@@ -113,6 +130,8 @@ impl<'a> Unverified<'a> {
             "RS256" => Algorithm::RS256,
             "ES256" => Algorithm::ES256,
             "HS256" => Algorithm::HS256,
+            "HS384" => Algorithm::HS384,
+            "HS512" => Algorithm::HS512,
             _ => return Err(JoseError::Algorithm),
         };
         if header.crit.is_some() {

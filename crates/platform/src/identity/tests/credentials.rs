@@ -16,6 +16,7 @@ fn new_key(roles: &[&str]) -> NewApiKey {
         roles: roles.iter().map(|role| role.to_string()).collect(),
         scopes: None,
         expires_at: None,
+        accounts: None,
     }
 }
 
@@ -117,7 +118,7 @@ async fn old_signing_keys_verify_until_their_tokens_expired() {
     for token in [&old, &new] {
         bearer(&neighbour, token).await.unwrap();
     }
-    house.clock.advance(2 * 3_600 * MICROS);
+    house.clock.advance(3 * 3_600 * MICROS);
     house.service.housekeeping().await.unwrap();
     assert_eq!(house.service.jwks().keys.len(), 1);
     house.clock.advance(90 * 86_400 * MICROS);

@@ -84,7 +84,8 @@ impl Provider {
             issuer: self.url.clone(),
             audiences: vec!["florin".into()],
             jwks_url: None,
-            hs256_secret: None,
+            hmac_secret: None,
+            hmac_algorithm: jose::Algorithm::HS256,
             algorithms: vec![jose::Algorithm::EdDSA],
             subject_claim: "sub".into(),
             owner_claim: Some("wallet_user".into()),
@@ -235,7 +236,7 @@ async fn shared_secrets_count_only_for_their_issuer() {
     let key = "q8Jw1rT0zXn5vB7mK3pL9sD2fG6hY4cA";
     let settings = IssuerSettings {
         issuer: "legacy".into(),
-        hs256_secret: Some(secret(key)),
+        hmac_secret: Some(secret(key)),
         owner_claim: None,
         subject_prefix: String::new(),
         ..provider.settings()

@@ -1,6 +1,7 @@
 //! Identity as a whole, below HTTP.
 
 mod credentials;
+mod dev;
 mod issuers;
 mod people;
 mod sharing;
@@ -66,6 +67,7 @@ impl House {
             password: Some(secret(PASSWORD)),
             display_name: None,
             roles: roles.iter().map(|role| role.to_string()).collect(),
+            accounts: None,
         };
         self.service
             .create_user("test", new, None)

@@ -216,6 +216,7 @@ async fn creating_is_idempotent_and_unique() {
         password: None,
         display_name: None,
         roles: roles.iter().map(|role| role.to_string()).collect(),
+        accounts: None,
     };
     let create = |new, key| house.service.create_user("admin1", new, key);
     let first = create(new("ana", &["user"]), Some("k1")).await.unwrap();

@@ -11,6 +11,7 @@ fn new_key() -> NewApiKey {
         roles: vec!["service".into()],
         scopes: None,
         expires_at: None,
+        accounts: None,
     }
 }
 
@@ -21,6 +22,7 @@ fn new_user(name: &str) -> NewUser {
         password: None,
         display_name: None,
         roles: vec!["user".to_owned()],
+        accounts: None,
     }
 }
 

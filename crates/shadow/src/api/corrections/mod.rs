@@ -18,7 +18,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::control::{Control, ControlApi};
 use super::problem::{self, ours};
-use super::{money, permission, scope, trace_id};
+use super::{class, money, permission, scope, trace_id};
 use crate::corrections::model::Correction;
 use crate::corrections::steps::not_found;
 use crate::corrections::table;
@@ -40,9 +40,10 @@ struct Document;
 pub(super) fn routes(aliases: bool) -> Routes<Control> {
     let one = "/api/v1/shadow/corrections/{id}";
     let post = RouteSpec::post;
+    let limited = |path, permission| RouteSpec::post(path, permission).class(class::corrections());
     let all = Routes::new()
         .route(
-            post("/api/v1/shadow/correct/{accountId}", permission::CORRECT),
+            limited("/api/v1/shadow/correct/{accountId}", permission::CORRECT),
             ask::correct,
         )
         .route(
@@ -65,21 +66,21 @@ pub(super) fn routes(aliases: bool) -> Routes<Control> {
             steps::reject,
         )
         .route(
-            post(
+            limited(
                 "/api/v1/shadow/corrections/{id}/reverse",
                 permission::CORRECT,
             ),
             steps::reverse,
         )
         .route(
-            post(
+            limited(
                 "/api/v1/shadow/events/{eventId}/redrive",
                 permission::CORRECT,
             ),
             steps::redrive,
         )
         .route(
-            post(
+            limited(
                 "/api/v1/shadow/events/{eventId}/reject",
                 permission::CORRECT,
             ),
@@ -88,7 +89,7 @@ pub(super) fn routes(aliases: bool) -> Routes<Control> {
         .document(Document::openapi());
     match aliases {
         true => all.route(
-            post("/correct/{accountId}", permission::CORRECT).undocumented(),
+            limited("/correct/{accountId}", permission::CORRECT).undocumented(),
             ask::correct,
         ),
         false => all,

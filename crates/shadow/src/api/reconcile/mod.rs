@@ -15,7 +15,7 @@ mod statements;
 use std::sync::Arc;
 
 use florin_platform::http::page::{Cursors, FilterDigest, PageLimits, Position};
-use florin_platform::http::problem::Problem;
+use florin_platform::http::problem::{ErrorForm, Problem};
 use florin_platform::http::router::Routes;
 use serde::Serialize;
 
@@ -52,6 +52,7 @@ pub fn routes() -> Routes<Shared> {
         .merge(account_refs::routes())
         .merge(reconciliations::routes())
         .merge(matches::routes())
+        .with_error_form(ErrorForm::Words)
 }
 
 /// A page of a list.

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use florin_platform::http::auth::Caller;
 use florin_platform::http::idempotency::{IdempotencyKey, replayed};
 use florin_platform::http::json::{Json, Path, Query};
-use florin_platform::http::limit::LimitClass;
 use florin_platform::http::problem::{Problem, Status};
 use florin_platform::http::respond::created;
 use florin_platform::http::router::{RouteSpec, Routes};
@@ -16,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{Shared, Walk};
 use crate::api::problem::{field, not_found, ours};
-use crate::api::{actor, money, permission, query, scope};
+use crate::api::{actor, class, money, permission, query, scope};
 use crate::intake::{Ids, is_id};
 use crate::statements::fault::{FaultCode, StatementFault};
 use crate::statements::model::Format;
@@ -43,7 +42,7 @@ pub(super) fn routes() -> Routes<Shared> {
         .route(
             RouteSpec::post(PATH, permission::IMPORT)
                 .body_limit(limit)
-                .class(LimitClass::Write),
+                .class(class::imports()),
             post,
         )
         .route(RouteSpec::get(PATH, permission::READ), list)
