@@ -30,12 +30,12 @@ mod shadow;
 
 use std::process::ExitCode;
 
-use tikv_jemallocator::Jemalloc;
+use mimalloc::MiMalloc;
 
 /// Batches make and free tens of thousands of small pieces on different threads, which costs the
 /// system's allocator measurably more (`bench/README.md`).
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match cli::run() {
