@@ -226,17 +226,29 @@ pub const ROLES: &[Role] = &[
             let aliases = wired.config.shadow.root_aliases;
             vec![florin_shadow::api::ledger_routes(aliases).bind(wired.shadow_api())]
         },
-        workers: &[Worker {
-            name: "shadow-checkpoints",
-            about: "signs the end of the shadow log every hour",
-            start: |wired, shutdown| {
-                let api = wired.shadow_api();
-                Box::pin(async move {
-                    florin_shadow::worker::checkpoint::run(&api.shadow, &*api.signer, shutdown)
-                        .await;
-                })
+        workers: &[
+            Worker {
+                name: "shadow-checkpoints",
+                about: "signs the end of the shadow log every hour",
+                start: |wired, shutdown| {
+                    let api = wired.shadow_api();
+                    Box::pin(async move {
+                        florin_shadow::worker::checkpoint::run(&api.shadow, &*api.signer, shutdown)
+                            .await;
+                    })
+                },
             },
-        }],
+            Worker {
+                name: "shadow-measures",
+                about: "counts books, events and dead letters of the shadow ledger",
+                start: |wired, shutdown| {
+                    Box::pin(florin_shadow::worker::measure::run(
+                        wired.shadow(),
+                        shutdown,
+                    ))
+                },
+            },
+        ],
     },
     Role {
         name: "shadow-drift",

@@ -73,6 +73,7 @@ impl Reconciler {
         let row = crate::store::read::book(self.shadow().db(), &wanted.book).await?;
         let zone = row.and_then(|row| row.zone);
         let offset = zone.as_deref().and_then(zone_minutes).unwrap_or(0);
+        let lines = u64::try_from(wanted.lines.len()).unwrap_or(u64::MAX);
         let marks = bulk::marks_of(self.shadow().db());
         let (desk, actor, made) = (self.desk().clone(), actor.clone(), id.clone());
         let written = self.shadow().write_at("match.mid", move |session| {
@@ -121,6 +122,7 @@ impl Reconciler {
             })
         });
         written.await?;
+        metrics::counter!("shadow_lines_total", "status" => "matched").increment(lines);
         Ok(id)
     }
 

@@ -16,6 +16,7 @@ pub mod hooks;
 pub mod item;
 mod load;
 pub mod manual;
+mod measures;
 mod pairs;
 mod record;
 pub mod report;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::engine;
 use super::gather::{Gathered, NoStatement, Period, gather};
 use super::item::{Match, Open, Outcome, Reason, Set, Side};
+use super::measures::{Lines, StageClock};
 use super::service::Reconciler;
 use super::summary::{self, ItemRow};
 use crate::model::BookId;
@@ -117,13 +118,16 @@ impl Reconciler {
             .iter()
             .map(|_| self.new_id())
             .collect();
+        let lines = Lines::of(&found.outcome);
         let written = self.shadow().write_at("match.mid", move |session| {
             Box::pin(async move {
                 write(session, marks, &run, found, ids).await?;
                 Ok(())
             })
         });
-        written.await.map_err(Stop::from)
+        written.await.map_err(Stop::from)?;
+        lines.tell();
+        Ok(())
     }
 
     async fn note_failed(&self, run: &Run, problem: &Problem) -> Result<(), WriteError> {
@@ -169,24 +173,6 @@ impl From<WriteError> for Stop {
             WriteError::Store(SqlError::Duplicate(_)) => Self::Again(error.into()),
             other => Self::Failed(other.into()),
         }
-    }
-}
-
-/// Tells the metrics how long each stage took.
-struct StageClock(tokio::time::Instant);
-
-impl Default for StageClock {
-    fn default() -> Self {
-        Self(tokio::time::Instant::now())
-    }
-}
-
-impl StageClock {
-    fn note(&mut self, stage: &'static str) {
-        let now = tokio::time::Instant::now();
-        let seconds = now.duration_since(self.0).as_secs_f64();
-        metrics::histogram!("shadow_match_seconds", "stage" => stage).record(seconds);
-        self.0 = now;
     }
 }
 

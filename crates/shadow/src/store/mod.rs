@@ -20,6 +20,7 @@ mod error;
 pub mod failpoint;
 pub mod intake;
 mod mirror;
+mod part;
 pub mod read;
 pub mod rebuild;
 pub mod record;
@@ -29,6 +30,7 @@ mod session;
 mod steps;
 pub mod stored;
 mod swap;
+mod tally;
 mod writer;
 
 use std::future::Future;

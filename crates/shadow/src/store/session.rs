@@ -8,6 +8,7 @@ use super::bulk::{self, Marks};
 use super::cache::{Books, Cached, NewBook, changed_since};
 use super::error::WriteError;
 use super::record::{Actor, Chained, NewRecord, Stamp, kind};
+use super::tally::Tally;
 use crate::model::amount::split;
 use crate::model::book::Change;
 use crate::model::decide;
@@ -44,6 +45,7 @@ pub struct Session {
     log: Vec<Vec<Arg>>,
     entries: Vec<Vec<Arg>>,
     changes: Vec<Vec<Arg>>,
+    tally: Tally,
     states: Vec<Vec<Arg>>,
     finals: Vec<Vec<Arg>>,
     appended: bool,
@@ -94,6 +96,7 @@ impl Session {
             log: Vec::new(),
             entries: Vec::new(),
             changes: Vec::new(),
+            tally: Tally::default(),
             states: Vec::new(),
             finals: Vec::new(),
             appended: false,
@@ -124,6 +127,12 @@ impl Session {
         self.tx
             .as_mut()
             .expect("a session has its transaction until it ends")
+    }
+
+    /// The transaction and the books in memory.
+    pub(super) fn tx_and_books(&mut self) -> (&mut Tx, &mut Books) {
+        let tx = self.tx.as_mut().expect("open");
+        (tx, &mut self.core.books)
     }
 
     /// Appends a record; answers its number.
@@ -320,6 +329,7 @@ impl Session {
         }
         let policy = self.loaded(id).book.rules.policy.as_str();
         for change in changes {
+            self.tally.add(&change);
             let body = DecisionBody {
                 event_id: change.key.event_id.clone(),
                 timestamp: change.key.timestamp,
@@ -410,6 +420,7 @@ impl Session {
             Ok(()) => {
                 self.core.known_head = self.head.log_seq;
                 self.core.books.end_of_commit();
+                self.tally.tell();
                 (self.core, Ok(self.head))
             }
             Err(SqlError::CommitUnknown(_)) => self.abandon(WriteError::CommitUnknown),

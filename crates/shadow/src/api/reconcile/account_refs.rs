@@ -11,8 +11,8 @@ use florin_platform::sql::query;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Shared;
 use super::body::Body;
+use super::{ListParams, Shared, Walk};
 use crate::api::problem::{field, not_found};
 use crate::api::{actor, permission, query as parts, scope};
 use crate::statements::tables;
@@ -46,8 +46,12 @@ struct Mapping {
 /// Says which account a reference is, from now on.
 #[utoipa::path(
     put, path = "/api/v1/shadow/account-refs/{ref}", tag = "Shadow statements",
+    request_body = super::shapes::MappingShape,
     params(("ref" = String, Path)),
-    responses((status = 200, description = "The account that a reference of a bank means"))
+    responses(
+        (status = 200, description = "Mapped from now on", body = super::shapes::AccountRefShape),
+        (status = 400, description = "`invalid_id`, `required`"),
+    )
 )]
 async fn put(
     State(api): State<Shared>,
@@ -97,7 +101,10 @@ async fn put(
 #[utoipa::path(
     get, path = "/api/v1/shadow/account-refs/{ref}", tag = "Shadow statements",
     params(("ref" = String, Path)),
-    responses((status = 200, description = "One reference"))
+    responses(
+        (status = 200, description = "Its account", body = super::shapes::AccountRefShape),
+        (status = 404, description = "`account_ref_not_found`"),
+    )
 )]
 async fn get(
     State(api): State<Shared>,
@@ -120,20 +127,39 @@ async fn get(
 /// Lists mapped references.
 #[utoipa::path(
     get, path = "/api/v1/shadow/account-refs", tag = "Shadow statements",
-    responses((status = 200, description = "A page of references"))
+    params(super::ListParams),
+    responses(
+        (status = 200, description = "References by name", body = super::shapes::AccountRefPage),
+    )
 )]
 async fn list(
     State(api): State<Shared>,
     caller: Caller,
-    Query(NoQuery {}): Query<NoQuery>,
+    Query(asked): Query<ListParams>,
 ) -> Result<Response, Problem> {
-    let all = query("SELECT ref, account_id FROM shadow_account_refs ORDER BY ref LIMIT 500");
+    let cursor = asked.cursor.as_deref();
+    let walk = Walk::new(&api, "shadow.account-refs", [], asked.limit, cursor)?;
+    let text =
+        "SELECT ref, account_id FROM shadow_account_refs WHERE ref > $1 ORDER BY ref LIMIT $2";
+    let wanted = i64::try_from(walk.wanted()).unwrap_or(i64::MAX);
+    let page = query(text).bind(walk.name()?).bind(wanted);
     let mut items = Vec::new();
-    for row in api.shadow().db().fetch_all(all).await? {
+    for row in api.shadow().db().fetch_all(page).await? {
         let (reference, account): (String, String) = (row.get("ref")?, row.get("account_id")?);
-        if scope::reaches(&caller, &account) {
-            items.push(json!({ "accountRef": reference, "accountId": account }));
-        }
+        items.push((reference, account));
     }
-    Ok(Json(json!({ "items": items, "nextCursor": null })).into_response())
+    let mut page = walk.named(&api, pairs(items));
+    page.items
+        .retain(|(_, account)| scope::reaches(&caller, account));
+    let items = page.items.iter();
+    let items: Vec<_> = items
+        .map(|(reference, account)| json!({ "accountRef": reference, "accountId": account }))
+        .collect();
+    Ok(Json(json!({ "items": items, "nextCursor": page.next_cursor })).into_response())
+}
+
+/// Each row under its own name.
+fn pairs(rows: Vec<(String, String)>) -> Vec<(String, (String, String))> {
+    let named = |row: (String, String)| (row.0.clone(), row);
+    rows.into_iter().map(named).collect()
 }

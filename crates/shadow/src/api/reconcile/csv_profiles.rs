@@ -10,9 +10,9 @@ use florin_platform::sql::query;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Shared;
 use super::body::Body;
 use super::statements::name;
+use super::{ListParams, Shared, Walk};
 use crate::api::problem::{field, not_found};
 use crate::api::{actor, permission};
 use crate::statements::csv::Profile;
@@ -46,8 +46,12 @@ struct ProfileOut {
 /// Stores a profile, in place of one of the same name.
 #[utoipa::path(
     put, path = "/api/v1/shadow/csv-profiles/{name}", tag = "Shadow statements",
+    request_body = super::shapes::ProfileShape,
     params(("name" = String, Path)),
-    responses((status = 200, description = "How CSV files of a bank are read"))
+    responses(
+        (status = 200, description = "Stored", body = super::shapes::ProfileShape),
+        (status = 400, description = "The setting that makes no sense stands in `errors`"),
+    )
 )]
 async fn put(
     State(api): State<Shared>,
@@ -101,7 +105,10 @@ async fn put(
 #[utoipa::path(
     get, path = "/api/v1/shadow/csv-profiles/{name}", tag = "Shadow statements",
     params(("name" = String, Path)),
-    responses((status = 200, description = "One profile"))
+    responses(
+        (status = 200, description = "The profile", body = super::shapes::ProfileShape),
+        (status = 404, description = "`profile_not_found`"),
+    )
 )]
 async fn get(
     State(api): State<Shared>,
@@ -121,17 +128,25 @@ async fn get(
 /// Lists the names of all profiles.
 #[utoipa::path(
     get, path = "/api/v1/shadow/csv-profiles", tag = "Shadow statements",
-    responses((status = 200, description = "A page of profiles"))
+    params(super::ListParams),
+    responses(
+        (status = 200, description = "Names of profiles", body = super::shapes::ProfilePage),
+    )
 )]
 async fn list(
     State(api): State<Shared>,
-    Query(NoQuery {}): Query<NoQuery>,
+    Query(asked): Query<ListParams>,
 ) -> Result<Response, Problem> {
-    let names = query("SELECT name FROM shadow_csv_profiles ORDER BY name LIMIT 500");
+    let cursor = asked.cursor.as_deref();
+    let walk = Walk::new(&api, "shadow.csv-profiles", [], asked.limit, cursor)?;
+    let text = "SELECT name FROM shadow_csv_profiles WHERE name > $1 ORDER BY name LIMIT $2";
+    let wanted = i64::try_from(walk.wanted()).unwrap_or(i64::MAX);
+    let names = query(text).bind(walk.name()?).bind(wanted);
     let rows = api.shadow().db().fetch_all(names).await?;
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
-        items.push(json!({ "name": row.get::<String>("name")? }));
+        let name: String = row.get("name")?;
+        items.push((name.clone(), json!({ "name": name })));
     }
-    Ok(Json(json!({ "items": items, "nextCursor": null })).into_response())
+    Ok(Json(walk.named(&api, items)).into_response())
 }

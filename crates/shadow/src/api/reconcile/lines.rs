@@ -44,8 +44,9 @@ pub(super) fn routes() -> Routes<Shared> {
         .document(<Document as utoipa::OpenApi>::openapi())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 struct ListQuery {
     account_id: Option<String>,
     statement_id: Option<String>,
@@ -58,7 +59,11 @@ struct ListQuery {
 /// Lists lines in the order of import.
 #[utoipa::path(
     get, path = "/api/v1/shadow/lines", tag = "Shadow statements",
-    responses((status = 200, description = "A page of statement lines"))
+    params(ListQuery),
+    responses(
+        (status = 200, description = "Lines in the order of import", body = super::shapes::LinePage),
+        (status = 400, description = "A filter that is not known"),
+    )
 )]
 async fn list(
     State(api): State<Shared>,
@@ -157,8 +162,11 @@ async fn find(api: &Shared, caller: &Caller, id: &str) -> Result<(Statement, Sto
 /// Shows a line.
 #[utoipa::path(
     get, path = "/api/v1/shadow/lines/{id}", tag = "Shadow statements",
-    params(("id" = String, Path)),
-    responses((status = 200, description = "One line"))
+    params(("id" = String, Path), super::statements::MoneyQuery),
+    responses(
+        (status = 200, description = "The line", body = super::shapes::LineShape),
+        (status = 404, description = "`line_not_found`"),
+    )
 )]
 async fn one(
     State(api): State<Shared>,
@@ -180,8 +188,14 @@ pub(super) struct ReasonBody {
 /// Takes a line into automatic matching.
 #[utoipa::path(
     post, path = "/api/v1/shadow/lines/{id}/keep", tag = "Shadow statements",
+    request_body = super::shapes::ReasonShape,
     params(("id" = String, Path)),
-    responses((status = 200, description = "A line that looked like a duplicate is kept"))
+    responses(
+        (status = 200, description = "It takes part in matching again", body = super::shapes::LineShape),
+        (status = 400, description = "`required`: the reason"),
+        (status = 404, description = "`line_not_found`"),
+        (status = 409, description = "`invalid_state`: the line is matched, or was decided"),
+    )
 )]
 async fn keep(
     api: State<Shared>,
@@ -195,8 +209,14 @@ async fn keep(
 /// Takes a line out of matching for good.
 #[utoipa::path(
     post, path = "/api/v1/shadow/lines/{id}/ignore", tag = "Shadow statements",
+    request_body = super::shapes::ReasonShape,
     params(("id" = String, Path)),
-    responses((status = 200, description = "A line that is a duplicate is ignored"))
+    responses(
+        (status = 200, description = "It is out for good; the bridge counts it apart", body = super::shapes::LineShape),
+        (status = 400, description = "`required`: the reason"),
+        (status = 404, description = "`line_not_found`"),
+        (status = 409, description = "`invalid_state`: the line is matched, or was decided"),
+    )
 )]
 async fn ignore(
     api: State<Shared>,

@@ -71,7 +71,14 @@ fn ids(name: &str, list: &[String]) -> Result<(), Problem> {
 /// Makes a match by hand.
 #[utoipa::path(
     post, path = "/api/v1/shadow/matches", tag = "Shadow statements",
-    responses((status = 201, description = "A match by hand"))
+    request_body = super::shapes::MatchBodyShape,
+    responses(
+        (status = 201, description = "Matched; with a variance it is `proposed` until its correction is approved", body = super::shapes::MatchShape),
+        (status = 400, description = "`required`, `too_long`, `amount_precision`"),
+        (status = 404, description = "`line_not_found`, `event_not_found`"),
+        (status = 409, description = "`already_matched`"),
+        (status = 422, description = "`sums_differ` with `lines`, `entries`, `difference`; `account_mismatch`"),
+    )
 )]
 async fn post(
     State(api): State<Shared>,
@@ -118,8 +125,9 @@ async fn post(
     created(&format!("{PATH}/{id}"), out)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 struct ListQuery {
     account_id: Option<String>,
     currency: Option<String>,
@@ -133,7 +141,10 @@ struct ListQuery {
 /// Lists matches, undone ones included.
 #[utoipa::path(
     get, path = "/api/v1/shadow/matches", tag = "Shadow statements",
-    responses((status = 200, description = "A page of matches"))
+    params(ListQuery),
+    responses(
+        (status = 200, description = "Matches, undone ones included", body = super::shapes::MatchPage),
+    )
 )]
 async fn list(
     State(api): State<Shared>,
@@ -176,8 +187,11 @@ async fn list(
 /// Shows a match.
 #[utoipa::path(
     get, path = "/api/v1/shadow/matches/{id}", tag = "Shadow statements",
-    params(("id" = String, Path)),
-    responses((status = 200, description = "One match"))
+    params(("id" = String, Path), MoneyQuery),
+    responses(
+        (status = 200, description = "The match", body = super::shapes::MatchShape),
+        (status = 404, description = "`match_not_found`"),
+    )
 )]
 async fn one(
     State(api): State<Shared>,
@@ -198,8 +212,13 @@ async fn one(
 /// Undoes a match.
 #[utoipa::path(
     post, path = "/api/v1/shadow/matches/{id}/undo", tag = "Shadow statements",
+    request_body = super::shapes::ReasonShape,
     params(("id" = String, Path)),
-    responses((status = 200, description = "A match is undone"))
+    responses(
+        (status = 200, description = "Undone; both sides are open again", body = super::shapes::MatchShape),
+        (status = 404, description = "`match_not_found`"),
+        (status = 409, description = "`invalid_state`"),
+    )
 )]
 async fn undo(
     State(api): State<Shared>,

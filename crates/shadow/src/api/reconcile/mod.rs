@@ -10,6 +10,7 @@ mod csv_profiles;
 mod lines;
 mod matches;
 mod reconciliations;
+mod shapes;
 mod statements;
 
 use std::sync::Arc;
@@ -63,6 +64,17 @@ struct PageOut<T> {
     next_cursor: Option<String>,
 }
 
+/// Where a list without filters goes on.
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListParams {
+    /// At most 500; 50 when left out.
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// The bounds of a list: page size, and where the last page ended.
 struct Walk {
     filters: FilterDigest,
@@ -105,6 +117,26 @@ impl Walk {
             *number = i64::from_be_bytes(eight);
         }
         numbers
+    }
+
+    /// The name at the end of the last page; empty before the first.
+    fn name(&self) -> Result<String, Problem> {
+        String::from_utf8(self.after.clone()).map_err(Problem::internal)
+    }
+
+    /// The page of rows with the name of each.
+    fn named<T>(self, api: &ReconcileApi, mut rows: Vec<(String, T)>) -> PageOut<T> {
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let last = rows.last().filter(|_| more);
+        let after = last.map(|(name, _)| name.clone().into_bytes());
+        PageOut {
+            items: rows.into_iter().map(|(_, row)| row).collect(),
+            next_cursor: after.map(|after| {
+                let position = Position { snapshot: 0, after };
+                api.cursors.seal(self.filters, &position)
+            }),
+        }
     }
 
     /// The page of rows with the numbers of each.

@@ -73,9 +73,11 @@ struct PostBody {
     settings: Option<Settings>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct PostQuery {
+    /// Seconds to wait for the end, 0 to 60; 10 when left out.
     wait: Option<u64>,
     money: Option<String>,
 }
@@ -158,7 +160,15 @@ fn print(run: RunRow, form: MoneyForm) -> Result<RunOut, WriteError> {
 /// Begins a reconciliation and waits for its end as long as the caller wants.
 #[utoipa::path(
     post, path = "/api/v1/shadow/reconciliations", tag = "Shadow statements",
-    responses((status = 201, description = "Statement lines and entries are matched: 201 when done within `wait`, else 202"))
+    request_body = super::shapes::RunBody,
+    params(PostQuery),
+    responses(
+        (status = 201, description = "Done within `wait`", body = super::shapes::RunShape),
+        (status = 202, description = "It goes on", body = super::shapes::RunShape),
+        (status = 400, description = "`invalid_date`, `invalid_id`, `currency_unknown`"),
+        (status = 409, description = "`bridge_broken`: the run has failed"),
+        (status = 422, description = "`statement_missing`: no statement of this book is known"),
+    )
 )]
 async fn post(
     State(api): State<Shared>,
@@ -208,8 +218,9 @@ async fn post(
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 struct ListQuery {
     account_id: Option<String>,
     limit: Option<u32>,
@@ -220,7 +231,10 @@ struct ListQuery {
 /// Lists reconciliations.
 #[utoipa::path(
     get, path = "/api/v1/shadow/reconciliations", tag = "Shadow statements",
-    responses((status = 200, description = "A page of runs"))
+    params(ListQuery),
+    responses(
+        (status = 200, description = "Runs, oldest first", body = super::shapes::RunPage),
+    )
 )]
 async fn list(
     State(api): State<Shared>,
@@ -259,8 +273,11 @@ async fn find(api: &Shared, caller: &Caller, id: &str) -> Result<RunRow, Problem
 /// Shows a reconciliation.
 #[utoipa::path(
     get, path = "/api/v1/shadow/reconciliations/{id}", tag = "Shadow statements",
-    params(("id" = String, Path)),
-    responses((status = 200, description = "One run"))
+    params(("id" = String, Path), super::statements::MoneyQuery),
+    responses(
+        (status = 200, description = "The run", body = super::shapes::RunShape),
+        (status = 404, description = "`reconciliation_not_found`"),
+    )
 )]
 async fn one(
     State(api): State<Shared>,
@@ -273,9 +290,11 @@ async fn one(
     Ok(Json(print(run, form)?).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ReportQuery {
+    /// `json` (default) or `csv`.
     format: Option<String>,
     money: Option<String>,
 }
@@ -283,8 +302,12 @@ struct ReportQuery {
 /// The report of a finished reconciliation.
 #[utoipa::path(
     get, path = "/api/v1/shadow/reconciliations/{id}/report", tag = "Shadow statements",
-    params(("id" = String, Path)),
-    responses((status = 200, description = "Counts, sums, open items and the bridge, as JSON or CSV"))
+    params(("id" = String, Path), ReportQuery),
+    responses(
+        (status = 200, description = "Counts, sums, open items and the bridge; with `format=csv` a row for each item", body = super::shapes::ReportShape),
+        (status = 404, description = "`reconciliation_not_found`"),
+        (status = 409, description = "`invalid_state`: it is not done"),
+    )
 )]
 async fn report(
     State(api): State<Shared>,

@@ -133,7 +133,16 @@ fn options(query: &PostQuery) -> Result<ImportOptions, Problem> {
 /// Imports a file of statements.
 #[utoipa::path(
     post, path = "/api/v1/shadow/statements", tag = "Shadow statements",
-    responses((status = 201, description = "A bank statement file is read, proved and stored"))
+    request_body(content_type = "application/octet-stream", description = "The file, also gzip, or `multipart/form-data` with one file; at most 256 MiB, 1 GiB unpacked"),
+    params(super::shapes::ImportParams),
+    responses(
+        (status = 200, description = "The same file was imported before: `Idempotency-Replayed: true`", body = super::shapes::ImportShape),
+        (status = 201, description = "Read, proved and stored", body = super::shapes::ImportShape),
+        (status = 400, description = "`statement_unreadable`, `charset_error`, `xml_dtd_refused`, `profile_unknown`, `amount_invalid`: the place in the file stands in `line`"),
+        (status = 409, description = "`statement_conflict`: the same statement with another content"),
+        (status = 413, description = "`body_too_large`, also when unpacked"),
+        (status = 422, description = "`statement_out_of_balance` with `expected`, `found`, `difference`; `balance_missing`, `currency_mismatch`, `unsupported_format`, `unsupported_message`, `unsupported_version`, `account_unmapped`, `amount_precision`, `invalid_date`"),
+    )
 )]
 async fn post(
     State(api): State<Shared>,
@@ -230,8 +239,9 @@ async fn spool(api: &Shared, request: Request) -> Result<Spooled, StatementFault
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 struct ListQuery {
     account_id: Option<String>,
     currency: Option<String>,
@@ -243,7 +253,11 @@ struct ListQuery {
 /// Lists statements in the order of import.
 #[utoipa::path(
     get, path = "/api/v1/shadow/statements", tag = "Shadow statements",
-    responses((status = 200, description = "A page of statements"))
+    params(ListQuery),
+    responses(
+        (status = 200, description = "Statements in the order of import", body = super::shapes::StatementPage),
+        (status = 400, description = "`cursor_invalid`, `cursor_mismatch` or a filter that is not known"),
+    )
 )]
 async fn list(
     State(api): State<Shared>,
@@ -294,17 +308,22 @@ pub(super) fn narrow(caller: &Caller, account: Option<&str>) -> Result<(), Probl
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct MoneyQuery {
+    /// `string` prints amounts as decimal strings.
     pub(super) money: Option<String>,
 }
 
 /// Shows a statement.
 #[utoipa::path(
     get, path = "/api/v1/shadow/statements/{id}", tag = "Shadow statements",
-    params(("id" = String, Path)),
-    responses((status = 200, description = "One statement"))
+    params(("id" = String, Path), MoneyQuery),
+    responses(
+        (status = 200, description = "The statement", body = super::shapes::StatementShape),
+        (status = 404, description = "`statement_not_found`"),
+    )
 )]
 async fn one(
     State(api): State<Shared>,
@@ -328,8 +347,11 @@ async fn one(
 /// Shows what came of a file.
 #[utoipa::path(
     get, path = "/api/v1/shadow/imports/{id}", tag = "Shadow statements",
-    params(("id" = String, Path)),
-    responses((status = 200, description = "What became of a file"))
+    params(("id" = String, Path), MoneyQuery),
+    responses(
+        (status = 200, description = "What became of a file", body = super::shapes::ImportShape),
+        (status = 404, description = "`import_not_found`"),
+    )
 )]
 async fn import(
     State(api): State<Shared>,
