@@ -4,7 +4,7 @@
 //!
 //! `FLORIN_FAULT_ROUNDS` (default 50) and `FLORIN_FAULT_SEED` widen or repeat a run.
 
-mod cluster;
+pub mod cluster;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

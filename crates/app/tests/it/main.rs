@@ -25,6 +25,8 @@ mod script;
 mod server;
 mod serving;
 mod shadow_doors;
+mod shadow_silence;
+mod shadow_topics;
 mod stores;
 mod tidy;
 mod webhooks;

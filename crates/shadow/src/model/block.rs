@@ -1,5 +1,6 @@
 //! Runs of events with checkpointed sums and running minima.
 
+use super::away::Outline;
 use super::event::{Key, Reason, State};
 
 /// One event at its place in a book.
@@ -67,8 +68,9 @@ impl Sums {
 pub struct Block {
     /// Number within the book; stays when the block is cut, the new half gets a new one.
     pub number: i64,
-    /// The slots.
+    /// The slots; none while they are away.
     pub slots: Vec<Slot>,
+    pub(super) away: Option<Outline>,
     /// Over what counts in the balance.
     pub counted: Sums,
     /// Over decided history.
@@ -82,6 +84,7 @@ impl Block {
         Self {
             number,
             slots: Vec::new(),
+            away: None,
             counted: Sums::NONE,
             settled: Sums::NONE,
             dirty: true,

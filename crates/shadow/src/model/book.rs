@@ -99,13 +99,14 @@ pub struct Book {
     pub rules: Rules,
     /// Shadows an account of our own ledger.
     pub linked: bool,
-    blocks: Vec<Block>,
-    next_block: i64,
-    gross: i128,
-    open: BTreeSet<(i64, Key)>,
-    held_open: usize,
-    events: usize,
-    applied: usize,
+    pub(super) blocks: Vec<Block>,
+    pub(super) next_block: i64,
+    pub(super) gross: i128,
+    pub(super) open: BTreeSet<(i64, Key)>,
+    pub(super) held_open: usize,
+    pub(super) events: usize,
+    pub(super) applied: usize,
+    pub(super) present: usize,
 }
 
 /// The sums of a book would leave 128 bits.
@@ -128,6 +129,7 @@ impl Book {
             held_open: 0,
             events: 0,
             applied: 0,
+            present: 0,
         }
     }
 
@@ -187,14 +189,9 @@ impl Book {
         dirty
     }
 
-    /// All slots in key order.
+    /// The slots in memory, in key order.
     pub fn slots(&self) -> impl DoubleEndedIterator<Item = &Slot> {
         self.blocks.iter().flat_map(|block| &block.slots)
-    }
-
-    /// The last applied slot.
-    pub fn last_entry(&self) -> Option<&Slot> {
-        self.slots().rev().find(|slot| slot.state == State::Applied)
     }
 
     /// The slot of a key.
@@ -205,8 +202,8 @@ impl Book {
 
     /// True if `key` lies behind every event.
     pub fn is_append(&self, key: &Key) -> bool {
-        let last = self.blocks.last().and_then(|block| block.slots.last());
-        last.is_none_or(|slot| slot.key < *key)
+        let last = self.blocks.last().and_then(Block::last_key);
+        last.is_none_or(|last| last < key)
     }
 
     /// Puts a slot at its place without deciding anything. Replaces nothing: keys are unique.
@@ -217,6 +214,7 @@ impl Book {
         let size = i128::try_from(slot.signed.unsigned_abs()).map_err(|_| Overflow)?;
         self.gross = self.gross.checked_add(size).ok_or(Overflow)?;
         self.events += 1;
+        self.present += 1;
         self.applied += usize::from(slot.state == State::Applied);
         if !slot.is_final {
             self.open
@@ -227,6 +225,7 @@ impl Book {
             return Ok(self.append(slot));
         }
         let mut at = self.block_of(&slot.key);
+        debug_assert!(!self.blocks[at].is_away(), "brought before");
         if self.blocks[at].slots.len() >= BLOCK_MAX {
             self.cut(at);
             at = self.block_of(&slot.key);
@@ -242,7 +241,7 @@ impl Book {
         if self
             .blocks
             .last()
-            .is_none_or(|b| b.slots.len() >= BLOCK_MAX)
+            .is_none_or(|b| b.is_away() || b.slots.len() >= BLOCK_MAX)
         {
             self.blocks.push(Block::new(self.next_block));
             self.next_block += 1;
@@ -266,6 +265,7 @@ impl Book {
         let slot = block.slots.remove(place.index);
         block.sum_up();
         self.events -= 1;
+        self.present -= 1;
         self.gross -= slot.signed.abs();
         self.applied -= usize::from(slot.state == State::Applied);
         self.forget_open(&slot);
@@ -292,11 +292,15 @@ impl Book {
         self.blocks.insert(at + 1, second);
     }
 
+    pub(super) const fn place(block: usize, index: usize) -> Place {
+        Place { block, index }
+    }
+
     /// The block in which `key` stands or would stand.
-    fn block_of(&self, key: &Key) -> usize {
+    pub(super) fn block_of(&self, key: &Key) -> usize {
         let at = self
             .blocks
-            .partition_point(|block| block.slots.last().is_some_and(|slot| slot.key < *key));
+            .partition_point(|block| block.last_key().is_some_and(|last| last < key));
         at.min(self.blocks.len().saturating_sub(1))
     }
 
@@ -305,6 +309,7 @@ impl Book {
             return None;
         }
         let block = self.block_of(key);
+        debug_assert!(!self.blocks[block].is_away(), "brought before");
         let slots = &self.blocks[block].slots;
         let index = slots.binary_search_by(|slot| slot.key.cmp(key)).ok()?;
         Some(Place { block, index })
@@ -416,14 +421,6 @@ impl Book {
         own.min(own + self.lowest_after(place, false)) >= floor
     }
 
-    /// The lowest running balance of all positions, open entries included; `None` without
-    /// events.
-    pub fn lowest(&self) -> Option<i128> {
-        let first = self.blocks.first()?.slots.first()?.counted();
-        let start = Place { block: 0, index: 0 };
-        Some(first.min(first + self.lowest_after(start, false)))
-    }
-
     pub(super) fn due(&self, now: i64) -> Vec<Key> {
         let mut due = Vec::new();
         for (deadline, key) in &self.open {
@@ -445,26 +442,6 @@ impl Book {
             .filter(|key| self.slot(key).is_some_and(|s| s.state == State::Held))
             .min()
             .cloned()
-    }
-
-    /// All places from that of `key` on.
-    pub(super) fn places_from(&self, key: &Key) -> Vec<Place> {
-        let mut places = Vec::new();
-        if self.blocks.is_empty() {
-            return places;
-        }
-        let first = self.block_of(key);
-        for (offset, block) in self.blocks[first..].iter().enumerate() {
-            for (index, slot) in block.slots.iter().enumerate() {
-                if slot.key >= *key {
-                    places.push(Place {
-                        block: first + offset,
-                        index,
-                    });
-                }
-            }
-        }
-        places
     }
 
     pub(super) fn settled_at(&self, place: Place) -> i128 {

@@ -10,6 +10,7 @@
 //! position above the floor changes nobody else; only otherwise are the open debits behind the
 //! change decided again, in one pass.
 
+use super::away::Step;
 use super::book::{Book, Change, Overflow, Place, Policy, Slot, Verdict};
 use super::event::{Event, Key, Reason, State};
 
@@ -140,24 +141,34 @@ fn decide_one(book: &mut Book, place: Place) -> Vec<Change> {
 
 /// Decides all open debits from a key on, in key order, in one pass.
 pub fn decide_from(book: &mut Book, from: &Key) -> Vec<Change> {
-    let places = book.places_from(from);
-    let Some(first) = places.first() else {
-        return Vec::new();
-    };
-    let mut running = book.before(*first);
-    let mut runs: Vec<i128> = Vec::with_capacity(places.len());
-    for place in &places {
-        running += book.settled_at(*place);
+    let steps = book.steps_from(from);
+    let mut running = book.before_key(from);
+    let mut runs: Vec<i128> = Vec::with_capacity(steps.len());
+    let mut lows: Vec<i128> = Vec::with_capacity(steps.len());
+    for step in &steps {
+        let low = match step {
+            Step::Slot(place) => {
+                running += book.settled_at(*place);
+                running
+            }
+            Step::Run(sums) => {
+                let low = running + sums.low;
+                running += sums.sum;
+                low
+            }
+        };
         runs.push(running);
+        lows.push(low);
     }
     // From the end: the lowest decided balance at or behind each position.
-    let mut lows = runs.clone();
     for at in (1..lows.len()).rev() {
         lows[at - 1] = lows[at - 1].min(lows[at]);
     }
     let mut spent = 0;
     let mut changes = Vec::new();
-    for (at, place) in places.iter().enumerate() {
+    for (at, step) in steps.iter().enumerate() {
+        // What is away is final.
+        let Step::Slot(place) = step else { continue };
         let slot = book.at(*place);
         if slot.is_final {
             continue;

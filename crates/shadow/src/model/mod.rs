@@ -4,6 +4,7 @@
 //! hashed or stored have one canonical form.
 
 pub mod amount;
+pub mod away;
 pub mod block;
 pub mod book;
 pub mod decide;

@@ -3,7 +3,8 @@
 //! **Invariants.** A cached book is what the tables say at the head that the cache knows; when
 //! another process moved the head, the books that it touched are forgotten; books of a failed
 //! transaction are forgotten. At most [`SLOTS_MAX`] events stay between commits, except that
-//! the books of one commit are never cut.
+//! the books of one commit are never cut. Of a large book only the blocks are read that
+//! something happens to ([`super::part`]).
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use florin_platform::sql::{Arg, Query, Row, SqlError, Tx, query};
 
 use super::bulk::{self, Marks};
 use super::error::WriteError;
-use super::rows;
+use super::{part, rows};
 use crate::model::book::Slot;
 use crate::model::{Book, BookId, Key, Policy, Rules};
 
@@ -36,6 +37,13 @@ pub struct Cached {
     used: u64,
 }
 
+impl Cached {
+    /// What it counts against [`SLOTS_MAX`].
+    fn size(&self) -> usize {
+        self.book.present() + self.book.blocks().len() + 1
+    }
+}
+
 /// The books in memory.
 #[derive(Debug, Default)]
 pub struct Books {
@@ -53,7 +61,8 @@ pub struct NewBook {
 const BOOKS: &str = "SELECT book_id, account_id, currency, floor, policy, grace_ms, linked, events
     FROM shadow_books WHERE account_id IN";
 
-const SLOTS: &str = "SELECT book_id, ts, event_id, log_seq, m0, m1, m2, state, reason, is_open,
+pub(super) const SLOTS: &str =
+    "SELECT book_id, ts, event_id, log_seq, m0, m1, m2, state, reason, is_open,
     deadline, correction FROM shadow_entries";
 
 /// Books up to this many events are read many at a time.
@@ -101,18 +110,14 @@ impl Books {
         for cached in self.known.values_mut() {
             cached.touched = false;
         }
-        let total: usize = self
-            .known
-            .values()
-            .map(|cached| cached.book.len() + 1)
-            .sum();
+        let total: usize = self.known.values().map(|cached| cached.size()).sum();
         if total <= SLOTS_MAX {
             return;
         }
         let mut ages: Vec<(u64, BookId, usize)> = self
             .known
             .iter()
-            .map(|(id, cached)| (cached.used, id.clone(), cached.book.len() + 1))
+            .map(|(id, cached)| (cached.used, id.clone(), cached.size()))
             .collect();
         ages.sort();
         let mut left = total;
@@ -155,13 +160,17 @@ impl Books {
             }
             numbers.insert(book.number, book.id.clone());
             if events > SMALL {
-                let book = fill(tx, book).await?;
-                self.put(book, false);
+                let mut book = book;
+                let part = part::outline(tx, &mut book, events).await?;
+                if !part {
+                    book = fill(tx, book).await?;
+                }
+                self.put(book, false, part);
             } else {
                 if events > 0 {
                     small.push(Arg::from(book.number));
                 }
-                self.put(book, false);
+                self.put(book, false, false);
             }
         }
         let prefix = format!("{SLOTS} WHERE book_id IN");
@@ -183,16 +192,16 @@ impl Books {
             for id in missing {
                 if !self.known.contains_key(&id) {
                     *next_number += 1;
-                    self.put(Book::new(*next_number, id, new.rules), true);
+                    self.put(Book::new(*next_number, id, new.rules), true, false);
                 }
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, book: Book, is_new: bool) {
+    fn put(&mut self, book: Book, is_new: bool, blocks_stored: bool) {
         let cached = Cached {
-            blocks_stored: false,
+            blocks_stored,
             touched: false,
             is_new,
             used: self.commit,
@@ -244,7 +253,7 @@ fn book_of(row: &Row) -> Result<(Book, i64), WriteError> {
     Ok((book, row.get("events")?))
 }
 
-fn slot_of(row: &Row) -> Result<Slot, WriteError> {
+pub(super) fn slot_of(row: &Row) -> Result<Slot, WriteError> {
     Ok(Slot {
         key: Key::new(row.get("ts")?, row.get::<String>("event_id")?),
         signed: rows::money(row)?,

@@ -35,12 +35,16 @@ const BOOKS_AGAIN: &str = "ON CONFLICT (book_id) DO UPDATE SET floor = excluded.
     blocks = excluded.blocks, log_seq = excluded.log_seq";
 
 const BLOCKS: &str = "INSERT INTO shadow_blocks (book_id, block, first_ts, first_event, last_ts,
-    last_event, entries, m0, m1, m2)";
+    last_event, entries, m0, m1, m2, applied, is_open, l0, l1, l2, g0, g1, g2, final_ts,
+    final_event)";
 
 const BLOCKS_AGAIN: &str = "ON CONFLICT (book_id, block) DO UPDATE SET
     first_ts = excluded.first_ts, first_event = excluded.first_event,
     last_ts = excluded.last_ts, last_event = excluded.last_event, entries = excluded.entries,
-    m0 = excluded.m0, m1 = excluded.m1, m2 = excluded.m2";
+    m0 = excluded.m0, m1 = excluded.m1, m2 = excluded.m2, applied = excluded.applied,
+    is_open = excluded.is_open, l0 = excluded.l0, l1 = excluded.l1, l2 = excluded.l2,
+    g0 = excluded.g0, g1 = excluded.g1, g2 = excluded.g2, final_ts = excluded.final_ts,
+    final_event = excluded.final_event";
 
 /// Records, entries and what changed in them. A state that changed twice is written once.
 pub(super) async fn write(
@@ -106,20 +110,27 @@ pub(super) async fn write_blocks(
 }
 
 fn block_row(book: i64, block: &Block) -> Option<Vec<Arg>> {
-    let (first, last) = (block.slots.first()?, block.slots.last()?);
-    let [m0, m1, m2] = split(block.counted.sum);
-    Some(vec![
+    let outline = block.outline()?;
+    let count = |n: usize| Arg::from(i64::try_from(n).unwrap_or(i64::MAX));
+    let mut row: Vec<Arg> = vec![
         book.into(),
         block.number.into(),
-        first.key.timestamp.into(),
-        (&first.key.event_id).into(),
-        last.key.timestamp.into(),
-        (&last.key.event_id).into(),
-        i64::try_from(block.slots.len()).unwrap_or(i64::MAX).into(),
-        m0.into(),
-        m1.into(),
-        m2.into(),
-    ])
+        outline.first.timestamp.into(),
+        outline.first.event_id.into(),
+        outline.last.timestamp.into(),
+        outline.last.event_id.into(),
+        count(outline.events),
+    ];
+    row.extend(split(block.counted.sum).map(Arg::from));
+    row.extend([count(outline.applied), block.is_open().into()]);
+    row.extend(split(block.counted.low).map(Arg::from));
+    row.extend(split(outline.gross).map(Arg::from));
+    let (ts, event) = outline
+        .last_applied
+        .map(|k| (k.timestamp, k.event_id))
+        .unzip();
+    row.extend([Arg::from(ts), Arg::from(event)]);
+    Some(row)
 }
 
 /// The rows of changed books.
@@ -160,8 +171,8 @@ fn book_row(cached: &Cached, log_seq: i64) -> Vec<Arg> {
         m0.into(),
         m1.into(),
         m2.into(),
-        last.map(|slot| slot.key.timestamp).into(),
-        last.map(|slot| slot.key.event_id.clone()).into(),
+        last.map(|key| key.timestamp).into(),
+        last.map(|key| key.event_id.clone()).into(),
         count(blocks),
         log_seq.into(),
     ]

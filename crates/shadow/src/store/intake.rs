@@ -49,6 +49,7 @@ pub(super) async fn take_all(
     let books = intakes.iter().flat_map(|intake| &intake.items);
     let books: Vec<BookId> = books.map(|item| item.event.book()).collect();
     session.load(books.into_iter()).await?;
+    bring(session, &intakes).await?;
     let mut first_of: HashMap<String, (usize, usize)> = HashMap::new();
     let mut plans: Vec<Vec<Plan>> = Vec::with_capacity(intakes.len());
     let mut sizes: HashMap<BookId, i128> = HashMap::new();
@@ -91,6 +92,22 @@ pub(super) async fn take_all(
         }
     }
     Ok(replies.into_iter().flatten().collect())
+}
+
+/// Brings the parts of large books into memory that the events will stand in.
+async fn bring(session: &mut Session, intakes: &[Intake]) -> Result<(), WriteError> {
+    let mut keys: HashMap<BookId, Vec<Key>> = HashMap::new();
+    for item in intakes.iter().flat_map(|intake| &intake.items) {
+        let id = item.event.book();
+        let cached = session.core.books.get(&id);
+        if cached.is_some_and(|cached| cached.book.present() < cached.book.len()) {
+            keys.entry(id).or_default().push(item.event.key());
+        }
+    }
+    for (id, keys) in keys {
+        session.bring(&id, keys.iter()).await?;
+    }
+    Ok(())
 }
 
 impl Plan {

@@ -65,6 +65,7 @@ impl Session {
             log_seq,
         };
         self.book(&id).await?;
+        self.bring(&id, std::iter::once(&event.key())).await?;
         let changes = match decide::correct(self.change(&id), slot) {
             Ok(changes) => changes,
             Err(refused) => return Ok(Err(refused)),

@@ -48,5 +48,11 @@ pub const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../../migrations/sqlite/0023_monitors.sql"),
             postgres: include_str!("../../migrations/postgres/0023_monitors.sql"),
         },
+        Migration {
+            version: 24,
+            name: "outlines",
+            sqlite: include_str!("../../migrations/sqlite/0024_outlines.sql"),
+            postgres: include_str!("../../migrations/postgres/0024_outlines.sql"),
+        },
     ],
 };

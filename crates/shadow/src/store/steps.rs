@@ -22,6 +22,7 @@ impl Session {
     ) -> Result<Result<i64, CorrectionRefused>, WriteError> {
         let id = event.book();
         self.book(&id).await?;
+        self.bring(&id, std::iter::once(&event.key())).await?;
         self.expire(&id);
         let log_seq = self.head().log_seq + 1;
         let slot = Slot {
@@ -58,8 +59,9 @@ impl Session {
         book: &BookId,
         key: &Key,
     ) -> Result<Option<Verdict>, WriteError> {
-        let book = self.book(book).await?;
-        Ok(decide::would_fit(book, key))
+        self.book(book).await?;
+        self.bring(book, std::iter::once(key)).await?;
+        Ok(decide::would_fit(self.book(book).await?, key))
     }
 
     /// Applies a rejected or reviewed event for good (contract A4): appends the `decision`. The
@@ -75,6 +77,7 @@ impl Session {
         note: &str,
     ) -> Result<Result<(), Verdict>, WriteError> {
         self.book(book).await?;
+        self.bring(book, std::iter::once(key)).await?;
         self.expire(book);
         match decide::redrive(self.change(book), key) {
             Ok(changes) => {
@@ -98,6 +101,7 @@ impl Session {
         note: &str,
     ) -> Result<(), WriteError> {
         self.book(book).await?;
+        self.bring(book, std::iter::once(key)).await?;
         self.expire(book);
         let change = decide::reject(self.change(book), key);
         self.note(book, change.into_iter().collect(), actor, Some(note));

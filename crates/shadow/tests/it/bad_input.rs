@@ -26,7 +26,7 @@ fn with(field: &str, raw: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn rows_1_to_6_answer_first_and_alone() {
+pub async fn rows_1_to_6_answer_first_and_alone() {
     let web = web(Settings::default()).await;
     let cases = [
         ("not json", 400, "malformed_json"),
@@ -57,7 +57,7 @@ async fn rows_1_to_6_answer_first_and_alone() {
 }
 
 #[tokio::test]
-async fn rows_7_and_8_no_credential_wrong_role_out_of_scope() {
+pub async fn rows_7_and_8_no_credential_wrong_role_out_of_scope() {
     let web = web(Settings::default()).await;
     let path = "/api/v1/shadow/events";
     let body = with("", None);
@@ -83,7 +83,7 @@ async fn rows_7_and_8_no_credential_wrong_role_out_of_scope() {
 }
 
 #[tokio::test]
-async fn rows_9_to_23_name_each_fault() {
+pub async fn rows_9_to_23_name_each_fault() {
     let web = web(Settings::default()).await;
     for field in ["eventId", "accountId", "type", "amount", "timestamp"] {
         for raw in [None, Some("null")] {
@@ -168,7 +168,7 @@ async fn rows_9_to_23_name_each_fault() {
 }
 
 #[tokio::test]
-async fn row_24_a_known_id_is_told_apart_by_its_content() {
+pub async fn row_24_a_known_id_is_told_apart_by_its_content() {
     let web = web(Settings::default()).await;
     let body = json("E1", "A1", "credit", "10", TIME);
     let first = web.event(&body).await.ok(202);
@@ -200,7 +200,7 @@ async fn row_24_a_known_id_is_told_apart_by_its_content() {
 }
 
 #[tokio::test]
-async fn row_25_ill_formed_instants() {
+pub async fn row_25_ill_formed_instants() {
     let web = web(Settings::default()).await;
     let path = "/api/v1/shadow/accounts/A1/shadow-balance";
     let reply = web.get(&format!("{path}?asOf=yesterday")).await;
@@ -216,7 +216,7 @@ async fn row_25_ill_formed_instants() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_replays_and_guards() {
+pub async fn an_idempotency_key_replays_and_guards() {
     let web = web(Settings::default()).await;
     let path = "/api/v1/shadow/events";
     let send = |key: &'static str, body: String| {
@@ -242,7 +242,7 @@ async fn an_idempotency_key_replays_and_guards() {
 }
 
 #[tokio::test]
-async fn a_batch_tells_what_became_of_each_item() {
+pub async fn a_batch_tells_what_became_of_each_item() {
     let web = web(Settings::default()).await;
     let path = "/api/v1/shadow/events/batch";
     let items = [
@@ -328,7 +328,7 @@ async fn a_batch_tells_what_became_of_each_item() {
 }
 
 #[tokio::test]
-async fn a_broken_line_spoils_only_itself() {
+pub async fn a_broken_line_spoils_only_itself() {
     let web = web(Settings::default()).await;
     let body = format!(
         "{}\nnot json\n\n{}\n",

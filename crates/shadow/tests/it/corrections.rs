@@ -20,7 +20,7 @@ async fn with_thousand() -> House {
 
 /// Rows 32, 33, 34, 37 and what else a request can get wrong.
 #[tokio::test]
-async fn bad_requests_have_their_codes() {
+pub async fn bad_requests_have_their_codes() {
     let house = with_thousand().await;
     let cases = [
         ("correct/A1?amount=1", "", 400, "required"),
@@ -129,7 +129,7 @@ async fn bad_requests_have_their_codes() {
 /// At or below the limit a correction applies in one step; above it two people are needed
 /// (rows 35 and 36), and every life is a chain of records (INV-S19).
 #[tokio::test]
-async fn four_eyes_above_the_limit() {
+pub async fn four_eyes_above_the_limit() {
     let house = with_thousand().await;
     let body = r#"{"type":"credit","amount":100,"reason":"fee","eventId":"M1"}"#;
     let small = house.admin(ADMIN, "correct/A1", body).await.ok(200);
@@ -200,7 +200,7 @@ async fn four_eyes_above_the_limit() {
 /// The same request again is answered as the first time; another one is a conflict; without key
 /// and id a quick repetition is refused.
 #[tokio::test]
-async fn repetitions() {
+pub async fn repetitions() {
     let house = with_thousand().await;
     let body = br#"{"type":"credit","amount":150,"reason":"fee"}"#.to_vec();
     let key = [
@@ -249,7 +249,7 @@ async fn repetitions() {
 
 /// Correction and reversal sum to nothing, under the same four eyes (INV-S18, INV-S19).
 #[tokio::test]
-async fn reversals() {
+pub async fn reversals() {
     let house = with_thousand().await;
     let body = r#"{"type":"debit","amount":40,"reason":"fee","eventId":"R1"}"#;
     house.admin(ADMIN, "correct/A1", body).await.ok(200);
@@ -298,7 +298,7 @@ async fn reversals() {
 
 /// INV-S18 on the paths redrive and Kafka: above the limit nobody applies his own.
 #[tokio::test]
-async fn four_eyes_on_every_path() {
+pub async fn four_eyes_on_every_path() {
     let house = with_thousand().await;
     house
         .event("D1", "A1", "debit", "1200", MS - HOUR / 2)
@@ -375,7 +375,7 @@ async fn four_eyes_on_every_path() {
 
 /// Approve and reject at the same time: one wins, the other gets 409.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_of_two_deciders_wins() {
+pub async fn one_of_two_deciders_wins() {
     let house = with_thousand().await;
     for n in 0..20 {
         let body = format!(r#"{{"type":"credit","amount":200,"reason":"r","eventId":"C{n}"}}"#);
@@ -402,7 +402,7 @@ async fn one_of_two_deciders_wins() {
 
 /// Proposals that nobody decided within 30 days are rejected as `expired`.
 #[tokio::test]
-async fn proposals_expire() {
+pub async fn proposals_expire() {
     let house = with_thousand().await;
     let body = r#"{"type":"credit","amount":500,"reason":"r","eventId":"X"}"#;
     house.admin(ADMIN, "correct/A1", body).await.ok(202);

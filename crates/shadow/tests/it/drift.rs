@@ -32,7 +32,7 @@ fn sums_hold(answer: &Value) {
 
 /// Rows 26 to 31 and the policy that may only tighten.
 #[tokio::test]
-async fn bad_checks_have_their_codes() {
+pub async fn bad_checks_have_their_codes() {
     let house = house(|_| {}).await;
     let one = r#"{"accountId":"A","reportedBalance":1}"#;
     let cases = [
@@ -123,7 +123,7 @@ const B21: &str = r#"{"checkId":"c1","accounts":[{"accountId":"B21","reportedBal
     {"accountId":"nobody","reportedBalance":0},{"accountId":"stranger","reportedBalance":5}]}"#;
 
 #[tokio::test]
-async fn a_missing_credit_is_explained_and_proposed() {
+pub async fn a_missing_credit_is_explained_and_proposed() {
     let house = with_letter().await;
     let reply = house.check(B21).await.ok(200);
     sums_hold(&reply.body);
@@ -224,7 +224,7 @@ async fn a_missing_credit_is_explained_and_proposed() {
 
 /// INV-S17: automatic only within all limits, and told from what is proposed.
 #[tokio::test]
-async fn the_policy_posts_within_its_limits() {
+pub async fn the_policy_posts_within_its_limits() {
     let house = house(|control| control.policy.mode = Mode::Auto).await;
     for (account, amount) in [("R1", "10000"), ("R2", "100")] {
         house
@@ -278,7 +278,7 @@ async fn the_policy_posts_within_its_limits() {
 
 /// A pair applies whole or not at all.
 #[tokio::test]
-async fn an_entry_in_the_wrong_book_is_moved_by_a_pair() {
+pub async fn an_entry_in_the_wrong_book_is_moved_by_a_pair() {
     let house = house(|_| {}).await;
     house.event("a", "P1", "credit", "1000", MS - 9 * DAY).await;
     house.event("b", "P2", "credit", "1000", MS - 9 * DAY).await;
@@ -318,7 +318,7 @@ async fn an_entry_in_the_wrong_book_is_moved_by_a_pair() {
 
 /// A rejected debit that the bank has paid: its redrive is proposed.
 #[tokio::test]
-async fn a_rejected_event_is_proposed_for_redrive() {
+pub async fn a_rejected_event_is_proposed_for_redrive() {
     let house = house(|_| {}).await;
     house.event("a", "Q", "credit", "10", MS - 9 * DAY).await;
     house.event("d", "Q", "debit", "60", MS - 8 * DAY).await;
@@ -346,7 +346,7 @@ async fn a_rejected_event_is_proposed_for_redrive() {
 /// Streams of lines are taken with 202, run beside the requests and are replayed; what is wrong
 /// leaves nothing behind.
 #[tokio::test]
-async fn streams_are_paged() {
+pub async fn streams_are_paged() {
     let house = house(|control| {
         let tolerance = florin_shadow::drift::tolerance::Tolerance {
             absolute: 300,

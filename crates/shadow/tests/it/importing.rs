@@ -9,7 +9,7 @@ use crate::statements::{fixture, text};
 use crate::support::bench;
 
 #[tokio::test]
-async fn a_file_is_imported_once() {
+pub async fn a_file_is_imported_once() {
     let world = world().await;
     let file = fixture("camt053_v08.xml");
     let refused = world.import("", file.clone()).await;
@@ -105,7 +105,7 @@ async fn a_file_is_imported_once() {
 
 /// Rows 38 to 47 over HTTP, and INV-S20: what is refused leaves nothing.
 #[tokio::test]
-async fn refused_files_leave_nothing() {
+pub async fn refused_files_leave_nothing() {
     let world = world().await;
     let good = text("camt053_v08.xml");
     let with = |from: &str, to: &str| good.replacen(from, to, 1).into_bytes();
@@ -207,7 +207,7 @@ async fn refused_files_leave_nothing() {
 
 /// Row 40.
 #[tokio::test]
-async fn a_gzip_bomb_is_too_large() {
+pub async fn a_gzip_bomb_is_too_large() {
     let settings = Settings::default();
     let sizes = Sizes {
         packed: 10_000,
@@ -224,7 +224,7 @@ async fn a_gzip_bomb_is_too_large() {
 }
 
 #[tokio::test]
-async fn partial_keeps_what_passes_and_multipart_is_unwrapped() {
+pub async fn partial_keeps_what_passes_and_multipart_is_unwrapped() {
     let world = world().await;
     let off = text("statement.bai").replacen("49,210100,7/", "49,210101,7/", 1);
     for (number, account) in [("0975312468", "A1"), ("0975312469", "A2")] {
@@ -263,7 +263,7 @@ async fn partial_keeps_what_passes_and_multipart_is_unwrapped() {
 }
 
 #[tokio::test]
-async fn ofx_goes_on_from_the_closing_before() {
+pub async fn ofx_goes_on_from_the_closing_before() {
     let world = world().await;
     let file = fixture("statement_v1.ofx");
     let alone = world.import("accountId=A1", file.clone()).await;
@@ -294,7 +294,7 @@ async fn ofx_goes_on_from_the_closing_before() {
 }
 
 #[tokio::test]
-async fn rows_met_twice_wait_for_a_person() {
+pub async fn rows_met_twice_wait_for_a_person() {
     let world = world().await;
     let first = camt("S1", 0, &[(100, 2, "A"), (100, 2, "A"), (200, 3, "B")]);
     world.import("accountId=A1", first).await.ok(201);
@@ -375,7 +375,7 @@ async fn rows_met_twice_wait_for_a_person() {
 }
 
 #[tokio::test]
-async fn only_operators_import_and_match() {
+pub async fn only_operators_import_and_match() {
     let world = world().await;
     for who in ["auditor:eve", "admin:root", "service:feed", "user:u"] {
         for (method, path) in [
@@ -406,7 +406,7 @@ async fn only_operators_import_and_match() {
 
 /// A file larger than every chunk on its way is stored whole, and read back whole.
 #[tokio::test]
-async fn long_statements_are_stored_in_chunks() {
+pub async fn long_statements_are_stored_in_chunks() {
     let world = world().await;
     let lines: Vec<(i128, u32, &str)> = (0..20_000).map(|n| (n + 1, 2, "")).collect();
     let reply = world

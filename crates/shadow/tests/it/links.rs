@@ -72,7 +72,7 @@ async fn status(house: &House) -> serde_json::Value {
 
 /// What was there before, what comes later, reversed sides: the book is the account.
 #[tokio::test]
-async fn a_linked_book_is_the_account() {
+pub async fn a_linked_book_is_the_account() {
     let house = house_with_ledger().await;
     moved(&house, "t1", true, 10_000).await;
     link(&house).await;
@@ -133,7 +133,7 @@ async fn a_linked_book_is_the_account() {
 /// An approved correction becomes one transfer and comes back by the feed; it goes round no four
 /// eyes and is never automatic.
 #[tokio::test]
-async fn a_correction_is_a_transfer() {
+pub async fn a_correction_is_a_transfer() {
     let house = house_with_ledger().await;
     moved(&house, "t1", true, 100_000).await;
     link(&house).await;
@@ -174,7 +174,7 @@ async fn a_correction_is_a_transfer() {
 
 /// INV-S24 while money moves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_balances_agree_under_load() {
+pub async fn the_balances_agree_under_load() {
     let house = house_with_ledger().await;
     link(&house).await;
     let links = house.links.clone().expect("links");

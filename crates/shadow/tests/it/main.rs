@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bank;
+mod conservation;
 mod corrections;
 mod crash;
 mod crash_points;
@@ -11,10 +12,13 @@ mod drift_faults;
 mod drift_faults_world;
 mod fuzzed;
 mod importing;
+mod large_books;
 mod links;
 mod monitors;
+mod named;
 mod permutations;
 mod postgres;
+mod postgres_rooms;
 mod reading;
 mod rebuilding;
 mod reconciling;

@@ -23,7 +23,7 @@ async fn pass(house: &House, seconds: i64) {
 
 /// A drift that nothing explains alerts once, after it has lasted, and clears.
 #[tokio::test]
-async fn only_unexplained_drift_alerts() {
+pub async fn only_unexplained_drift_alerts() {
     let house = house(|_| {}).await;
     let body = r#"{"kind":"drift","everySeconds":10,"sustainSeconds":300}"#;
     house
@@ -102,7 +102,7 @@ async fn only_unexplained_drift_alerts() {
 
 /// Gaps in a source's numbers, parked letters, and events that wait for review.
 #[tokio::test]
-async fn other_kinds() {
+pub async fn other_kinds() {
     let house = house(|_| {}).await;
     for (name, kind) in [
         ("gap", "sequence_gap"),

@@ -25,7 +25,7 @@ async fn balance(web: &Web, query: &str) -> String {
 
 /// INV-S7, INV-S12 and the exact shape of the answer.
 #[tokio::test]
-async fn inv_s7_the_last_event_has_the_greatest_key() {
+pub async fn inv_s7_the_last_event_has_the_greatest_key() {
     let web = web(Settings::default()).await;
     assert_eq!(
         balance(&web, "").await,
@@ -62,7 +62,7 @@ async fn inv_s7_the_last_event_has_the_greatest_key() {
 
 /// INV-S8: an answer for (asOf, knownAt) never changes, byte for byte.
 #[tokio::test]
-async fn inv_s8_what_was_known_stays_known() {
+pub async fn inv_s8_what_was_known_stays_known() {
     let web = web(Settings::default()).await;
     let mut chance = Chance::fresh();
     let mut asked: Vec<(String, String)> = Vec::new();
@@ -113,7 +113,7 @@ fn strip_open(answer: &str) -> String {
 
 /// INV-S10: the last running balance is the balance, through all pages, while events arrive.
 #[tokio::test]
-async fn inv_s10_pages_fit_together_and_end_in_the_balance() {
+pub async fn inv_s10_pages_fit_together_and_end_in_the_balance() {
     let web = web(Settings::default()).await;
     let events = (0..1_300_i64)
         .map(|n| {
@@ -170,7 +170,7 @@ async fn inv_s10_pages_fit_together_and_end_in_the_balance() {
 
 /// INV-S9 and decisions: a held debit is rejected at its deadline, and each step is told.
 #[tokio::test]
-async fn a_deadline_makes_a_held_debit_final() {
+pub async fn a_deadline_makes_a_held_debit_final() {
     let web = web(Settings::default()).await;
     let reply = web
         .event(&json("E1", "B21", "debit", "5", TIME))
@@ -211,7 +211,7 @@ async fn a_deadline_makes_a_held_debit_final() {
 
 /// Floors: nobody sets one that history broke; lifting one lets held debits in.
 #[tokio::test]
-async fn floors_decide_and_cannot_be_set_against_history() {
+pub async fn floors_decide_and_cannot_be_set_against_history() {
     let web = web(Settings::default()).await;
     web.event(&json("E1", "B21", "debit", "5", TIME))
         .await
@@ -240,7 +240,7 @@ async fn floors_decide_and_cannot_be_set_against_history() {
 
 /// INV-S3, INV-S13: the same digest whatever the order and the door.
 #[tokio::test]
-async fn inv_s13_the_same_set_has_the_same_digest_by_every_door() {
+pub async fn inv_s13_the_same_set_has_the_same_digest_by_every_door() {
     let mut chance = Chance::fresh();
     let mut bodies: Vec<String> = (0..60)
         .map(|n| {

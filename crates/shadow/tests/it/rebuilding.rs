@@ -35,7 +35,7 @@ async fn look(db: &Db) -> Report {
 }
 
 #[tokio::test]
-async fn inv_s6_rebuilt_equals_live_and_an_altered_row_is_named() {
+pub async fn inv_s6_rebuilt_equals_live_and_an_altered_row_is_named() {
     let bench = busy().await;
     let Report::Equal { books, events, .. } = look(&bench.db).await else {
         panic!("not equal");

@@ -21,7 +21,7 @@ async fn feed(world: &World) {
 }
 
 #[tokio::test]
-async fn a_month_is_reconciled_and_reported() {
+pub async fn a_month_is_reconciled_and_reported() {
     let world = world().await;
     world.web.bench.clock.advance(30 * DAY_MS * 1_000);
     feed(&world).await;
@@ -121,7 +121,7 @@ async fn a_month_is_reconciled_and_reported() {
 
 /// Row 49, INV-S18 on the path of a variance, INV-S23.
 #[tokio::test]
-async fn people_match_and_undo() {
+pub async fn people_match_and_undo() {
     let world = world().await;
     world.web.bench.clock.advance(30 * DAY_MS * 1_000);
     feed(&world).await;
@@ -218,7 +218,7 @@ async fn people_match_and_undo() {
 
 /// An entry that leaves `applied` undoes its own match.
 #[tokio::test]
-async fn a_flip_undoes_its_match() {
+pub async fn a_flip_undoes_its_match() {
     let settings = Settings {
         policy: florin_shadow::model::Policy::Derived,
         ..Settings::default()
@@ -255,7 +255,7 @@ async fn a_flip_undoes_its_match() {
 /// What the first lines are about may lie before the start: it is matched, and the bridge says
 /// that its lines are open against the difference of the start.
 #[tokio::test]
-async fn entries_shortly_before_the_start_are_matched() {
+pub async fn entries_shortly_before_the_start_are_matched() {
     let world = world().await;
     world.web.bench.clock.advance(30 * DAY_MS * 1_000);
     feed(&world).await;
@@ -305,7 +305,7 @@ impl Random {
 /// INV-S21 and INV-S22 on random books: no item is in two active matches, and every bridge
 /// holds, whatever comes late.
 #[tokio::test]
-async fn random_books_are_bridged() {
+pub async fn random_books_are_bridged() {
     for seed in 1..=6_u64 {
         eprintln!("seed {seed}");
         let mut random = Random(seed);

@@ -34,7 +34,7 @@ pub struct Bench {
 }
 
 pub async fn bench(settings: Settings) -> Bench {
-    let db = Db::open_memory().await.expect("opens");
+    let db = crate::postgres_rooms::tables().await;
     bench_on(db, settings).await
 }
 

@@ -39,7 +39,7 @@ async fn letters(web: &Web) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn row_50_inv_s14_a_bad_message_is_parked_and_stops_nothing() {
+pub async fn row_50_inv_s14_a_bad_message_is_parked_and_stops_nothing() {
     let house = house(|_| {}).await;
     let entrance = entrance(&house);
     let web = &house.web;
@@ -91,7 +91,7 @@ async fn row_50_inv_s14_a_bad_message_is_parked_and_stops_nothing() {
 
 /// Every row that says what is wrong with an event says it of a message, too.
 #[tokio::test]
-async fn row_50_each_fault_of_an_event_has_its_code_at_the_topic() {
+pub async fn row_50_each_fault_of_an_event_has_its_code_at_the_topic() {
     let house = house(|_| {}).await;
     let now = crate::support::NOW / 1_000;
     let with = |field: &str, value: &str| {
@@ -169,7 +169,7 @@ fn correction(id: &str, amount: &str, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn inv_s18_a_correction_of_a_topic_is_proposed_and_never_applied() {
+pub async fn inv_s18_a_correction_of_a_topic_is_proposed_and_never_applied() {
     let house = house(|_| {}).await;
     let entrance = entrance(&house);
     let reason = r#","reason":"late","causeEventId":"E1","checkId":"C-1""#;
@@ -245,7 +245,7 @@ fn back(topic: &str, messages: &[Message]) -> Vec<Received> {
 }
 
 #[tokio::test]
-async fn inv_s2_copies_go_out_once_for_each_and_change_nothing_when_they_come_back() {
+pub async fn inv_s2_copies_go_out_once_for_each_and_change_nothing_when_they_come_back() {
     let house = house(|_| {}).await;
     let entrance = entrance(&house);
     let bus = Arc::new(LocalBus::new());
@@ -326,7 +326,7 @@ async fn inv_s2_copies_go_out_once_for_each_and_change_nothing_when_they_come_ba
 
 /// A set twice, in other orders, by each door of three servers (INV-S13): the same books.
 #[tokio::test]
-async fn inv_s2_duplicates_change_nothing_by_any_door() {
+pub async fn inv_s2_duplicates_change_nothing_by_any_door() {
     let events: Vec<String> = (0..120)
         .map(|n: i64| {
             let (kind, amount) = match n % 3 {

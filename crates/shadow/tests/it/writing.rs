@@ -8,7 +8,7 @@ use florin_shadow::store::intake::Outcome;
 use crate::support::{bench, event, take};
 
 #[tokio::test]
-async fn an_event_is_recorded_once_and_told_apart_after_that() {
+pub async fn an_event_is_recorded_once_and_told_apart_after_that() {
     let bench = bench(Settings::default()).await;
     let first = event("E1", "A1", 500, 1_735_000_000_000);
     let outcome = take(&bench.shadow, vec![first.clone()]).await;

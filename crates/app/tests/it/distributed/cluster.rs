@@ -25,7 +25,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    fn start() -> Option<Self> {
+    /// Starts it; `None`, said by name, in a program without Kafka.
+    pub fn start() -> Option<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_florin"))
             .args(["kafka", "mock-broker", "--output", "json"])
             .stdin(Stdio::null())
@@ -43,6 +44,11 @@ impl Broker {
         };
         let url = ready["url"].as_str().expect("url").to_owned();
         Some(Self { child, url })
+    }
+
+    /// `host:port` of the brokers.
+    pub fn brokers(&self) -> &str {
+        self.url.trim_start_matches("kafka://")
     }
 
     /// Stops the process as it is, or lets it go on.

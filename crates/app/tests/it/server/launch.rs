@@ -377,10 +377,32 @@ impl Server {
     }
 }
 
+impl Server {
+    /// A credential of the demo that its log shows, by the name of the credential (INV-S26).
+    fn shown_secret(&self) -> Option<String> {
+        let log = self.log();
+        let demo = self.ready["demo"].as_object()?;
+        let secrets = demo
+            .iter()
+            .filter(|(name, _)| name.ends_with("ApiKey") || name.ends_with("Password"));
+        let tokens = [&self.ana, &self.bob].map(|token| token.get().cloned());
+        let secrets = secrets.filter_map(|(name, value)| Some((name.clone(), value.as_str()?)));
+        let shown = secrets
+            .filter(|(_, value)| log.contains(value))
+            .map(|(name, _)| name);
+        let tokens = tokens.into_iter().flatten();
+        let tokens = tokens.filter(|token| log.contains(token));
+        shown.chain(tokens.map(|_| "a token".to_owned())).next()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        if !std::thread::panicking() {
+            assert_eq!(self.shown_secret(), None, "shown in the log: INV-S26");
+        }
     }
 }
 
