@@ -13,6 +13,8 @@ use ring::hmac;
 use tokio::sync::Notify;
 
 use crate::card::Provider;
+use crate::limits::RoomLimits;
+use crate::mail::Mailer;
 use crate::privacy::Vault;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -65,6 +67,8 @@ pub struct Parts {
     pub secret: [u8; 32],
     /// Takes card payments; without it `card` is refused.
     pub card: Option<Arc<dyn Provider>>,
+    /// Sends mails; without it they end in the local sink.
+    pub mailer: Option<Arc<dyn Mailer>>,
     /// What the installation decided.
     pub settings: Settings,
 }
@@ -95,10 +99,16 @@ pub struct Inner {
     pub vault: Vault,
     /// Takes card payments.
     pub card: Option<Arc<dyn Provider>>,
+    /// Sends mails.
+    pub mailer: Option<Arc<dyn Mailer>>,
+    /// Rate limits of single things.
+    pub limits: RoomLimits,
     /// What the installation decided.
     pub settings: Settings,
     /// Wakes the outbox.
     pub told: Notify,
+    /// Roots of the provenance log's complete blocks.
+    pub blocks: crate::provenance::read::Blocks,
 }
 
 impl std::ops::Deref for Ticketing {
@@ -116,6 +126,7 @@ impl Ticketing {
     pub async fn open(parts: Parts) -> Result<Self, SqlError> {
         let store = Store::open(parts.db, parts.clock).await?;
         let secrets = Secrets::new(&parts.secret);
+        let limits = RoomLimits::new(&parts.settings, &parts.cache, Arc::clone(&store.clock));
         Ok(Self(Arc::new(Inner {
             vault: Vault::new(&secrets),
             store,
@@ -127,13 +138,28 @@ impl Ticketing {
             webhooks: parts.webhooks,
             secrets,
             card: parts.card,
+            mailer: parts.mailer,
+            limits,
             settings: parts.settings,
             told: Notify::new(),
+            blocks: crate::provenance::read::Blocks::default(),
         })))
     }
 
     /// Wall clock in microseconds.
     pub fn now(&self) -> i64 {
         self.store.now()
+    }
+}
+
+impl Ticketing {
+    /// Writes an entry into the audit log, after the commit of what it tells. A log that does
+    /// not answer is told to the process's log and holds nobody up.
+    pub async fn note(&self, entry: florin_platform::audit::Entry) {
+        if let Some(audit) = &self.audit
+            && let Err(error) = audit.append(entry).await
+        {
+            tracing::error!(%error, "the audit log did not take an entry");
+        }
     }
 }

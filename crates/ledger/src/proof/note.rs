@@ -181,7 +181,13 @@ impl SignedNote {
     /// Signs `body` with each of `signers`, in order (several while a key is being replaced).
     #[must_use]
     pub fn sign(body: &CheckpointBody, signers: &[&Signer]) -> Self {
-        let text = body.text();
+        Self::sign_text(body.text(), signers)
+    }
+
+    /// Signs another log's `text`, which ends with a line end.
+    #[must_use]
+    pub fn sign_text(text: String, signers: &[&Signer]) -> Self {
+        debug_assert!(text.ends_with('\n'), "a note's text ends with a line end");
         let sign = |signer: &&Signer| NoteSignature {
             key_name: signer.name().to_owned(),
             key_id: signer.verifier_key().key_id(),

@@ -224,7 +224,7 @@ mod tests {
 
     const VECTOR: &str = "FT1.AFLEOWVHAGNJYAAAABYABAAAAAAAAAAAAEAACAABRLHRLG2FNSEKRXJB6VY7CGFX5ISZQMOFZYBEOTFJ5UXJXII5H5BDVEUYKG3GAC4FSESQGLXYHY37JIZI5DVRF3YHUTBBV4NWMFFJWBA";
 
-    pub(crate) fn vector_key() -> TicketKey {
+    fn vector_key() -> TicketKey {
         TicketKey::from_seed(&std::array::from_fn(|i| i as u8))
     }
 

@@ -19,8 +19,12 @@ pub const MIGRATIONS: Migrations = Migrations {
     steps: &[
         step!(1, "foundation", "0001_foundation.sql"),
         step!(2, "events", "0002_events.sql"),
+        step!(3, "search", "0003_search.sql"),
         step!(10, "orders", "0010_orders.sql"),
         step!(11, "refunds", "0011_refunds.sql"),
         step!(12, "payouts", "0012_payouts.sql"),
+        step!(30, "tickets", "0030_tickets.sql"),
+        step!(31, "gate", "0031_gate.sql"),
+        step!(32, "provenance", "0032_provenance.sql"),
     ],
 };
