@@ -146,7 +146,7 @@ impl Book {
             return;
         }
         let kind = self.events[number].kind;
-        let due = Instant::now() + self.delivering.delay();
+        let due = self.due();
         let wanting = self
             .endpoints
             .iter()
@@ -167,6 +167,24 @@ impl Book {
         }
     }
 
+    /// When a new event leaves. Events that are to change places leave together.
+    fn due(&self) -> Instant {
+        let now = Instant::now();
+        let alone = now + self.delivering.delay();
+        if self.delivering.order == Order::Created {
+            return alone;
+        }
+        let gathering = self
+            .deliveries
+            .iter()
+            .filter(|delivery| delivery.attempt == 1);
+        let next = gathering
+            .map(|delivery| delivery.due)
+            .filter(|due| *due > now)
+            .min();
+        next.unwrap_or(alone)
+    }
+
     /// Remembers the answer of a key.
     pub fn keep(&mut self, key: &str, kept: Kept) {
         if self.kept.len() < REMEMBERED_MAX {
@@ -176,7 +194,7 @@ impl Book {
 }
 
 impl Delivering {
-    /// Events that are to change places must wait for each other.
+    /// Events that are to change places wait for each other.
     fn delay(&self) -> std::time::Duration {
         const GATHER_MS: u64 = 300;
         let least = match self.order {

@@ -21,11 +21,6 @@ pub fn received(
         key: format!("{intent_id}:1"),
         subject: subject.clone(),
         currency: currency.to_owned(),
-        legs: vec![Leg::new(
-            Account::Psp,
-            clearing,
-            amount,
-            Component::Payment,
-        )],
+        legs: vec![Leg::new(Account::Psp, clearing, amount, Component::Payment)],
     }
 }

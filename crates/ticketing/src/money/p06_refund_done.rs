@@ -9,7 +9,7 @@
 use super::{Account, Component, Leg, Posting, Subject};
 use crate::model::amounts::Minor;
 
-/// The provider paid it. `key` is the row of this attempt, `refund_id` names the account.
+/// The provider paid it. `key` is the refund and the attempt, `refund_id` names the account.
 pub fn done(
     subject: &Subject,
     key: &str,
@@ -18,7 +18,14 @@ pub fn done(
     amount: Minor,
 ) -> Posting {
     let refund = Account::Refund(refund_id.to_owned());
-    posting(subject, format!("{key}:1"), currency, refund, Account::Psp, amount)
+    posting(
+        subject,
+        key.to_owned(),
+        currency,
+        refund,
+        Account::Psp,
+        amount,
+    )
 }
 
 /// It came back to the provider's balance: the sum waits in refunds again.
@@ -30,7 +37,14 @@ pub fn came_back(
     amount: Minor,
 ) -> Posting {
     let refund = Account::Refund(refund_id.to_owned());
-    posting(subject, format!("{key}:2"), currency, Account::Psp, refund, amount)
+    posting(
+        subject,
+        format!("{key}:back"),
+        currency,
+        Account::Psp,
+        refund,
+        amount,
+    )
 }
 
 fn posting(

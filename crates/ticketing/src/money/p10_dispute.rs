@@ -32,7 +32,12 @@ pub fn withdrawn(subject: &Subject, disputed: &Disputed) -> Posting {
         subject,
         disputed,
         vec![
-            Leg::new(chargeback, Account::Psp, disputed.amount, Component::Dispute),
+            Leg::new(
+                chargeback,
+                Account::Psp,
+                disputed.amount,
+                Component::Dispute,
+            ),
             Leg::new(
                 Account::DisputeCost,
                 Account::Psp,
@@ -51,7 +56,12 @@ pub fn won(subject: &Subject, disputed: &Disputed, fee_back: Minor) -> Posting {
         subject,
         disputed,
         vec![
-            Leg::new(Account::Psp, chargeback, disputed.amount, Component::Dispute),
+            Leg::new(
+                Account::Psp,
+                chargeback,
+                disputed.amount,
+                Component::Dispute,
+            ),
             Leg::new(
                 Account::Psp,
                 Account::DisputeCost,
@@ -73,12 +83,7 @@ pub fn lost(subject: &Subject, disputed: &Disputed) -> Posting {
     posting("P12", subject, disputed, vec![leg])
 }
 
-fn posting(
-    name: &'static str,
-    subject: &Subject,
-    disputed: &Disputed,
-    legs: Vec<Leg>,
-) -> Posting {
+fn posting(name: &'static str, subject: &Subject, disputed: &Disputed, legs: Vec<Leg>) -> Posting {
     Posting {
         name,
         key: format!("{}:1", disputed.dispute_id),
