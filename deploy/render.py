@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Makes the files of deploy/ that follow from others, or compares them (--check).
 
-From units.json: the Kubernetes bases and overlays. From the Terraform files: the tables of inputs
-and outputs in the modules' README.md, and the table requirement -> resources. Needs Python alone.
+From units.json and settings.json: the Kubernetes bases and overlays. From docs/reference/roles.md,
+which the binary makes: roles.json. From the Terraform files: the tables of inputs and outputs in the
+modules' README.md, and the table requirement -> resources. Needs Python alone.
 With --roles FILE (the output of `florin roles --output json`) every role that exists must have a
 unit with the same name and port.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 UNITS = json.loads((HERE / "units.json").read_text())["units"]
+TABLE = json.loads((HERE / "settings.json").read_text())
 MODULES = HERE / "aws" / "modules"
 HEAD = "# Made by deploy/render.py from deploy/units.json.\n"
 WRITTEN = {}
@@ -40,6 +42,37 @@ def scales(unit, size):
 
 def key(name):
     return name.upper().replace("-", "_")
+
+
+def row_applies(unit, row):
+    return row["when"] == "always" or row["when"] in unit["needs"]
+
+
+def secrets_of(unit):
+    """(variable, secret, member) of a unit, in order."""
+    found = [(row["name"], row["secret"], row["member"]) for row in TABLE["secrets"] if row_applies(unit, row)]
+    return found + [(f"FLORIN_SECRET_{key(what)}", what, "") for what in unit["secrets"] if what in TABLE["vendors"]]
+
+
+def database_pool(unit):
+    """Connections for the service tables: what the unit may have, less the four of the ledger."""
+    return unit["connections"] - (4 if "ledger" in unit["needs"] else 0)
+
+
+def own_settings(unit):
+    """Settings that not all units have; {blobs_url} names a bucket of florin-settings."""
+    text = ""
+    for row in TABLE["settings"]:
+        if row["when"] == "always" or not row_applies(unit, row):
+            continue
+        value = row["value"]
+        if value == "{blobs_url}":
+            bucket, folder = unit["blobs"].split("/", 1)
+            value = f"s3://$(BUCKET_{key(bucket)})/{folder}"
+        if value == "{database_pool}":
+            value = str(database_pool(unit))
+        text += f"            - name: {row['name']}\n              value: \"{value}\"\n"
+    return f"          env:\n{text}" if text else ""
 
 
 def deployment(unit):
@@ -72,12 +105,15 @@ def deployment(unit):
 """
     secrets = f"""            - secretRef:
                 name: {unit['name']}
-""" if unit["secrets"] else ""
+""" if secrets_of(unit) else ""
     return HEAD + f"""apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {unit['name']}
   namespace: {unit['namespace']}
+  labels:
+    florin.dev/tables: "{str('database' in unit['needs']).lower()}"
+    florin.dev/kafka: "{str('kafka' in unit['needs']).lower()}"
 spec:
 {replicas}  revisionHistoryLimit: 5
   strategy:
@@ -134,7 +170,7 @@ spec:
           envFrom:
             - configMapRef:
                 name: florin-settings
-{secrets}          resources:
+{secrets}{own_settings(unit)}          resources:
             requests:
               cpu: {cpu(size['vcpu'])}
               memory: {memory(size['memory_gib'])}
@@ -202,7 +238,7 @@ spec:
 
 def network_policy(unit):
     ports = {"database": 5432, "cache": 6379, "kafka": 9096}
-    stores = "".join(f"        - {{protocol: TCP, port: {ports[store]}}}\n" for store in unit["needs"])
+    stores = "".join(f"        - {{protocol: TCP, port: {ports[store]}}}\n" for store in unit["needs"] if store in ports)
     api = "        - {protocol: TCP, port: 443}\n"
     inside = "" if unit["entrance"] == "none" else """  ingress:
     # Load balancers and the monitoring host stand in the VPC outside of the cluster.
@@ -245,18 +281,18 @@ spec:
 
 
 def external_secret(unit):
-    data = "".join(f"""    - secretKey: FLORIN_SECRET_{key(what)}
+    data = "".join(f"""    - secretKey: {variable}
       remoteRef:
-        key: {what if what != 'kafka' else 'kafka'}
-""" for what in unit["secrets"])
+        key: {secret}
+""" + (f"        property: {member}\n" if member else "") for variable, secret, member in secrets_of(unit))
     return HEAD + f"""apiVersion: external-secrets.io/v1
 kind: ExternalSecret
 metadata:
   name: {unit['name']}
   namespace: {unit['namespace']}
   annotations:
-    # Overlays put florin/<environment>/<unit>/ before each key.
-    florin.dev/secrets: {','.join(unit['secrets'])}
+    # Overlays put florin/<environment>/<unit>/ before each key, or florin/<environment>/ before shared ones.
+    florin.dev/secrets: {','.join(dict.fromkeys(secret for _, secret, _ in secrets_of(unit)))}
 spec:
   refreshInterval: 5m
   secretStoreRef:
@@ -310,7 +346,7 @@ spec:
     if scales(unit, unit["production"]):
         files.append("hpa.yaml")
         put(f"{folder}/hpa.yaml", hpa(unit))
-    if unit["secrets"]:
+    if secrets_of(unit):
         files.append("externalsecret.yaml")
         put(f"{folder}/externalsecret.yaml", external_secret(unit))
     if unit["entrance"] != "none":
@@ -434,7 +470,102 @@ def replacement(source, kind, name, path):
 """
 
 
-def overlay(environment, suffix="", which=None):
+def vpa(units):
+    """Advice on sizes, never acted upon (DEP-047)."""
+    put("kubernetes/components/vpa/kustomization.yaml", HEAD + """# Option: advice on sizes; needs the chart vertical-pod-autoscaler of addons/.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+resources:
+  - advice.yaml
+""")
+    put("kubernetes/components/vpa/advice.yaml", HEAD + "---\n".join(f"""apiVersion: autoscaling.k8s.io/v1
+kind: VerticalPodAutoscaler
+metadata:
+  name: {unit['name']}
+  namespace: {unit['namespace']}
+spec:
+  targetRef:
+    apiVersion: apps/v1
+    kind: Deployment
+    name: {unit['name']}
+  updatePolicy:
+    updateMode: "Off"
+""" for unit in units))
+
+
+LOCKED = """          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            runAsNonRoot: true
+            capabilities:
+              drop: [ALL]
+"""
+
+
+def sidecar(component, about, container, units, settings, environment):
+    """A component that puts a container beside Florin in each of the units."""
+    documents = [f"""  - target: {{kind: Deployment, name: {unit['name']}}}
+    path: {unit['name']}.yaml
+""" for unit in units]
+    put(f"kubernetes/components/{component}/kustomization.yaml", HEAD + f"""{about}apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+patches:
+{''.join(documents)}""")
+    for unit in units:
+        told = "".join(f"            - {{name: {name}, value: \"{value}\"}}\n" for name, value in settings)
+        env = "".join(f"            - name: {name}\n              {value}\n" for name, value in environment(unit))
+        put(f"kubernetes/components/{component}/{unit['name']}.yaml", HEAD + f"""apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {unit['name']}
+spec:
+  template:
+    spec:
+      containers:
+        - name: florin
+          env:
+{told}        - name: {container}
+          image: set-by-overlay
+          env:
+{env}          resources:
+            requests: {{cpu: 50m, memory: 64Mi}}
+            limits: {{memory: 64Mi}}
+{LOCKED}""")
+
+
+def of_secret(unit, key):
+    return f"valueFrom: {{secretKeyRef: {{name: {unit['name']}, key: {key}}}}}"
+
+
+def pooler(units):
+    """DEP-071."""
+    sidecar("pgbouncer", """# Option (DEP-071): a pooler (1.21 or newer) beside each unit, for its service tables, in session mode,
+# since Florin gives settings when it connects. Never for the ledger. The overlay gives the image
+# PGBOUNCER_IMAGE, and the secret pooled_url, which `florin aws secrets init` makes.
+""", "pgbouncer", units, [("FLORIN__DATABASE__URL", "env:FLORIN_SECRET_POOLED_URL")], lambda unit: [
+        ("DATABASE_URL", of_secret(unit, "FLORIN_SECRET_DATABASE_URL")),
+        ("POOL_MODE", "value: session"), ("LISTEN_ADDR", "value: 127.0.0.1"), ("LISTEN_PORT", 'value: "6432"'),
+        ("SERVER_TLS_SSLMODE", "value: verify-full"), ("DEFAULT_POOL_SIZE", 'value: "4"')])
+
+
+def kafka_proxy(units):
+    """DEP-081."""
+    told = [(row["name"], row["value"]) for row in TABLE["settings"] if row["when"] == "kafka-proxy"]
+    sidecar("kafka-proxy", """# Option (DEP-081): Florin's client of Kafka has no TLS; a proxy in the same pod presents the brokers in
+# plain text on loopback. The overlay gives KAFKA_PROXY_IMAGE and the brokers; user and password come
+# from the unit's secret that MSK reads as well.
+""", "kafka-proxy", units, told, lambda unit: [
+        ("KAFKA_BROKERS", "valueFrom: {configMapKeyRef: {name: florin-outputs, key: KAFKA_BROKERS}}"),
+        ("KAFKA_LISTEN", 'value: "127.0.0.1:9092"'), ("KAFKA_MECHANISM", "value: SCRAM-SHA-512"),
+        ("KAFKA_USERNAME", of_secret(unit, "FLORIN_SECRET_KAFKA_USERNAME")),
+        ("KAFKA_PASSWORD", of_secret(unit, "FLORIN_SECRET_KAFKA_PASSWORD"))])
+
+
+OPTIONS = ("vault", "cert-manager", "pgbouncer", "kafka-proxy", "monitoring", "vpa")
+MIRRORED = {"VAULT_IMAGE": "vault", "PGBOUNCER_IMAGE": "pgbouncer", "KAFKA_PROXY_IMAGE": "kafka-proxy", "PROMETHEUS_IMAGE": "prometheus", "ALERTMANAGER_IMAGE": "alertmanager"}
+
+
+def overlay(environment, suffix="", which=None, options=()):
     units = which
     folder = f"kubernetes/overlays/{environment}{suffix}"
     sizing = "staging" if environment == "staging" else "production"
@@ -452,15 +583,50 @@ def overlay(environment, suffix="", which=None):
         if unit["entrance"] != "none":
             rules += replacement(f"TARGETS_{key(name)}", "TargetGroupBinding", name, "spec.targetGroupARN")
             outputs.append(f"TARGETS_{key(name)}=arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/{name}-blue/0000000000000000")
+    # Secrets of the recovery region are replicas of production's, under their names; their URLs
+    # of that region are members of their own.
+    home = "production" if environment == "dr" else environment
+    def place(unit, secret):
+        return f"florin/{home}/{secret}" if secret.startswith("shared/") else f"florin/{home}/{unit['name']}/{secret}"
     secrets = "".join(f"""  - target: {{kind: ExternalSecret, name: {unit['name']}}}
     patch: |-
 """ + "".join(f"""      - op: replace
         path: /spec/data/{at}/remoteRef/key
-        value: {f"AmazonMSK_florin_{environment}_{unit['name']}" if what == 'kafka' else f"florin/{environment}/{unit['name']}/{what}"}
-""" for at, what in enumerate(unit["secrets"])) for unit in units if unit["secrets"])
+        value: {place(unit, secret)}
+""" + (f"""      - op: replace
+        path: /spec/data/{at}/remoteRef/property
+        value: {'dr_' + member}
+""" if environment == "dr" and member else "") for at, (_, secret, member) in enumerate(secrets_of(unit))) for unit in units if secrets_of(unit))
     resources = "".join(f"  - ../../base/{unit['name']}\n" for unit in units)
+    components = "components:\n" + "".join(f"  - ../../components/{name}\n" for name in options) if options else ""
+    if options:
+        outputs += [f"{name}=111122223333.dkr.ecr.us-west-2.amazonaws.com/mirror/{image}@sha256:" + "0" * 64 for name, image in MIRRORED.items()]
+        outputs += ["ROLE_VAULT=arn:aws:iam::111122223333:role/florin-production-sa-vault", "KAFKA_BROKERS=b-1.example.com:9096,b-2.example.com:9096,b-3.example.com:9096"]
+    # Options bring containers and secrets of their own.
+    beside = []
+    if "pgbouncer" in options:
+        beside.append(("database", "pgbouncer", "PGBOUNCER_IMAGE", [("FLORIN_SECRET_POOLED_URL", "florin/{home}/{unit}/db", "pooled_url")]))
+    if "kafka-proxy" in options:
+        beside.append(("kafka", "kafka-proxy", "KAFKA_PROXY_IMAGE", [(f"FLORIN_SECRET_KAFKA_{what.upper()}", "AmazonMSK_florin_{home}_{unit}", what) for what in ("username", "password")]))
+    for need, container, output, rows in beside:
+        concerned = [unit for unit in units if need in unit["needs"]]
+        rules += f"  - source: {{kind: ConfigMap, name: florin-outputs, fieldPath: data.{output}}}\n    targets:\n" + "".join(f"""      - select: {{kind: Deployment, name: {unit['name']}}}
+        fieldPaths: ["spec.template.spec.containers.[name={container}].image"]
+""" for unit in concerned)
+        secrets += "".join(f"""  - target: {{kind: ExternalSecret, name: {unit['name']}}}
+    patch: |-
+""" + "".join(f"""      - op: add
+        path: /spec/data/-
+        value: {{secretKey: {variable}, remoteRef: {{key: {path.format(home=home, unit=unit['name'])}, property: {member}}}}}
+""" for variable, path, member in rows) for unit in concerned)
     put(f"{folder}/sizes.yaml", sizes(units, sizing))
     put(f"{folder}/outputs.env.example", "# Made by deploy/render.py; deploy.sh writes outputs.env from Parameter Store.\n" + "\n".join(outputs) + "\n")
+    plain = "".join(f"      - {row['name']}={row['value']}\n" for row in TABLE["settings"] if row["when"] == "always" and not row["value"].startswith("{"))
+    example = {"public_url": "https://api.example.com"}
+    told = [f"{row['name']}={example[row['value'].strip('{}')]}" for row in TABLE["settings"] if row["value"].strip("{}") in example]
+    told += [f"FLORIN__GATEWAY__UPSTREAMS=wallets=https://wallets.internal.example.com"]
+    told += [f"BUCKET_{key(bucket)}=florin-{environment}-{bucket}-00000000" for bucket in ("blobs", "documents", "networks")]
+    put(f"{folder}/settings.env.example", "# Made by deploy/render.py; deploy.sh writes settings.env from Parameter Store.\n" + "\n".join(told) + "\n")
     put(f"{folder}/kustomization.yaml", HEAD + f"""apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 labels:
@@ -468,7 +634,7 @@ labels:
       florin.dev/environment: {environment}
 resources:
   - ../../base/system
-{resources}configMapGenerator:
+{resources}{components}configMapGenerator:
   - name: florin-outputs
     namespace: florin
     envs: [outputs.env]
@@ -478,30 +644,36 @@ resources:
         florin.dev/about: outputs of Terraform, by deploy.sh
   - name: florin-settings
     namespace: florin
+    envs: [settings.env]
     literals:
-      - FLORIN__ENVIRONMENT={'production' if environment == 'dr' else environment}
-      - FLORIN__SERVER__LISTEN=0.0.0.0
-      - FLORIN__SERVER__PORT=8443
-      - FLORIN__SERVER__TLS_SELF_SIGNED=true
+      - FLORIN__ENVIRONMENT={home}
       - FLORIN__SERVER__TRUSTED_PROXIES={TRUSTED[environment]}
-      - FLORIN__LOG__FORMAT=json
-      - FLORIN_DATA_DIR=/tmp/florin
-      - FLORIN__TELEMETRY__EMBEDDED_METRICS=true
-patches:
+{plain}patches:
   - path: sizes.yaml
 {secrets}replacements:
 {rules}""")
+
+
+def built_roles():
+    page = (HERE.parent / "docs" / "reference" / "roles.md").read_text()
+    return re.findall(r"^\| `([a-z-]+)` \| \d+ \|", page, re.M)
 
 
 def kubernetes():
     served = [unit for unit in UNITS if unit["platform"] != "ec2"]
     for unit in served:
         base(unit)
-    on_eks = [unit for unit in served if unit["platform"] == "eks"]
+    # Overlays run what the program has; bases exist for all units.
+    roles = built_roles()
+    put("roles.json", json.dumps({"about": "Roles that the program has, made by deploy/render.py from docs/reference/roles.md.", "roles": roles}, indent=2) + "\n")
+    on_eks = [unit for unit in served if unit["platform"] == "eks" and set(unit["roles"]) <= set(roles)]
     for environment in ("staging", "production", "dr"):
         overlay(environment, which=on_eks)
     # Both renderings are always built: everything on EKS must be possible too.
-    overlay("production", "-all-eks", served)
+    overlay("production", "-all-eks", served, OPTIONS)
+    vpa(served)
+    pooler([unit for unit in served if "database" in unit["needs"]])
+    kafka_proxy([unit for unit in served if "kafka" in unit["needs"]])
 
 
 # --- Terraform's tables

@@ -6,10 +6,12 @@
 #
 # Exit: 0 done | 1 failed, rolled back | 2 changes pending (--plan) | 3 refused by a check |
 #       4 failed and not rolled back.
-# Needs terraform and the AWS command line, with a role taken. Runs where it stands: values come
-# from environments/<name>/terraform.tfvars, the state's place from backend.hcl beside it.
-# FLORIN_BIN is the florin program (for checks and costs); FLORIN_DEPLOY_SKIP names steps that this
-# run leaves out, each said aloud: kubernetes, stable, empty-plan, check. FLORIN_DEPLOY_PLAN_JSON
+# Needs terraform, the AWS command line and the florin program, with a role taken. Runs where it
+# stands: values come from environments/<name>/main.tf and terraform.tfvars, the state's place from
+# backend.hcl beside them. FLORIN_BIN is the florin program; FLORIN_API_KEY, when set, lets the
+# check after a release move a cent; FLORIN_DEPLOY_SKIP names steps that this
+# run leaves out, each said aloud: kubernetes, stable, empty-plan, check,
+# rotation. FLORIN_DEPLOY_PLAN_JSON
 # names a file for the plan as JSON.
 set -eu
 
@@ -55,8 +57,8 @@ aws_text() { aws "$@" --output text; }
 # --- before --------------------------------------------------------------------------------
 
 check_tools() {
-    for tool in terraform aws; do
-        command -v "$tool" >/dev/null || refuse "$tool is not installed" "see docs/operate/aws.md"
+    for tool in terraform aws "$FLORIN_BIN"; do
+        command -v "$tool" >/dev/null || refuse "$tool is not installed" "see docs/operate/aws.md; FLORIN_BIN names the florin program"
     done
     [ -f "$ROOT/terraform.tfvars" ] || refuse "$ROOT/terraform.tfvars is missing" "copy terraform.tfvars.example and fill it in"
     [ -f "$ROOT/backend.hcl" ] || refuse "$ROOT/backend.hcl is missing" "copy backend.hcl.example; bootstrap/ makes the bucket"
@@ -67,8 +69,8 @@ check_identity() {
     found=$(aws_text sts get-caller-identity --query Account) || refuse "nobody is logged in" "take a role of the account first"
     CALLER=$(aws_text sts get-caller-identity --query Arn)
     [ "$found" = "$ACCOUNT" ] || refuse "this is account $found, not $ACCOUNT" "take a role of $ACCOUNT"
-    REGION=$(sed -n 's/^aws_region *= *"\(.*\)".*/\1/p' "$ROOT/terraform.tfvars" "$ROOT/values.auto.tfvars" | head -n 1)
-    REGION=${REGION:-us-west-2}
+    REGION=$(sed -n 's/^ *aws_region *= *"\(.*\)".*/\1/p' "$ROOT/main.tf" | head -n 1)
+    [ -n "$REGION" ] || refuse "$ROOT/main.tf names no aws_region" "locals { aws_region = \"us-west-2\" }"
     [ "${AWS_REGION:-${AWS_DEFAULT_REGION:-}}" = "$REGION" ] || refuse "AWS_REGION is ${AWS_REGION:-not set}" "export AWS_REGION=$REGION"
     say "account $ACCOUNT, region $REGION, as $CALLER"
 }
@@ -174,12 +176,8 @@ make_plan() {
     done <"$WORK/danger"
     terraform show -json "$WORK/plan" >"$WORK/plan.json"
     [ -z "${FLORIN_DEPLOY_PLAN_JSON:-}" ] || cp "$WORK/plan.json" "$FLORIN_DEPLOY_PLAN_JSON"
-    if command -v "$FLORIN_BIN" >/dev/null; then
-        "$FLORIN_BIN" aws cost --plan "$WORK/plan.json" --usage "$HERE/usage/$ENVIRONMENT.toml" >"$WORK/cost" 2>&1 || say "warning: some resources have no price"
-        sed -n '/^total/,$p' "$WORK/cost" | while read -r line; do say "cost: $line"; done
-    else
-        say "skipped: cost of the plan (no florin program; set FLORIN_BIN)"
-    fi
+    "$FLORIN_BIN" aws cost --plan "$WORK/plan.json" --usage "$HERE/usage/$ENVIRONMENT.toml" >"$WORK/cost" 2>&1 || say "warning: some resources have no price"
+    sed -n '/^total/,$p' "$WORK/cost" | while read -r line; do say "cost: $line"; done
 }
 
 ask() {
@@ -198,47 +196,21 @@ ask() {
 
 # --- apply ---------------------------------------------------------------------------------
 
-# Makes the values that are missing and that anybody can make. What a vendor gives, a person puts.
+# The program makes the values that are missing and that anybody can make, and puts what vendors
+# gave; none of them passes through this script.
 make_secrets() {
-    aws secretsmanager list-secrets --max-results 100 --query 'SecretList[].[Name, SecretVersionsToStages]' --output json |
-        { tr -d ' \n'; echo; } | sed 's/\],\[/\n/g' | sed -n 's/^\[*"\([^"]*\)",null.*/\1/p' >"$WORK/empty"
-    while read -r secret; do
-        case $secret in
-            florin/"$ENVIRONMENT"/* | AmazonMSK_florin_"$ENVIRONMENT"_*) ;;
-            *) continue ;;
-        esac
-        what=${secret##*/}
-        user=$(echo "$secret" | sed "s,^florin/$ENVIRONMENT/,,; s,^AmazonMSK_florin_${ENVIRONMENT}_,,; s,/.*,,")
-        case $what in
-            stripe | vendor | rpc-providers | oidc-client)
-                given=${FLORIN_VENDOR_SECRETS:-/nonexistent}/$user/$what
-                if [ ! -f "$given" ]; then
-                    echo "$secret" >>"$WORK/wanted"
-                    continue
-                fi
-                aws secretsmanager put-secret-value --secret-id "$secret" --secret-string "file://$given" >/dev/null
-                say "put: value of $secret"
-                continue
-                ;;
-        esac
-        umask 077
-        password=$(head -c 96 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' | head -c 40)
-        # The value goes through a file that only this user reads, never through arguments.
-        case $what in
-            *-key) printf '%s' "$password" >"$WORK/value" ;;
-            *) printf '{"username":"%s","password":"%s"}' "$user" "$password" >"$WORK/value" ;;
-        esac
-        aws secretsmanager put-secret-value --secret-id "$secret" --secret-string "file://$WORK/value" >/dev/null
-        rm -f "$WORK/value"
-        say "made: value of $secret"
-    done <"$WORK/empty"
-    if [ -s "$WORK/wanted" ]; then
-        say "values that vendors give, and a person must put: $(tr '\n' ' ' <"$WORK/wanted")"
-        refuse "nothing is released without them" "put them into files <unit>/<what> below a folder, and name it in FLORIN_VENDOR_SECRETS"
+    set -- aws secrets init --environment "$ENVIRONMENT"
+    if skipped rotation 'the users of the database are made by a function in the VPC'; then set -- "$@" --no-rotation; fi
+    outcome=0
+    "$FLORIN_BIN" "$@" >"$WORK/secrets" 2>>"$LOG" || outcome=$?
+    while IFS= read -r line; do say "secret: $line"; done <"$WORK/secrets"
+    if grep -q '^wanted' "$WORK/secrets"; then
+        refuse "values that vendors give are missing" "put them into files <unit>/<what> below a folder, and name it in FLORIN_VENDOR_SECRETS"
     fi
+    [ "$outcome" = 0 ] || { say "failed: values of secrets were not made, see $LOG"; exit 4; }
 }
 
-# outputs.env of the overlay, from Parameter Store.
+# outputs.env and settings.env of the overlay, from Parameter Store.
 write_outputs() {
     overlay=$HERE/../kubernetes/overlays/$ENVIRONMENT
     parameter() { aws_text ssm get-parameter --name "/florin/$ENVIRONMENT/$1" --query Parameter.Value; }
@@ -253,7 +225,16 @@ write_outputs() {
             done
         done
     } >"$overlay/outputs.env"
-    say "wrote $overlay/outputs.env"
+    {
+        url=$(parameter application_url)
+        echo "FLORIN__SERVER__PUBLIC_URL=$url"
+        echo "FLORIN__AUTH__ISSUER=$url"
+        echo "FLORIN__GATEWAY__UPSTREAMS=$(parameter upstreams)"
+        parameter bucket_names | tr -d '{}" ' | tr ',' '\n' | while IFS= read -r pair; do
+            echo "BUCKET_$(echo "${pair%%:*}" | tr 'a-z-' 'A-Z_')=${pair#*:}"
+        done
+    } >"$overlay/settings.env"
+    say "wrote outputs.env and settings.env of $overlay"
 }
 
 kubernetes() {
@@ -276,6 +257,11 @@ release() {
     : >"$WORK/before"
     for arn in $services; do
         service=${arn##*/}
+        # Units of rooms that this version does not have wait with no task.
+        if ! grep -qx " *\"$service\",*" "$HERE/../roles.json"; then
+            say "waiting: $service, which this version does not have"
+            continue
+        fi
         aws_text ecs describe-services --cluster "$NAME" --services "$service" \
             --query 'services[0].[serviceName, taskDefinition, desiredCount, deploymentController.type]' >"$WORK/now"
         cat "$WORK/now" >>"$WORK/before"
@@ -297,6 +283,7 @@ release() {
     done
     skipped stable 'nothing runs tasks here' && return 0
     for arn in $services; do
+        grep -qx " *\"${arn##*/}\",*" "$HERE/../roles.json" || continue
         timeout "$STABLE_S" aws ecs wait services-stable --cluster "$NAME" --services "${arn##*/}" || return 1
     done
 }
@@ -310,7 +297,7 @@ roll_back() {
     if [ -n "$failed" ]; then
         say "failed and NOT rolled back:$failed"
         say "hint: services under CodeDeploy are turned back by: aws deploy stop-deployment --auto-rollback-enabled"
-        say "hint: docs/operate/aws.md, 'Roll back'"
+        say "hint: docs/operate/runbooks/roll-back.md"
         exit 4
     fi
     say "failed, rolled back; see $LOG"
@@ -321,9 +308,8 @@ roll_back() {
 
 check_after() {
     skipped check 'asked for' && return 0
-    command -v "$FLORIN_BIN" >/dev/null || { say "skipped: florin aws check (no florin program; set FLORIN_BIN)"; return 0; }
     outcome=0
-    "$FLORIN_BIN" aws check --environment "$ENVIRONMENT" ${FLORIN_APPLICATION_URL:+--application-url "$FLORIN_APPLICATION_URL"} >"$WORK/check" 2>>"$LOG" || outcome=$?
+    "$FLORIN_BIN" aws check --environment "$ENVIRONMENT" ${FLORIN_API_KEY:+--smoke} ${FLORIN_APPLICATION_URL:+--application-url "$FLORIN_APPLICATION_URL"} >"$WORK/check" 2>>"$LOG" || outcome=$?
     cat "$WORK/check" >>"$LOG"
     grep -v '^good' "$WORK/check" >&2 || true
     [ "$outcome" != 1 ] || return 1

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Checks of deploy/ that need no cloud: checks.py NAME [FILE...].
 
-  roots                staging and production differ in values only
+  roots                staging and production differ in values only; no foreign source
+  addons               charts of the cluster are pinned
+  budget NAME FILE     the budget follows from the estimate of `florin aws cost --output json`
   metrics              every metric of rules, dashboards and alarms is one that the binary has
   grafana              dashboards have what Grafana needs to load them
   iam FILE.json        policies of a plan or a state against least privilege
@@ -28,12 +30,42 @@ def expect(ok, message):
 # --- roots (DEP-148)
 
 def roots():
-    for name in ("main.tf", "variables.tf", "outputs.tf", "versions.tf"):
+    for name in ("variables.tf", "outputs.tf", "versions.tf"):
         one, two = (AWS / "environments" / e / name for e in ("staging", "production"))
         expect(one.read_text() == two.read_text(), f"{name} of staging and production differ")
-    values = [set(re.findall(r"^(\w+)\s*=", (AWS / "environments" / e / "values.auto.tfvars").read_text(), re.M)) for e in ("staging", "production")]
+    texts = [(AWS / "environments" / e / "main.tf").read_text() for e in ("staging", "production")]
+    values = [set(re.findall(r"^  (\w+) +=", text, re.M)) for text in texts]
     only = (values[0] ^ values[1]) - {"failover"}
     expect(not only, f"values given in one environment only: {sorted(only)}")
+    # Only wiring's values: no resource stands in a root.
+    for text in texts:
+        expect(not re.search(r"^(resource|data) ", text, re.M), "a resource in a root")
+        expect(text.count('module "') == 1, "a root has one module, platform")
+    # DEP-015, DEP-052, DEP-113: no other provider, no registry module, no service that is left out.
+    for file in AWS.rglob("*.tf"):
+        text = file.read_text()
+        for source in re.findall(r'^ +source += "([^"]+)"', text, re.M):
+            expect(source.startswith(("./", "../")) or source == "hashicorp/aws", f"{file.name}: source {source}")
+        left_out = re.search(r'resource "aws_(api_gateway|apigatewayv2|sfn|appmesh|iam_user|iam_access_key|key_pair)\w*"', text)
+        expect(not left_out, f"{file}: {left_out and left_out.group(1)}")
+    # DEP-099, DEP-094: no variable for a password, token or registry login.
+    for file in AWS.rglob("variables.tf"):
+        wrong = re.findall(r'variable "(\w*(?:password|token|api_key|login)\w*)"', file.read_text())
+        expect(not wrong, f"{file}: {wrong}")
+    # DEP-014: examples name other pairs of regions.
+    example = (AWS / "environments" / "production" / "terraform.tfvars.example").read_text()
+    expect("sa-east-1" in example and "ap-south-1" in example, "DEP-014: examples of other regions")
+
+
+# --- budgets (DEP-132): 1.15 times the estimate, rounded up to 100
+
+def budget(environment, path):
+    estimate = json.loads(Path(path).read_text())["total_usd"]
+    wanted = -(-estimate * 115 // 10_000) * 100
+    text = (AWS / "environments" / environment / "main.tf").read_text()
+    found = int(re.search(r"budget_monthly_usd = (\d+)", text).group(1))
+    expect(found == wanted, f"DEP-132: budget of {environment} is {found}, 1.15 times {estimate} rounded up is {wanted}")
+    print(f"  {environment}: estimate {estimate}, budget {found}")
 
 
 # --- metrics (docs/reference/metrics.md is made from the binary)
@@ -177,7 +209,9 @@ def kubernetes(paths):
                 for error in jsonschema.Draft202012Validator(schemas[d["kind"]]).iter_errors(d):
                     expect(False, f"{path}: {d['kind']} {d['metadata']['name']}: {error.message}")
         name = Path(path).stem
-        expect(len(by.get("Deployment", {})) >= 7, f"{name}: deployments are missing")
+        units = {u["name"]: u for u in json.loads((DEPLOY / "units.json").read_text())["units"]}
+        least = 18 if name.endswith("all-eks") else 3
+        expect(len(by.get("Deployment", {})) >= least, f"{name}: deployments are missing")
         for unit, d in by.get("Deployment", {}).items():
             pod = d["spec"]["template"]["spec"]
             container = pod["containers"][0]
@@ -198,6 +232,16 @@ def kubernetes(paths):
             say(len(pod["topologySpreadConstraints"]) == 2, "not spread over zones and nodes")
             say(unit in by["PodDisruptionBudget"] and unit in by["NetworkPolicy"] and unit in by["ServiceAccount"], "no budget, policy or account of its own")
             say(by["ServiceAccount"][unit]["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].startswith("arn:aws:iam::"), "no role")
+            # What the unit needs is told to it, by reference where it is a secret.
+            told = {e["name"]: e.get("value", "") for e in container.get("env", [])}
+            for need, setting in (("database", "FLORIN__DATABASE__URL"), ("ledger", "FLORIN__LEDGER__URL"), ("cache", "FLORIN__CACHE__URL")):
+                wanted = need in units[unit]["needs"]
+                say(wanted == told.get(setting, "").startswith("env:FLORIN_SECRET_"), f"{setting} is {told.get(setting)}")
+            say(("blobs" in units[unit]["needs"]) == told.get("FLORIN__BLOBS__URL", "").startswith("s3://$(BUCKET_"), "bucket of blobs")
+            given = {row["secretKey"] for row in by.get("ExternalSecret", {}).get(unit, {"spec": {"data": []}})["spec"]["data"]}
+            asked = {value.removeprefix("env:") for value in told.values() if value.startswith("env:")} | {"FLORIN_SECRET_SIGNING_KEY"}
+            say(asked <= given, f"no secret gives {sorted(asked - given)}")
+            # DEP-051: nothing but Florin's own image runs in these namespaces.
             scaled = unit in by.get("HorizontalPodAutoscaler", {})
             say(scaled != ("replicas" in d["spec"]), "either fixed or scaled, not both")
         for unit, d in by.get("HorizontalPodAutoscaler", {}).items():
@@ -206,7 +250,66 @@ def kubernetes(paths):
         expect(denied == {"florin", "florin-system", "florin-networks", "florin-batch"}, f"{name}: a namespace without a denial")
         expect(not any(d["kind"] == "Secret" for d in documents), f"{name}: a secret in a manifest")
         expect(by["StorageClass"]["gp3-networks"]["reclaimPolicy"] == "Retain", f"{name}: disks of networks are deleted")
+        # DEP-048, DEP-049, DEP-052.
+        expect(by["StorageClass"]["gp3-encrypted"]["parameters"] == {"type": "gp3", "encrypted": "true"} and by["StorageClass"]["gp3-encrypted"]["volumeBindingMode"] == "WaitForFirstConsumer" and by["StorageClass"]["gp3-encrypted"]["allowVolumeExpansion"] and "efs" in by["StorageClass"], f"DEP-048: {name}: classes of disks")
+        levels = {n: d["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] for n, d in by["Namespace"].items()}
+        expect(levels == {"florin": "restricted", "florin-system": "restricted", "florin-batch": "restricted", "florin-networks": "baseline"}, f"DEP-049: {name}: {levels}")
+        expect({"florin", "florin-networks", "florin-batch"} <= {d["metadata"]["namespace"] for d in documents if d["kind"] == "ResourceQuota"}, f"DEP-049: {name}: quotas")
+        expect("Ingress" not in by and not any("istio" in d["apiVersion"] or "linkerd" in d["apiVersion"] for d in documents), f"DEP-052: {name}: a mesh or an ingress of the platform")
+        if name.endswith("all-eks"):
+            options(by, name)
         expect("TargetGroupBinding" in by and "custody" not in by["TargetGroupBinding"], f"{name}: custody has an entrance")
+
+
+# --- charts of the cluster (DEP-018, DEP-046)
+
+def addons():
+    folder = DEPLOY / "kubernetes" / "addons"
+    charts = json.loads((folder / "addons.json").read_text())["charts"]
+    cluster = re.search(r'cluster_version = "([\d.]+)"', (AWS / "environments" / "production" / "main.tf").read_text()).group(1)
+    for chart in charts:
+        name = chart["name"]
+        expect(re.fullmatch(r"\d+\.\d+\.\d+", chart["version"]), f"{name}: an exact version")
+        expect(chart["digest"] == "" or re.fullmatch(r"sha256:[0-9a-f]{64}", chart["digest"]), f"{name}: digest")
+        values = (folder / f"{name}.yaml").read_text()
+        expect("latest" not in values, f"{name}: latest")
+        if not chart["option"]:
+            expect("replicaCount: 2" in values, f"{name}: two copies")
+        if name == "cluster-autoscaler":
+            expect(chart["app"].startswith(cluster + "."), f"DEP-046: autoscaler {chart['app']}, cluster {cluster}")
+    needed = {"aws-load-balancer-controller", "cluster-autoscaler", "external-secrets"}
+    expect(needed <= {c["name"] for c in charts if not c["option"]}, "DEP-046: a chart is missing")
+
+
+# --- options of the cluster (DEP-047, DEP-051, DEP-061, DEP-071, DEP-099, DEP-100)
+
+def options(by, name):
+    vault = by["StatefulSet"]["vault"]
+    config = by["ConfigMap"]["vault"]["data"]
+    expect(vault["spec"]["replicas"] == 3 and vault["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "10Gi", f"DEP-099: {name}: three replicas on 10 GiB")
+    expect('storage "raft"' in config["vault.hcl"] and 'seal "awskms"' in config["vault.hcl"] and "tls_cert_file" in config["vault.hcl"] and "tls_disable" not in config["vault.hcl"], "DEP-099: Raft, TLS, seal by KMS")
+    expect("audit enable" in config["setup.sh"] and "auth enable kubernetes" in config["setup.sh"] and "ethereum fabric ipfs" in config["setup.sh"] and "-version=2 kv" in config["setup.sh"], "DEP-099: log-in, audit, mounts")
+    solvers = by["ClusterIssuer"]["public"]["spec"]["acme"]["solvers"]
+    expect(list(solvers[0]) == ["dns01"] and "vault" in by["Certificate"], "DEP-100: DNS-01, and Vault's certificate")
+    for kind in ("prometheus", "alertmanager"):
+        expect(by["StatefulSet"][kind]["spec"]["replicas"] == 2, f"DEP-061: two of {kind}")
+    advice = by["VerticalPodAutoscaler"].values()
+    expect(len(advice) >= 18 and all(v["spec"]["updatePolicy"]["updateMode"] == "Off" for v in advice), "DEP-047: advice only")
+    for unit, d in by["Deployment"].items():
+        containers = {c["name"]: c for c in d["spec"]["template"]["spec"]["containers"]}
+        told = {e["name"]: e.get("value", "") for e in containers["florin"].get("env", [])}
+        labels = d["metadata"]["labels"]
+        expect(("kafka-proxy" in containers) == (labels["florin.dev/kafka"] == "true"), f"DEP-081: {unit}: proxy of Kafka")
+        expect(("pgbouncer" in containers) == (labels["florin.dev/tables"] == "true"), f"DEP-071: {unit}: pooler")
+        if "kafka-proxy" in containers:
+            expect(told["FLORIN__BUS__URL"] == "kafka://127.0.0.1:9092", f"DEP-081: {unit}: brokers on loopback alone")
+        if "pgbouncer" in containers:
+            pooled = {e["name"]: e.get("value") for e in containers["pgbouncer"]["env"]}
+            expect(pooled["POOL_MODE"] == "session" and pooled["LISTEN_ADDR"] == "127.0.0.1", f"DEP-071: {unit}: a session keeps its connection")
+            expect(told["FLORIN__DATABASE__URL"] == "env:FLORIN_SECRET_POOLED_URL" and told.get("FLORIN__LEDGER__URL", "env:FLORIN_SECRET_DATABASE_URL") == "env:FLORIN_SECRET_DATABASE_URL", f"DEP-071: {unit}: the ledger is never pooled")
+        # DEP-051: whatever runs in the cluster comes from the own registry, by digest.
+        for container in containers.values():
+            expect(re.search(r"\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/(florin|mirror/[a-z-]+)@sha256:", container["image"]), f"DEP-051: {unit}: image {container['image']}")
 
 
 def main():
@@ -214,7 +317,7 @@ def main():
     if check == "kubernetes":
         kubernetes(files)
     else:
-        {"roots": roots, "metrics": metrics, "grafana": grafana, "iam": iam, "sizes": sizes}[check](*files)
+        {"roots": roots, "budget": budget, "addons": addons, "metrics": metrics, "grafana": grafana, "iam": iam, "sizes": sizes}[check](*files)
     for message in WRONG:
         print(f"  {message}", file=sys.stderr)
     sys.exit(1 if WRONG else 0)

@@ -37,7 +37,7 @@ ACCOUNT=$(aws sts get-caller-identity --query Account --output text)
 
 # --- a copy with the few lines that only a mock needs
 mkdir "$WORK/deploy"
-cp -r "$DEPLOY/aws" "$DEPLOY/kubernetes" "$DEPLOY/units.json" "$WORK/deploy/"
+cp -r "$DEPLOY/aws" "$DEPLOY/kubernetes" "$DEPLOY/units.json" "$DEPLOY/settings.json" "$DEPLOY/roles.json" "$WORK/deploy/"
 AWS_DIR=$WORK/deploy/aws
 ROOT=$AWS_DIR/environments/staging
 overlay() { cat >"$AWS_DIR/modules/$1/zz_mock_override.tf"; }
@@ -84,8 +84,8 @@ cluster_admin_role_arns = ["arn:aws:iam::$ACCOUNT:role/platform"]
 connection_arn          = "arn:aws:codeconnections:us-west-2:$ACCOUNT:connection/00000000-0000-4000-8000-000000000001"
 repository              = "example/florin"
 TFVARS
-# The mock has no Access Analyzer and no cost anomaly monitor: both stand behind a variable.
-printf 'access_analyzer = false\nanomaly_usd = 0\n' >"$ROOT/mock.auto.tfvars"
+# The mock has no Access Analyzer and no cost anomaly monitor: both stand behind an input.
+printf 'module "platform" {\n  access_analyzer = false\n  anomaly_usd     = 0\n}\n' >>"$ROOT/zz_mock_override.tf"
 sed "s/111122223333/$ACCOUNT/" "$ROOT/backend.hcl.example" >"$ROOT/backend.hcl"
 echo 'use_path_style = true' >>"$ROOT/backend.hcl"
 FLORIN_VENDOR_SECRETS=$WORK/vendor
@@ -97,7 +97,7 @@ done
 
 deploy() {
     code=0
-    FLORIN_DEPLOY_SKIP='kubernetes stable empty-plan' "$AWS_DIR/deploy.sh" --environment staging "$@" >"$WORK/deploy.out" 2>&1 || code=$?
+    FLORIN_DEPLOY_SKIP='kubernetes stable empty-plan rotation' "$AWS_DIR/deploy.sh" --environment staging "$@" >"$WORK/deploy.out" 2>&1 || code=$?
 }
 
 # --- refused while the scan has findings (the mock invents some), then planned
@@ -108,7 +108,7 @@ curl -s -X POST "$AWS_ENDPOINT_URL/moto-api/static/ecr/scan-finding-results" -H 
 
 # --- production is planned beside it: policies and sizes are judged from the two plans
 PRODUCTION=$AWS_DIR/environments/production
-cp "$ROOT/terraform.tfvars" "$ROOT/mock.auto.tfvars" "$ROOT/zz_mock_override.tf" "$PRODUCTION/"
+cp "$ROOT/terraform.tfvars" "$ROOT/zz_mock_override.tf" "$PRODUCTION/"
 printf 'terraform {\n  backend "local" {}\n}\n' >>"$PRODUCTION/zz_mock_override.tf"
 (cd "$PRODUCTION" && terraform init -input=false -no-color >"$WORK/production.log" 2>&1 &&
     terraform plan -input=false -no-color -out="$WORK/production.plan" >>"$WORK/production.log" 2>&1 &&
@@ -116,19 +116,21 @@ printf 'terraform {\n  backend "local" {}\n}\n' >>"$PRODUCTION/zz_mock_override.
 planning=$!
 pids="$pids $planning"
 
-APPLICATION=''
-if [ -n "${FLORIN_BIN:-}" ]; then
-    APPLICATION=$(free_port)
-    "$FLORIN_BIN" serve --port "$APPLICATION" --data-dir "$WORK/data" >"$WORK/florin.log" 2>&1 &
-    pids="$pids $!"
-    FLORIN_APPLICATION_URL=http://127.0.0.1:$APPLICATION
-    export FLORIN_APPLICATION_URL
-else
-    echo '  SKIPPED florin aws check and cost against the mock: no florin program with the command aws'
-fi
+APPLICATION=$(free_port)
+"$FLORIN_BIN" serve --demo --port "$APPLICATION" --data-dir "$WORK/data" >"$WORK/florin.log" 2>&1 &
+pids="$pids $!"
+FLORIN_APPLICATION_URL=http://127.0.0.1:$APPLICATION
+for _ in $(seq 1 120); do
+    if "$FLORIN_BIN" probe --url "$FLORIN_APPLICATION_URL/ready" >/dev/null 2>&1; then break; fi
+    sleep 0.5
+done
+# With a key the check moves a cent and back (smoke).
+FLORIN_API_KEY=$("$FLORIN_BIN" key create florin-smoke --role service --role operator --role auditor --data-dir "$WORK/data" --output json | sed -n 's/.*"key":"\([^"]*\)".*/\1/p')
+[ -n "$FLORIN_API_KEY" ] || fail 'no API key for the smoke'
+export FLORIN_APPLICATION_URL FLORIN_API_KEY
 
 # --- applied
-export FLORIN_BIN="${FLORIN_BIN:-no-florin}"
+export FLORIN_BIN
 export FLORIN_DEPLOY_PLAN_JSON="$WORK/staging.json"
 deploy --auto-approve
 grep -E '^(applied|cost|checked|done|skipped|warning|account|Plan|unknown)' "$WORK/deploy.out" | sed 's/^/  /'
@@ -141,13 +143,16 @@ echo "  production: $(grep -m 1 '^Plan:' "$WORK/production.log")"
 python3 "$HERE/checks.py" iam "$WORK/state.json"
 python3 "$HERE/checks.py" iam "$WORK/production.json"
 python3 "$HERE/checks.py" sizes "$WORK/staging.json" "$WORK/production.json"
-if [ "$FLORIN_BIN" != no-florin ]; then
-    for at in min desired max; do
-        "$FLORIN_BIN" aws cost --plan "$WORK/production.json" --usage "$AWS_DIR/usage/production.toml" --at "$at" >"$WORK/cost-$at" || { tail -n 20 "$WORK/cost-$at" >&2; fail "a resource of production has no price"; }
-        echo "  production at $at: $(grep '^total' "$WORK/cost-$at")"
-    done
-    grep '^warning' "$WORK/cost-desired" | sed 's/^/  /' || true
-fi
+for at in min desired max; do
+    "$FLORIN_BIN" aws cost --plan "$WORK/production.json" --usage "$AWS_DIR/usage/production.toml" --at "$at" >"$WORK/cost-$at" || { tail -n 20 "$WORK/cost-$at" >&2; fail "a resource of production has no price"; }
+    echo "  production at $at: $(grep '^total' "$WORK/cost-$at")"
+done
+grep '^warning' "$WORK/cost-desired" | sed 's/^/  /' || true
+# The budget is 1.15 times the estimate at desired counts, rounded up to 100 (DEP-132).
+for environment in staging production; do
+    "$FLORIN_BIN" aws cost --plan "$WORK/$environment.json" --usage "$AWS_DIR/usage/$environment.toml" --output json >"$WORK/cost.json"
+    python3 "$HERE/checks.py" budget "$environment" "$WORK/cost.json"
+done
 
 # --- probes by API, not by state
 probe() {

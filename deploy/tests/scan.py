@@ -51,7 +51,8 @@ def main():
             copy = Path(work) / "k" / "overlays" / overlay.name
             shutil.copytree(DEPLOY / "kubernetes" / "base", Path(work) / "k" / "base", dirs_exist_ok=True)
             shutil.copytree(overlay, copy)
-            shutil.copy(copy / "outputs.env.example", copy / "outputs.env")
+            for name in ("outputs.env", "settings.env"):
+                shutil.copy(copy / f"{name}.example", copy / name)
         Path(f"{work}/rendered").mkdir()
         built = subprocess.run(["kubectl", "kustomize", f"{work}/k/overlays/production"], capture_output=True, text=True, check=True)
         Path(f"{work}/rendered/production.yaml").write_text(built.stdout)

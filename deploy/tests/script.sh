@@ -26,10 +26,11 @@ case "$*" in
     *"get-parameter --name /florin/"*"/last-good"*) exit 1 ;;
     *get-parameter*role_arns*) echo '{"chains":"arn:aws:iam::111122223333:role/c"}' ;;
     *get-parameter*target_group_arns*) echo '{"chains":"arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/c/1"}' ;;
-    *list-secrets*) echo '[["florin/staging/wallets/db",null],["florin/staging/kyc/vendor",{"v":["AWSCURRENT"]}]]' ;;
-    *put-secret-value*) case "$*" in *'--secret-string file://'*) ;; *) exit 9 ;; esac ;;
-    *list-services*) echo arn:aws:ecs:us-west-2:111122223333:service/florin-staging/kyc ;;
-    *describe-services*) printf 'kyc\tarn:old:1\t1\tECS\n' ;;
+    *get-parameter*bucket_names*) echo '{"blobs":"florin-staging-blobs-00000000"}' ;;
+    *get-parameter*/upstreams*) echo 'wallets=https://wallets.internal.example.com' ;;
+    *get-parameter*/application_url*) echo https://api.example.com ;;
+    *list-services*) echo 'arn:aws:ecs:us-west-2:111122223333:service/florin-staging/workers arn:aws:ecs:us-west-2:111122223333:service/florin-staging/not-yet' ;;
+    *describe-services*) printf 'workers\tarn:old:1\t1\tECS\n' ;;
     *describe-scalable-targets*) echo 2 ;;
     *list-task-definitions*) echo arn:new:2 ;;
     *update-service*arn:new:2*) exit "${STUB_RELEASE:-0}" ;;
@@ -54,6 +55,7 @@ echo "florin $*" >>"$CALLS"
 case "$*" in
     "aws check"*) echo 'good     waf          there'; exit "${STUB_CHECK:-0}" ;;
     "aws cost"*) echo 'total 100 USD a month' ;;
+    "aws secrets init"*) echo "${STUB_SECRETS:-made      florin/staging/wallets/db}"; exit "${STUB_SECRETS_EXIT:-0}" ;;
 esac
 STUB
 printf '#!/bin/sh\nexit 0\n' >"$WORK/bin/git"
@@ -69,7 +71,7 @@ try() {
     count=$((count + 1))
     rm -rf "$WORK/tree"
     mkdir -p "$WORK/tree"
-    cp -r "$HERE/../aws" "$HERE/../kubernetes" "$WORK/tree/"
+    cp -r "$HERE/../aws" "$HERE/../kubernetes" "$HERE/../roles.json" "$WORK/tree/"
     for environment in staging production; do
         root=$WORK/tree/aws/environments/$environment
         printf 'allowed_account_id = "111122223333"\nhosted_zone_id = "Z1"\ncontainer_image = "r/florin@%s"\n' "$DIGEST" >"$root/terraform.tfvars"
@@ -123,18 +125,25 @@ ANSWER=no try 3 "'no' is not 'staging'" -- -- --environment staging
 uncalled 'terraform apply'
 ANSWER=staging try 0 'done: https://api.example.com' -- -- --environment staging
 called 'terraform apply'
-called 'put-secret-value --secret-id florin/staging/wallets/db'
-uncalled 'put-secret-value --secret-id florin/staging/kyc/vendor'
+called 'florin aws secrets init --environment staging'
+uncalled 'secret-string'
+grep -qx 'FLORIN__GATEWAY__UPSTREAMS=wallets=https://wallets.internal.example.com' "$WORK/tree/kubernetes/overlays/staging/settings.env"
+grep -qx 'BUCKET_BLOBS=florin-staging-blobs-00000000' "$WORK/tree/kubernetes/overlays/staging/settings.env"
+grep -q 'waiting: not-yet' "$WORK/out"
+uncalled 'update-service .*not-yet'
 called 'update-service .*--task-definition arn:new:2 --desired-count 2'
 called 'put-parameter --name /florin/staging/last-good'
 
 # Failures.
+try 3 'values that vendors give' -- 'STUB_SECRETS=wanted:florin/staging/kyc/vendor' STUB_SECRETS_EXIT=1 -- --environment staging --auto-approve
+uncalled 'update-service'
+try 4 'values of secrets were not made' -- STUB_SECRETS=none STUB_SECRETS_EXIT=1 -- --environment staging --auto-approve
 try 4 'terraform apply stopped' -- STUB_APPLY=1 -- --environment staging --auto-approve
 uncalled 'update-service'
 try 1 'failed, rolled back' -- STUB_RELEASE=1 -- --environment staging --auto-approve
 called 'update-service .*--task-definition arn:old:1 --desired-count 1'
 uncalled 'put-parameter'
-try 4 'NOT rolled back: kyc' -- STUB_RELEASE=1 STUB_ROLLBACK=1 -- --environment staging --auto-approve
+try 4 'NOT rolled back: workers' -- STUB_RELEASE=1 STUB_ROLLBACK=1 -- --environment staging --auto-approve
 try 4 'found something bad' -- STUB_CHECK=1 -- --environment staging --auto-approve
 
 # Production: staging first, and its own pipeline only may answer the question by itself.

@@ -18,6 +18,7 @@ mod cli;
 mod config;
 mod demo;
 mod doctor;
+mod dr;
 mod fail;
 mod inproc;
 mod ledger;

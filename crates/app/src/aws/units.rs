@@ -109,6 +109,9 @@ pub struct Unit {
     pub guide: String,
     /// What the rule asks.
     pub profile: Profile,
+    /// Connections to the writer of the database that one copy may have.
+    #[serde(default)]
+    pub connections: u64,
     /// Whether it bears losing its machine at two minutes' notice.
     pub spot: bool,
     /// Size in production.

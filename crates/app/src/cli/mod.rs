@@ -17,6 +17,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::aws;
 use crate::bench;
+use crate::dr;
 use crate::ledger;
 use crate::out::Output;
 use crate::probe;
@@ -61,6 +62,8 @@ enum Command {
     Probe(probe::Probe),
     #[command(subcommand)]
     Aws(aws::AwsCommand),
+    #[command(subcommand)]
+    Dr(dr::DrCommand),
     Openapi(openapi::Openapi),
     Gen(generate::Gen),
 }
@@ -83,6 +86,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Bench(command) => command.run(output),
         Command::Probe(command) => command.run(output),
         Command::Aws(command) => command.run(output),
+        Command::Dr(command) => command.run(output),
         Command::Openapi(command) => command.run(),
         Command::Gen(command) => command.run(output),
     };

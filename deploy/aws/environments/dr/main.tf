@@ -7,6 +7,14 @@ locals {
   azs   = [for zone in ["a", "b", "c"] : "${var.dr_region}${zone}"]
   raw   = jsondecode(file("${path.module}/../../../units.json")).units
   units = { for u in local.raw : u.name => u if contains(["gateway", "wallets"], u.name) }
+  table = jsondecode(file("${path.module}/../../../settings.json"))
+  words = {
+    environment     = "production"
+    public_url      = module.edge.application_url
+    trusted_proxies = "10.2.0.0/20"
+    upstreams       = "wallets=https://wallets.${module.edge.internal_domain}"
+  }
+  replicas = { for key, arn in var.primary.secret_arns : key => replace(arn, ":${var.aws_region}:", ":${var.dr_region}:") }
 }
 
 module "keys" {
@@ -136,24 +144,17 @@ module "ecs" {
     release             = "rolling"
     spot                = false
     grants              = u.grants
-    # Secrets are replicas of production's, under the same names.
-    secrets = { for what in u.secrets : "FLORIN_SECRET_${upper(replace(what, "-", "_"))}" =>
-    "arn:aws:secretsmanager:${var.dr_region}:${var.allowed_account_id}:secret:${what == "kafka" ? "AmazonMSK_florin_production_${name}" : "florin/production/${name}/${what}"}" }
+    # Secrets are replicas of production's: the same ARNs but for the region. Their URLs of this
+    # region are members of their own, which `florin aws secrets init --dr-database` makes.
+    secrets = { for s in local.table.secrets : s.name => join("", [
+      local.replicas[startswith(s.secret, "shared/") ? s.secret : "${name}/${s.secret}"], s.member == "" ? "" : ":dr_${s.member}::",
+    ]) if contains(concat(["always"], u.needs), s.when) && s.when != "cache" }
     target_groups     = { blue = { arn = module.edge.target_group_arns["${name}/blue"], name = module.edge.target_group_names["${name}/blue"] } }
     listener_arn      = module.edge.listener_arns[u.entrance]
     security_group_id = module.network.security_group_ids["unit-${name}"]
-    environment = {
-      FLORIN__ENVIRONMENT             = "production"
-      FLORIN__SERVER__LISTEN          = "0.0.0.0"
-      FLORIN__SERVER__PORT            = "8443"
-      FLORIN__SERVER__PUBLIC_URL      = module.edge.application_url
-      FLORIN__SERVER__TLS_SELF_SIGNED = "true"
-      FLORIN__SERVER__TRUSTED_PROXIES = "10.2.0.0/20"
-      FLORIN__LOG__FORMAT             = "json"
-      FLORIN_DATA_DIR                 = "/tmp/florin"
-      # Metrics as log lines, from which CloudWatch takes them (DEP-121).
-      FLORIN__TELEMETRY__EMBEDDED_METRICS = "true"
-    }
+    # Cache and Kafka are made at failover; without them limits and news stay inside a process.
+    environment = { for s in local.table.settings : s.name => startswith(s.value, "{") ? lookup(local.words, trim(s.value, "{}"), tostring(max(2, u.connections - (contains(u.needs, "ledger") ? 4 : 0)))) : s.value
+    if contains(concat(["always"], u.needs, name == "gateway" ? ["upstreams"] : []), s.when) && s.when != "cache" }
     log_group       = module.observability.log_group_names[name]
     rollback_alarms = module.observability.rollback_alarms[name]
   } }

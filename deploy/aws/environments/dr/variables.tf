@@ -69,6 +69,7 @@ variable "primary" {
     rds_identifier            = string
     global_cluster_identifier = string
     ecs_cluster_name          = string
+    secret_arns               = map(string)
     unit_security_groups      = map(string)
   })
 }

@@ -1,407 +1,76 @@
-# Only wiring: the modules of ../../modules with the values of this environment. staging and
-# production have the same file; a test compares them.
+# Staging: every module and control of production, a fifth of its size (DEP-012). Values alone; the
+# wiring stands in ../../platform.
 
 locals {
-  name = "${var.platform_name}-${var.environment}"
-  azs  = length(var.azs) > 0 ? var.azs : [for zone in ["a", "b", "c"] : "${var.aws_region}${zone}"]
+  environment = "staging"
+  aws_region  = "us-west-2"
+  dr_region   = "us-east-1"
+}
 
-  # Units: one data file, with the placement and the sizes of wallets over it.
-  raw = jsondecode(file("${path.module}/../../../units.json")).units
-  app = {
-    vcpu       = var.app_cpu / 1024
-    memory_gib = var.app_memory / 1024
-    desired    = var.app_desired_count
-    min        = var.app_min_capacity
-    max        = var.app_max_capacity
+module "platform" {
+  source    = "../../platform"
+  providers = { aws = aws, aws.dr = aws.dr, aws.us_east_1 = aws.us_east_1 }
+
+  environment = local.environment
+  aws_region  = local.aws_region
+  dr_region   = local.dr_region
+
+  # What the owner of the account fills in: terraform.tfvars.
+  allowed_account_id      = var.allowed_account_id
+  domain_name             = var.domain_name
+  hosted_zone_id          = var.hosted_zone_id
+  alert_email_addresses   = var.alert_email_addresses
+  container_image         = var.container_image
+  monitoring_ami_id       = var.monitoring_ami_id
+  cluster_admin_role_arns = var.cluster_admin_role_arns
+  connection_arn          = var.connection_arn
+  repository              = var.repository
+  collector_image         = var.collector_image
+  kafka_proxy_image       = var.kafka_proxy_image
+
+  vpc_cidr              = "10.1.0.0/16"
+  public_subnet_cidrs   = ["10.1.1.0/24", "10.1.2.0/24", "10.1.3.0/24"]
+  private_subnet_cidrs  = ["10.1.11.0/24", "10.1.12.0/24", "10.1.13.0/24"]
+  pod_subnet_cidrs      = ["10.1.32.0/19", "10.1.64.0/19", "10.1.96.0/19"]
+  database_subnet_cidrs = ["10.1.21.0/24", "10.1.22.0/24", "10.1.23.0/24"]
+  nat_per_az            = false
+  interface_endpoints   = ["ecr.api", "ecr.dkr", "logs", "monitoring", "secretsmanager", "kms"]
+
+  ecs_spot             = true
+  ecs_exec             = true
+  scale_out_cooldown_s = 300
+  night_schedule       = true
+
+  cluster_version = "1.35"
+  node_groups = {
+    core      = { instance_types = ["m5.large"], capacity = "ON_DEMAND", min = 2, desired = 2, max = 3, taint = "" }
+    networks  = { instance_types = ["m5.large", "m5a.large", "m6i.large"], capacity = "SPOT", min = 0, desired = 0, max = 4, taint = "networks" }
+    on-demand = { instance_types = ["m5.large"], capacity = "ON_DEMAND", min = 0, desired = 0, max = 2, taint = "networks" }
   }
-  units = { for u in local.raw : u.name => {
-    roles     = u.roles
-    platform  = u.platform == "ec2" ? "ec2" : lookup(var.placement, u.name, u.platform)
-    entrance  = u.entrance
-    release   = lookup(var.placement, u.name, u.platform) == "ecs" ? u.release : "rolling"
-    spot      = u.spot
-    grants    = u.grants
-    namespace = u.namespace
-    needs     = u.needs
-    secrets   = u.secrets
-    scaling   = u.scaling
-    size      = { for key, value in u[var.environment] : key => u.name == "wallets" && local.app[key] > 0 ? local.app[key] : value }
-  } }
-  # The monitoring host is no Florin unit in the sense of ports, secrets and target groups.
-  served  = { for name, u in local.units : name => u if u.platform != "ec2" }
-  on_ecs  = { for name, u in local.served : name => u if u.platform == "ecs" }
-  on_eks  = { for name, u in local.served : name => u if u.platform == "eks" }
-  primary = { for name, u in local.served : name => "${name}/blue" if u.entrance != "none" }
-
-  repository_arn = "arn:aws:ecr:${var.aws_region}:${var.allowed_account_id}:repository/florin"
-}
-
-module "keys" {
-  source      = "../../modules/keys"
-  providers   = { aws = aws, aws.dr = aws.dr }
-  name        = local.name
-  environment = var.environment
-  account_id  = var.allowed_account_id
-  region      = var.aws_region
-}
-
-module "storage" {
-  source        = "../../modules/storage"
-  providers     = { aws = aws, aws.dr = aws.dr }
-  name          = local.name
-  environment   = var.environment
-  platform_name = var.platform_name
-  account_id    = var.allowed_account_id
-  region        = var.aws_region
-  buckets = {
-    blobs     = module.keys.key_arns["data"]
-    documents = module.keys.key_arns["documents"]
-    static    = module.keys.key_arns["data"]
-    archive   = module.keys.key_arns["archive"]
-    backups   = module.keys.key_arns["backup"]
-    networks  = module.keys.key_arns["networks"]
-    # Load balancers and S3 write logs only where S3 keeps the key.
-    logs      = ""
-    audit     = module.keys.key_arns["logs"]
-    artifacts = module.keys.key_arns["data"]
+  addons = {
+    "vpc-cni"            = "v1.20.4-eksbuild.1"
+    "coredns"            = "v1.12.4-eksbuild.1"
+    "kube-proxy"         = "v1.35.0-eksbuild.1"
+    "aws-ebs-csi-driver" = "v1.53.0-eksbuild.1"
+    "aws-efs-csi-driver" = "v2.1.13-eksbuild.1"
+    "metrics-server"     = "v0.8.0-eksbuild.2"
   }
-  object_lock_mode  = var.object_lock.mode
-  object_lock_years = var.object_lock.years
-  cors_origins      = ["https://app.${var.domain_name}"]
-  replica_region    = var.dr_region
-  replica_key_arn   = module.keys.dr_key_arn
-}
 
-module "network" {
-  source                = "../../modules/network"
-  name                  = local.name
-  environment           = var.environment
-  region                = var.aws_region
-  account_id            = var.allowed_account_id
-  vpc_cidr              = var.vpc_cidr
-  azs                   = local.azs
-  public_subnet_cidrs   = var.public_subnet_cidrs
-  private_subnet_cidrs  = var.private_subnet_cidrs
-  pod_subnet_cidrs      = var.pod_subnet_cidrs
-  database_subnet_cidrs = var.database_subnet_cidrs
-  nat_per_az            = var.nat_per_az
-  interface_endpoints   = var.interface_endpoints
-  units                 = { for name, u in local.served : name => { entrance = u.entrance, needs = u.needs } }
-  flow_log_bucket_arn   = module.storage.bucket_arns["logs"]
-}
-
-module "secrets" {
-  source              = "../../modules/secrets"
-  name                = local.name
-  environment         = var.environment
-  account_id          = var.allowed_account_id
-  region              = var.aws_region
-  units               = { for name, u in local.served : name => u.secrets }
-  kms_key_arn         = module.keys.key_arns["secrets"]
-  replica_region      = var.dr_region
-  replica_key_arn     = module.keys.dr_replica_arns["secrets"]
-  rotation_image      = var.rotation ? var.container_image : ""
-  subnet_ids          = module.network.private_subnet_ids
-  security_group_id   = module.network.security_group_ids["rotation"]
-  dead_letter_key_arn = module.keys.key_arns["data"]
-}
-
-module "database" {
-  source                           = "../../modules/database"
-  name                             = local.name
-  environment                      = var.environment
-  platform_name                    = var.platform_name
-  region                           = var.aws_region
-  account_id                       = var.allowed_account_id
-  subnet_ids                       = module.network.database_subnet_ids
-  security_group_ids               = [module.network.security_group_ids["database"]]
-  azs                              = local.azs
-  kms_key_arn                      = module.keys.key_arns["data"]
-  secrets_kms_key_arn              = module.keys.key_arns["secrets"]
-  engine_mode                      = var.database.engine_mode
-  engine_version                   = var.database.engine_version
-  auto_minor_version_upgrade       = var.database.auto_minor_version_upgrade
-  database_writer_instance_class   = var.database.database_writer_instance_class
-  database_reader_instance_class   = var.database.database_reader_instance_class
-  database_reader_count            = var.database.database_reader_count
-  database_reader_max              = var.database.database_reader_max
-  database_backup_retention_period = var.database.database_backup_retention_period
-  database_max_connections         = var.database.database_max_connections
-  storage_type                     = var.database.storage_type
-  global                           = var.database.global
-  pooler                           = var.pooler
-}
-
-module "cache" {
-  source             = "../../modules/cache"
-  name               = local.name
-  environment        = var.environment
-  engine             = var.cache.engine
-  node_type          = var.cache.node_type
-  nodes              = var.cache.nodes
-  snapshots_kept     = var.cache.snapshots_kept
-  units              = [for name, u in local.served : name if contains(u.needs, "cache")]
-  subnet_ids         = module.network.database_subnet_ids
-  security_group_ids = [module.network.security_group_ids["cache"]]
-  kms_key_arn        = module.keys.key_arns["data"]
-  log_kms_key_arn    = module.keys.key_arns["logs"]
-  log_days           = var.log_days
-  notify_topic_arn   = module.observability.sns_topic_arns["notify"]
-}
-
-module "kafka" {
-  source             = "../../modules/kafka"
-  name               = local.name
-  environment        = var.environment
-  broker_type        = var.kafka.broker_type
-  volume_gib         = var.kafka.volume_gib
-  units              = { for name, u in local.served : name => module.secrets.secret_arns["${name}/kafka"] if contains(u.needs, "kafka") }
-  subnet_ids         = module.network.database_subnet_ids
-  security_group_ids = [module.network.security_group_ids["kafka"]]
-  kms_key_arn        = module.keys.key_arns["data"]
-  log_kms_key_arn    = module.keys.key_arns["logs"]
-  log_days           = var.log_days
-}
-
-module "edge" {
-  source             = "../../modules/edge"
-  providers          = { aws = aws, aws.us_east_1 = aws.us_east_1 }
-  name               = local.name
-  environment        = var.environment
-  domain_name        = var.domain_name
-  hosted_zone_id     = var.hosted_zone_id
-  units              = { for name, u in local.served : name => { entrance = u.entrance, release = u.release } }
-  waf                = var.waf
-  tls13_only         = var.tls13_only
-  private_api        = var.private_api
-  failover           = var.failover
-  vpc_id             = module.network.vpc_id
-  public_subnet_ids  = module.network.public_subnet_ids
-  private_subnet_ids = module.network.private_subnet_ids
-  security_group_ids = module.network.security_group_ids
-  logs_bucket        = module.storage.bucket_names["logs"]
-  static_bucket = {
-    name   = module.storage.bucket_names["static"]
-    arn    = module.storage.bucket_arns["static"]
-    domain = module.storage.bucket_domains["static"]
+  database = {
+    engine_version                   = "17.5"
+    auto_minor_version_upgrade       = true
+    database_writer_instance_class   = "db.r6g.large"
+    database_reader_instance_class   = "db.r6g.large"
+    database_reader_count            = 1
+    database_reader_max              = 1
+    database_backup_retention_period = 7
   }
-  log_kms_key_arn = module.keys.key_arns["logs"]
-}
+  cache = { node_type = "cache.t4g.medium", nodes = 2, snapshots_kept = 1 }
+  kafka = { broker_type = "kafka.t3.small", volume_gib = 50 }
 
-module "observability" {
-  source                = "../../modules/observability"
-  name                  = local.name
-  environment           = var.environment
-  region                = var.aws_region
-  account_id            = var.allowed_account_id
-  alert_email_addresses = var.alert_email_addresses
-  units = { for name, u in local.served : name => {
-    platform      = u.platform
-    served        = u.entrance != "none"
-    desired       = u.size.desired
-    target_group  = u.entrance == "none" ? "" : module.edge.target_group_suffixes[local.primary[name]]
-    load_balancer = u.entrance == "none" ? "" : module.edge.alb_suffixes[u.entrance]
-  } }
-  log_days             = var.log_days
-  kms_key_arn          = module.keys.key_arns["logs"]
-  public_load_balancer = module.edge.alb_suffixes["public"]
-  certificate_arn      = module.edge.acm_certificate_arn
-  web_acl_name         = "${local.name}-regional"
-  database_id          = "${local.name}-database"
-  cache_id             = "${local.name}-cache"
-  cache_nodes          = var.cache.nodes
-  kafka_name           = "${local.name}-kafka"
-}
+  object_lock     = { mode = "GOVERNANCE", years = 0 }
+  monitoring_host = { instance_type = "t3.small", max_hosts = 1, volume_gib = 100 }
+  log_days        = 7
 
-module "ecs" {
-  source      = "../../modules/ecs"
-  name        = local.name
-  environment = var.environment
-  region      = var.aws_region
-  account_id  = var.allowed_account_id
-  units = { for name, u in local.on_ecs : name => {
-    roles               = u.roles
-    vcpu                = u.size.vcpu
-    memory_gib          = u.size.memory_gib
-    min                 = u.size.min
-    desired             = u.size.desired
-    max                 = u.size.max
-    cpu_target          = lookup(u.scaling, "cpu", 0)
-    requests_per_minute = lookup(u.scaling, "requests_per_minute", 0)
-    request_label       = u.entrance == "none" ? "" : "${module.edge.alb_suffixes[u.entrance]}/${module.edge.target_group_suffixes[local.primary[name]]}"
-    release             = u.release
-    spot                = u.spot
-    grants              = u.grants
-    secrets             = { for what in u.secrets : "FLORIN_SECRET_${upper(replace(what, "-", "_"))}" => module.secrets.secret_arns["${name}/${what}"] }
-    target_groups = { for key, arn in module.edge.target_group_arns : split("/", key)[1] => {
-      arn  = arn
-      name = module.edge.target_group_names[key]
-    } if split("/", key)[0] == name }
-    listener_arn      = u.entrance == "none" ? "" : module.edge.listener_arns[u.entrance]
-    security_group_id = module.network.security_group_ids["unit-${name}"]
-    environment = {
-      FLORIN__ENVIRONMENT        = var.environment
-      FLORIN__SERVER__LISTEN     = "0.0.0.0"
-      FLORIN__SERVER__PORT       = "8443"
-      FLORIN__SERVER__PUBLIC_URL = module.edge.application_url
-      # A certificate of this start alone; the load balancers end TLS and do not ask who signed.
-      FLORIN__SERVER__TLS_SELF_SIGNED = "true"
-      FLORIN__SERVER__TRUSTED_PROXIES = join(",", concat(var.public_subnet_cidrs, var.private_subnet_cidrs))
-      FLORIN__LOG__FORMAT             = "json"
-      FLORIN_DATA_DIR                 = "/tmp/florin"
-      # Metrics as log lines, from which CloudWatch takes them (DEP-121).
-      FLORIN__TELEMETRY__EMBEDDED_METRICS = "true"
-    }
-    log_group       = module.observability.log_group_names[name]
-    rollback_alarms = module.observability.rollback_alarms[name]
-  } }
-  container_image      = var.container_image
-  collector_image      = var.collector_image
-  spot                 = var.ecs_spot
-  exec                 = var.ecs_exec
-  scale_out_cooldown_s = var.scale_out_cooldown_s
-  night_schedule       = var.night_schedule
-  vpc_id               = module.network.vpc_id
-  subnet_ids           = module.network.private_subnet_ids
-  key_arns             = module.keys.key_arns
-  bucket_arns          = module.storage.bucket_arns
-  repository_arn       = local.repository_arn
-  notify_topic_arn     = module.observability.sns_topic_arns["notify"]
-}
-
-locals {
-  policy_values = {
-    name            = local.name
-    region          = var.aws_region
-    account         = var.allowed_account_id
-    environment     = var.environment
-    networks_bucket = module.storage.bucket_arns["networks"]
-    networks_key    = module.keys.key_arns["networks"]
-    secrets_key     = module.keys.key_arns["secrets"]
-    secrets         = flatten([for name, u in local.on_eks : [for what in u.secrets : module.secrets.secret_arns["${name}/${what}"]]])
-    target_groups   = [for name, key in local.primary : module.edge.target_group_arns[key]]
-    readonly        = false
-  }
-  unit_policy = { none = "traces", networks = "networks", custody = "custody" }
-  system_accounts = {
-    cluster-autoscaler           = "cluster-autoscaler"
-    external-secrets             = "external-secrets"
-    aws-load-balancer-controller = "load-balancer-controller"
-    ebs-csi-controller-sa        = "csi"
-  }
-}
-
-module "eks" {
-  source                     = "../../modules/eks"
-  name                       = local.name
-  environment                = var.environment
-  region                     = var.aws_region
-  account_id                 = var.allowed_account_id
-  cluster_version            = var.cluster_version
-  node_groups                = var.node_groups
-  addons                     = var.addons
-  public_access_cidrs        = var.public_access_cidrs
-  admins                     = var.cluster_admin_role_arns
-  subnet_ids                 = module.network.pod_subnet_ids
-  fargate_subnet_ids         = module.network.private_subnet_ids
-  cluster_security_group_ids = [module.network.security_group_ids["cluster"]]
-  node_security_group_ids    = [module.network.security_group_ids["nodes"]]
-  secrets_key_arn            = module.keys.key_arns["secrets"]
-  volume_key_arn             = module.keys.key_arns["data"]
-  log_kms_key_arn            = module.keys.key_arns["logs"]
-  service_accounts = merge(
-    { for name, u in local.on_eks : name => {
-      namespace = u.namespace
-      policy    = templatefile("${path.module}/../../policies/${local.unit_policy[u.grants]}.json.tftpl", merge(local.policy_values, { readonly = name == "networks-manager" }))
-    } },
-    { for account, template in local.system_accounts : account => {
-      namespace = account == "ebs-csi-controller-sa" ? "kube-system" : "florin-system"
-      policy    = templatefile("${path.module}/../../policies/${template}.json.tftpl", local.policy_values)
-    } },
-  )
-}
-
-module "monitoring_host" {
-  source            = "../../modules/monitoring_host"
-  name              = local.name
-  environment       = var.environment
-  region            = var.aws_region
-  account_id        = var.allowed_account_id
-  monitoring        = var.monitoring
-  instance_type     = var.monitoring_host.instance_type
-  max_hosts         = var.monitoring_host.max_hosts
-  volume_gib        = var.monitoring_host.volume_gib
-  ami_id            = var.monitoring_ami_id
-  az                = local.azs[0]
-  vpc_id            = module.network.vpc_id
-  subnet_id         = module.network.private_subnet_ids[0]
-  security_group_id = module.network.security_group_ids["monitoring"]
-  listener_arn      = module.edge.listener_arns["internal"]
-  volume_key_arn    = module.keys.key_arns["data"]
-  config_bucket_arn = module.storage.bucket_arns["artifacts"]
-  topic_arns        = [module.observability.sns_topic_arns["page"], module.observability.sns_topic_arns["notify"]]
-}
-
-module "audit" {
-  source              = "../../modules/audit"
-  name                = local.name
-  environment         = var.environment
-  account_id          = var.allowed_account_id
-  region              = var.aws_region
-  bucket              = module.storage.bucket_names["audit"]
-  watched_bucket_arns = [module.storage.bucket_arns["documents"], module.storage.bucket_arns["archive"], "arn:aws:s3:::${var.platform_name}-tfstate-${var.allowed_account_id}-${var.aws_region}"]
-  log_kms_key_arn     = module.keys.key_arns["logs"]
-  access_analyzer     = var.access_analyzer
-  security_hub        = var.security_hub
-}
-
-module "backup" {
-  source           = "../../modules/backup"
-  providers        = { aws = aws, aws.dr = aws.dr }
-  name             = local.name
-  environment      = var.environment
-  account_id       = var.allowed_account_id
-  resource_arns    = { database = [module.database.cluster_arn] }
-  copy_region      = var.dr_region
-  kms_key_arn      = module.keys.key_arns["backup"]
-  copy_kms_key_arn = module.keys.dr_key_arn
-  notify_topic_arn = module.observability.sns_topic_arns["notify"]
-}
-
-module "cost" {
-  source                = "../../modules/cost"
-  name                  = local.name
-  environment           = var.environment
-  budget_monthly_usd    = var.budget_monthly_usd
-  anomaly_usd           = var.anomaly_usd
-  alert_email_addresses = var.alert_email_addresses
-  cost_topic_arn        = module.observability.sns_topic_arns["cost"]
-}
-
-module "identity" {
-  source      = "../../modules/identity"
-  name        = local.name
-  environment = var.environment
-  region      = var.aws_region
-  cognito     = var.cognito
-  issuer_url  = var.issuer_url
-}
-
-module "pipeline" {
-  source               = "../../modules/pipeline"
-  name                 = local.name
-  environment          = var.environment
-  region               = var.aws_region
-  account_id           = var.allowed_account_id
-  connection_arn       = var.connection_arn
-  repository           = var.repository
-  artifacts_bucket_arn = module.storage.bucket_arns["artifacts"]
-  artifacts_key_arn    = module.keys.key_arns["data"]
-  log_kms_key_arn      = module.keys.key_arns["logs"]
-  repository_arn       = local.repository_arn
-  vpc_id               = module.network.vpc_id
-  subnet_ids           = module.network.private_subnet_ids
-  security_group_id    = module.network.security_group_ids["rotation"]
-  approval_topic_arn   = module.observability.sns_topic_arns["notify"]
-  pass_role_arns       = module.ecs.role_arns
+  budget_monthly_usd = 1600
 }

@@ -12,8 +12,8 @@ terraform {
 
 locals {
   default_tags = {
-    Project     = var.platform_name
-    Environment = var.environment
+    Project     = "florin"
+    Environment = local.environment
     ManagedBy   = "terraform"
     Application = "florin"
     Owner       = var.owner
@@ -23,7 +23,7 @@ locals {
 }
 
 provider "aws" {
-  region              = var.aws_region
+  region              = local.aws_region
   allowed_account_ids = [var.allowed_account_id]
   default_tags {
     tags = local.default_tags
@@ -32,7 +32,7 @@ provider "aws" {
 
 provider "aws" {
   alias               = "dr"
-  region              = var.dr_region
+  region              = local.dr_region
   allowed_account_ids = [var.allowed_account_id]
   default_tags {
     tags = local.default_tags

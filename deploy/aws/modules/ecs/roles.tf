@@ -59,8 +59,8 @@ resource "aws_iam_role_policy" "execution" {
         { Sid = "Image", Effect = "Allow", Action = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"], Resource = var.repository_arn },
         { Sid = "Log", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:${var.region}:${var.account_id}:log-group:${each.value.log_group}:*" },
       ],
-      [for arns in [values(each.value.secrets)] : { Sid = "Secrets", Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = distinct(arns) } if length(arns) > 0],
-      [for arns in [values(each.value.secrets)] : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt"], Resource = var.key_arns["secrets"], Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" } } } if length(arns) > 0],
+      [for arns in [local.secret_arns[each.key]] : { Sid = "Secrets", Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = arns } if length(arns) > 0],
+      [for arns in [local.secret_arns[each.key]] : { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt"], Resource = var.key_arns["secrets"], Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" } } } if length(arns) > 0],
     )
   })
 }

@@ -53,6 +53,7 @@ variable "units" {
     security_group_id   = string
     environment         = map(string)
     log_group           = string
+    kafka               = optional(string, "")
     rollback_alarms     = list(string)
   }))
 }
@@ -74,6 +75,22 @@ variable "collector_image" {
     condition     = var.collector_image == "" || can(regex("@sha256:[0-9a-f]{64}$", var.collector_image))
     error_message = "An image by digest."
   }
+}
+
+variable "kafka_proxy_image" {
+  description = "Image that offers the brokers in plain text on 127.0.0.1:9092, by digest; empty: none. It is told KAFKA_BROKERS, KAFKA_LISTEN, KAFKA_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.kafka_proxy_image == "" || can(regex("@sha256:[0-9a-f]{64}$", var.kafka_proxy_image))
+    error_message = "An image by digest."
+  }
+}
+
+variable "kafka_brokers" {
+  description = "Brokers for that proxy."
+  type        = string
+  default     = ""
 }
 
 variable "cpu_architecture" {

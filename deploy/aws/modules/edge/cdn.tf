@@ -101,7 +101,7 @@ resource "aws_cloudfront_distribution" "this" {
   price_class         = "PriceClass_All"
   http_version        = "http2and3"
   is_ipv6_enabled     = true
-  web_acl_id          = aws_wafv2_web_acl.edge.arn
+  web_acl_id          = module.acl_edge.arn
   wait_for_deployment = false
   origin {
     origin_id                = "static"

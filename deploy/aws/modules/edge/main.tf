@@ -13,6 +13,8 @@ locals {
   ]...)
   # The distribution fetches pages from the host `origin`.
   hosts = { gateway = ["api"], console = ["app", "origin"] }
+  # Units call each other under names that an authority signs; none signs florin.internal.
+  internal_domain = "internal.${var.domain_name}"
   # At most 32 characters, and a target group's name is unique in the region.
   short = { staging = "stg", production = "prd", dr = "dr" }[var.environment]
 }
@@ -103,7 +105,7 @@ resource "aws_lb_listener_rule" "unit" {
   }
   condition {
     host_header {
-      values = each.value.entrance == "public" ? [for host in local.hosts[each.key] : "${host}.${var.domain_name}"] : ["${each.key}.florin.internal"]
+      values = each.value.entrance == "public" ? [for host in local.hosts[each.key] : "${host}.${var.domain_name}"] : ["${each.key}.florin.internal", "${each.key}.${local.internal_domain}"]
     }
   }
   tags = merge(var.tags, { Name = "${var.name}-${each.key}", Unit = each.key, DEP = "104" })
@@ -117,9 +119,9 @@ resource "aws_lb_listener_rule" "unit" {
 
 resource "aws_acm_certificate" "regional" {
   domain_name               = var.domain_name
-  subject_alternative_names = ["*.${var.domain_name}"]
+  subject_alternative_names = ["*.${var.domain_name}", "*.${local.internal_domain}"]
   validation_method         = "DNS"
-  tags                      = merge(var.tags, { Name = var.domain_name, DEP = "106" })
+  tags                      = merge(var.tags, { Name = var.domain_name, DEP = "105 106" })
   lifecycle {
     create_before_destroy = true
   }
@@ -147,10 +149,20 @@ resource "aws_route53_record" "validation" {
   allow_overwrite = true
 }
 
+# DEP-106: names of units, proved by a record of their own.
+resource "aws_route53_record" "validation_internal" {
+  zone_id         = var.hosted_zone_id
+  name            = one([for o in aws_acm_certificate.regional.domain_validation_options : o.resource_record_name if o.domain_name == "*.${local.internal_domain}"])
+  type            = one([for o in aws_acm_certificate.regional.domain_validation_options : o.resource_record_type if o.domain_name == "*.${local.internal_domain}"])
+  records         = [one([for o in aws_acm_certificate.regional.domain_validation_options : o.resource_record_value if o.domain_name == "*.${local.internal_domain}"])]
+  ttl             = 300
+  allow_overwrite = true
+}
+
 # DEP-106
 resource "aws_acm_certificate_validation" "regional" {
   certificate_arn = aws_acm_certificate.regional.arn
-  depends_on      = [aws_route53_record.validation]
+  depends_on      = [aws_route53_record.validation, aws_route53_record.validation_internal]
 }
 
 # DEP-106
@@ -218,19 +230,20 @@ resource "aws_route53_record" "origin" {
 }
 
 resource "aws_route53_zone" "internal" {
-  name    = "florin.internal"
-  comment = "hosts of units"
+  for_each = { plain = "florin.internal", signed = local.internal_domain }
+  name     = each.value
+  comment  = "hosts of units"
   vpc {
     vpc_id = var.vpc_id
   }
-  tags = merge(var.tags, { Name = "florin.internal", DEP = "104" })
+  tags = merge(var.tags, { Name = each.value, DEP = "104" })
 }
 
 # DEP-104: one host per unit, whatever runs behind it.
 resource "aws_route53_record" "unit" {
-  for_each = local.internal
-  zone_id  = aws_route53_zone.internal.zone_id
-  name     = "${each.key}.florin.internal"
+  for_each = merge([for kind in ["plain", "signed"] : { for unit, _ in local.internal : "${unit}/${kind}" => { unit = unit, kind = kind } }]...)
+  zone_id  = aws_route53_zone.internal[each.value.kind].zone_id
+  name     = "${each.value.unit}.${aws_route53_zone.internal[each.value.kind].name}"
   type     = "A"
   alias {
     name                   = aws_lb.this["internal"].dns_name

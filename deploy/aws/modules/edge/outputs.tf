@@ -45,5 +45,10 @@ output "distribution_id" {
 
 output "web_acl_arn" {
   description = "Web ACL of the public load balancer."
-  value       = aws_wafv2_web_acl.regional.arn
+  value       = module.acl_regional.arn
+}
+
+output "internal_domain" {
+  description = "Domain of the units' hosts inside the VPC, for which the certificate stands."
+  value       = local.internal_domain
 }

@@ -89,6 +89,8 @@ resource "aws_iam_role_policy" "rotation" {
         Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
         Resource = [for key, s in local.paths : aws_secretsmanager_secret.this[key].arn if contains(["db", "cache", "kafka"], s.what)]
       },
+      # The master user makes and changes users of units; RDS itself rotates it (DEP-095).
+      { Sid = "Master", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.master_secret_arn },
       { Sid = "Random", Effect = "Allow", Action = "secretsmanager:GetRandomPassword", Resource = "*" },
       { Sid = "CacheUsers", Effect = "Allow", Action = "elasticache:ModifyUser", Resource = "arn:aws:elasticache:${var.region}:${var.account_id}:user:${var.name}-*" },
       { Sid = "Keys", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.kms_key_arn },
@@ -111,6 +113,9 @@ resource "aws_lambda_function" "rotation" {
   reserved_concurrent_executions = 1
   image_config {
     command = ["aws", "rotate"]
+  }
+  environment {
+    variables = { FLORIN_MASTER_SECRET = var.master_secret_arn }
   }
   dead_letter_config {
     target_arn = aws_sqs_queue.dead[0].arn

@@ -93,3 +93,9 @@ variable "dead_letter_key_arn" {
   type        = string
   default     = ""
 }
+
+variable "master_secret_arn" {
+  description = "Secret of the database's master user, which the rotation function reads; empty without a rotation image."
+  type        = string
+  default     = ""
+}

@@ -5,13 +5,16 @@
 //! because a call failed.
 
 mod guards;
+mod reach;
 mod run;
+mod smoke;
 mod stores;
 
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
-use florin_base::clock::SystemClock;
+use florin_base::clock::{Clock as _, SystemClock};
+use florin_base::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,7 +25,8 @@ use crate::out::Output;
 /// Look at a platform on AWS: account, entrance, units, stores, keys, alarms, backups
 ///
 /// Exit code 0: all good; 1: something is bad; 2: nothing bad was seen, but something could not
-/// be looked at. Changes nothing but the object `_check/canary` in the bucket of blobs.
+/// be looked at. Changes nothing, but for --smoke, which moves a cent between two wallets of the
+/// user `florin-smoke` and back.
 #[derive(Debug, Args)]
 pub struct Check {
     /// Which environment: the one whose parameters stand below /florin/NAME/
@@ -37,6 +41,23 @@ pub struct Check {
     /// Ask this address instead of the one that was deployed
     #[arg(long, value_name = "URL")]
     application_url: Option<String>,
+    /// Create wallets, deposit, transfer, repeat, reverse, and sum the books; needs an API key
+    #[arg(long, requires = "api_key")]
+    smoke: bool,
+    /// API key for --smoke, of a user with role `service` and `auditor`
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "FLORIN_API_KEY",
+        hide_env_values = true
+    )]
+    api_key: Option<String>,
+    /// Look again and again, and tell what changed, until it is stopped
+    #[arg(long)]
+    watch: bool,
+    /// Seconds between two looks of --watch
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=3600))]
+    every: u64,
 }
 
 /// Where the check runs.
@@ -141,7 +162,8 @@ pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 /// Pages of parameters that are read at most.
 const PAGES_MAX: usize = 20;
 
-async fn outputs(
+/// Outputs of Terraform below /florin/ENVIRONMENT/, by name.
+pub async fn outputs(
     client: &Client<SystemClock>,
     environment: &str,
 ) -> Result<BTreeMap<String, String>, CallError> {
@@ -171,6 +193,9 @@ async fn outputs(
 impl Check {
     /// Runs the command.
     pub fn run(self, output: Output) -> anyhow::Result<u8> {
+        if self.watch {
+            return block_on(self.watch(output));
+        }
         let (findings, age) = block_on(self.look())?;
         let count = |state| findings.iter().filter(|f| f.state == state).count();
         let (bad, unknown) = (count(State::Bad), count(State::Unknown));
@@ -187,6 +212,47 @@ impl Check {
             (0, _) => 2,
             _ => 1,
         })
+    }
+
+    /// Looks until a signal to stop; prints the first look whole, then what changed.
+    async fn watch(&self, output: Output) -> anyhow::Result<u8> {
+        let mut known: BTreeMap<(&'static str, String), State> = BTreeMap::new();
+        let mut pause = tokio::time::interval(std::time::Duration::from_secs(self.every));
+        let mut bad = false;
+        loop {
+            tokio::select! {
+                _ = pause.tick() => {}
+                done = tokio::signal::ctrl_c() => {
+                    done?;
+                    return Ok(u8::from(bad));
+                }
+            }
+            let (findings, _) = self.look().await?;
+            bad = findings.iter().any(|finding| finding.state == State::Bad);
+            let news = changed(&mut known, findings);
+            for finding in news {
+                let at = Timestamp(SystemClock.wall_micros());
+                output.print(&json!({"at": at.to_string(), "finding": finding}), || {
+                    format!(
+                        "{at} {:<8} {:<12} {}",
+                        word(finding.state),
+                        finding.check,
+                        finding.what
+                    )
+                })?;
+            }
+        }
+    }
+
+    async fn try_out(&self, context: &Context) -> Vec<Finding> {
+        let (true, Some(key)) = (self.smoke, &self.api_key) else {
+            return Vec::new();
+        };
+        let base = self
+            .application_url
+            .as_deref()
+            .or(context.output("application_url"));
+        smoke::run(base, key, SystemClock.wall_micros()).await
     }
 
     async fn look(&self) -> anyhow::Result<(Vec<Finding>, i64)> {
@@ -223,7 +289,8 @@ impl Check {
         findings.extend(looked("trail", guards::trail(&context).await));
         findings.extend(looked("guardduty", guards::detector(&context).await));
         findings.extend(looked("backup", guards::backup(&context).await));
-        findings.extend(inside(self.from));
+        findings.extend(inside(&context, self.from).await);
+        findings.extend(self.try_out(&context).await);
         let age = context
             .secret_age_days
             .load(std::sync::atomic::Ordering::Relaxed);
@@ -231,26 +298,41 @@ impl Check {
     }
 }
 
-/// What only a process in the VPC can see. This version does not look at it there either, and
-/// says so instead of staying silent.
-fn inside(from: From) -> Vec<Finding> {
-    let looks = [
-        "database login",
-        "cache login",
-        "kafka login",
-        "ledger sums",
-    ];
-    looks
-        .into_iter()
-        .map(|check| match from {
-            From::Outside => Finding {
-                check,
-                state: State::Skipped,
-                what: "needs VPC".to_owned(),
-            },
-            From::Vpc => Finding::unknown(check, "this version does not look at it"),
-        })
-        .collect()
+/// What is new or has another state or other words than at the look before.
+fn changed(
+    known: &mut BTreeMap<(&'static str, String), State>,
+    findings: Vec<Finding>,
+) -> Vec<Finding> {
+    let mut now = BTreeMap::new();
+    let mut news = Vec::new();
+    for finding in findings {
+        let key = (finding.check, finding.what.clone());
+        if known.get(&key) != Some(&finding.state) {
+            news.push(finding.clone());
+        }
+        now.insert(key, finding.state);
+    }
+    *known = now;
+    news
+}
+
+/// What only a process in the VPC can see.
+async fn inside(context: &Context, from: From) -> Vec<Finding> {
+    match from {
+        From::Vpc => reach::stores(context).await,
+        From::Outside => reach::STORES
+            .iter()
+            .map(|store| skipped(store.check))
+            .collect(),
+    }
+}
+
+fn skipped(check: &'static str) -> Finding {
+    Finding {
+        check,
+        state: State::Skipped,
+        what: "needs VPC".to_owned(),
+    }
 }
 
 fn word(state: State) -> &'static str {
@@ -274,7 +356,7 @@ fn report(environment: &str, findings: &[Finding], bad: usize, age: i64) -> Valu
         "aws_check_bad": bad,
         "aws_check_secret_age_days": age,
         "_aws": {
-            "Timestamp": florin_base::clock::Clock::wall_micros(&SystemClock) / 1000,
+            "Timestamp": SystemClock.wall_micros() / 1000,
             "CloudWatchMetrics": [{
                 "Namespace": "Florin",
                 "Dimensions": [["Environment", "Unit"]],
@@ -306,12 +388,26 @@ mod tests {
 
     #[test]
     fn outside_the_vpc_nothing_inside_is_called_good() {
-        assert!(
-            inside(From::Outside)
-                .iter()
-                .all(|f| f.state == State::Skipped)
-        );
-        assert!(inside(From::Vpc).iter().all(|f| f.state == State::Unknown));
+        for store in reach::STORES {
+            assert_eq!(skipped(store.check).state, State::Skipped);
+        }
+        assert_eq!(reach::STORES.len(), 4);
+    }
+
+    #[test]
+    fn a_watcher_is_told_what_changed_and_nothing_else() {
+        let mut known = BTreeMap::new();
+        let look = |ok| {
+            vec![
+                Finding::judged("waf", ok, "web ACL"),
+                Finding::judged("trail", true, "logging"),
+            ]
+        };
+        assert_eq!(changed(&mut known, look(true)).len(), 2);
+        assert_eq!(changed(&mut known, look(true)).len(), 0);
+        let news = changed(&mut known, look(false));
+        assert_eq!((news.len(), news[0].state), (1, State::Bad));
+        assert_eq!(changed(&mut known, look(true)).len(), 1, "good again");
     }
 
     #[test]

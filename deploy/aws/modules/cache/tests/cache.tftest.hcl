@@ -29,8 +29,8 @@ run "dep_074_dep_075_dep_076_dep_077_dep_078_cache" {
     error_message = "DEP-077: encrypted at rest and in transit"
   }
   assert {
-    condition     = strcontains(aws_elasticache_user.unit["shadow-events"].access_string, "~florin:shadow:*") && startswith(aws_elasticache_user.nobody.access_string, "off")
-    error_message = "DEP-077: a user per unit sees its room's keys, the default user sees nothing"
+    condition     = alltrue([for u in aws_elasticache_user.unit : startswith(u.access_string, "off ~florin:* &florin:* ") && strcontains(u.access_string, "-@dangerous -@admin")]) && startswith(aws_elasticache_user.nobody.access_string, "off")
+    error_message = "DEP-077: a user per unit, off until its password is made, sees Florin's keys; the default user sees nothing"
   }
   assert {
     condition     = one(aws_elasticache_parameter_group.this.parameter).value == "volatile-lru" && aws_elasticache_replication_group.this.snapshot_retention_limit == 7

@@ -17,10 +17,11 @@ variables {
       roles             = ["wallets"], vcpu = 4, memory_gib = 8, min = 3, desired = 6, max = 20
       cpu_target        = 70, requests_per_minute = 60000, request_label = "app/lb/1/targetgroup/tg/2"
       release           = "blue-green", spot = false, grants = "none"
-      secrets           = { FLORIN_DATABASE = "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/db-aaaaaa" }
+      secrets           = { FLORIN_SECRET_DATABASE_URL = "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/db-aaaaaa:url::" }
+      kafka             = "arn:aws:secretsmanager:us-west-2:111122223333:secret:AmazonMSK_florin_production_wallets-aaaaaa"
       target_groups     = { blue = { arn = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/b/1", name = "b" }, green = { arn = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/g/1", name = "g" } }
       listener_arn      = "arn:aws:elasticloadbalancing:us-west-2:111122223333:listener/app/l/1/2"
-      security_group_id = "sg-1", environment = { FLORIN_ENVIRONMENT = "production" }, log_group = "/florin/production/wallets", rollback_alarms = ["a"]
+      security_group_id = "sg-1", environment = { FLORIN__DATABASE__URL = "env:FLORIN_SECRET_DATABASE_URL" }, log_group = "/florin/production/wallets", rollback_alarms = ["a"]
     }
     kyc = {
       roles             = ["kyc"], vcpu = 1, memory_gib = 2, min = 2, desired = 2, max = 8
@@ -70,6 +71,38 @@ run "dep_011_dep_053_to_dep_059_tasks" {
   assert {
     condition     = aws_scheduler_schedule.check.schedule_expression == "rate(5 minutes)"
     error_message = "DEP-131"
+  }
+}
+
+run "dep_055_secrets_by_reference" {
+  command = plan
+  assert {
+    condition     = local.containers["wallets"][0].secrets[0].valueFrom == "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/db-aaaaaa:url::" && local.containers["wallets"][0].environment[0].value == "env:FLORIN_SECRET_DATABASE_URL"
+    error_message = "DEP-055: a setting points to a variable, the variable to a member of a secret"
+  }
+  assert {
+    condition     = local.secret_arns["wallets"] == ["arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/db-aaaaaa"]
+    error_message = "DEP-055: the role reads the secret, without the member"
+  }
+  assert {
+    condition     = length(local.containers["wallets"]) == 1
+    error_message = "no image, no proxy"
+  }
+}
+
+run "dep_081_kafka_through_a_proxy_on_loopback" {
+  command = plan
+  variables {
+    kafka_proxy_image = "111122223333.dkr.ecr.us-west-2.amazonaws.com/mirror/kafka-proxy@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+    kafka_brokers     = "b-1.example:9096,b-2.example:9096"
+  }
+  assert {
+    condition     = local.containers["wallets"][1].name == "kafka-proxy" && local.containers["wallets"][1].environment[1].value == "127.0.0.1:9092" && length(local.containers["kyc"]) == 1
+    error_message = "DEP-081: plain text on loopback alone, beside units that need Kafka"
+  }
+  assert {
+    condition     = length(local.secret_arns["wallets"]) == 2 && strcontains(local.containers["wallets"][1].secrets[0].valueFrom, "AmazonMSK_florin_production_wallets-aaaaaa:password::")
+    error_message = "DEP-081: its user comes from the secret that MSK reads"
   }
 }
 

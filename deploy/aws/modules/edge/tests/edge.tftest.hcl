@@ -38,19 +38,19 @@ run "dep_101_to_dep_111_entrance" {
     error_message = "DEP-103, DEP-058: two groups for blue/green units, none for a unit without an entrance"
   }
   assert {
-    condition     = keys(aws_route53_record.unit) == ["wallets"] && aws_route53_zone.internal.name == "florin.internal"
+    condition     = keys(aws_route53_record.unit) == ["wallets/plain", "wallets/signed"] && aws_route53_zone.internal["plain"].name == "florin.internal" && contains(aws_acm_certificate.regional.subject_alternative_names, "*.${output.internal_domain}")
     error_message = "DEP-104"
   }
   assert {
-    condition     = aws_wafv2_web_acl.regional.scope == "REGIONAL" && aws_wafv2_web_acl.edge.scope == "CLOUDFRONT"
+    condition     = module.acl_regional.rules.scope == "REGIONAL" && module.acl_edge.rules.scope == "CLOUDFRONT"
     error_message = "DEP-107: both entrances"
   }
   assert {
-    condition     = length(local.managed) == 5 && [for l in local.limits : l.limit] == [100, 2000, 100000]
+    condition     = alltrue([for acl in [module.acl_regional, module.acl_edge] : length(acl.rules.managed) == 5 && [for l in acl.rules.limits : l.limit] == [100, 2000, 100000]])
     error_message = "DEP-107: one rule book"
   }
   assert {
-    condition     = [for r in local.managed : r.count if r.name == "AWSManagedRulesCommonRuleSet"] == [["SizeRestrictions_BODY"]] && contains(local.large, "/api/v1/ledger/import")
+    condition     = [for r in module.acl_regional.rules.managed : r.count if r.name == "AWSManagedRulesCommonRuleSet"] == [["SizeRestrictions_BODY"]] && contains(module.acl_regional.rules.large, "/api/v1/ledger/import")
     error_message = "DEP-108: large bodies are judged by path"
   }
   assert {
