@@ -15,6 +15,9 @@ use tokio::sync::Notify;
 use crate::card::Provider;
 use crate::limits::RoomLimits;
 use crate::mail::Mailer;
+use crate::money::due;
+use crate::orders::desk::Desk;
+use crate::orders::numbers::Numbers;
 use crate::privacy::Vault;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -109,6 +112,12 @@ pub struct Inner {
     pub told: Notify,
     /// Roots of the provenance log's complete blocks.
     pub blocks: crate::provenance::read::Blocks,
+    /// Where orders of an event are written, many in one commit.
+    pub desk: Desk,
+    /// Order numbers.
+    pub numbers: Numbers,
+    /// Where postings that are done are struck out.
+    pub due_ends: due::Ends,
 }
 
 impl std::ops::Deref for Ticketing {
@@ -126,9 +135,14 @@ impl Ticketing {
     pub async fn open(parts: Parts) -> Result<Self, SqlError> {
         let store = Store::open(parts.db, parts.clock).await?;
         let secrets = Secrets::new(&parts.secret);
+        let (desk, calls) = Desk::new(store.db.is_shared());
+        let (due_ends, ended) = due::Ends::new();
         let limits = RoomLimits::new(&parts.settings, &parts.cache, Arc::clone(&store.clock));
-        Ok(Self(Arc::new(Inner {
+        let room = Self(Arc::new(Inner {
             vault: Vault::new(&secrets),
+            numbers: Numbers::new(&store.db, &secrets),
+            desk,
+            due_ends,
             store,
             ledger: parts.ledger,
             cursors: parts.cursors,
@@ -143,7 +157,15 @@ impl Ticketing {
             settings: parts.settings,
             told: Notify::new(),
             blocks: crate::provenance::read::Blocks::default(),
-        })))
+        }));
+        let weak = Arc::downgrade(&room.0);
+        calls.serve(&weak);
+        ended.serve(&weak);
+        Ok(room)
+    }
+
+    pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
+        Self(inner)
     }
 
     /// Wall clock in microseconds.

@@ -14,6 +14,8 @@ pub enum Status {
     BadRequest,
     /// 401: no credential, or one that is not accepted.
     Unauthorized,
+    /// 402: whoever was to pay refused to.
+    PaymentRequired,
     /// 403: a good credential without the permission.
     Forbidden,
     /// 404: no such thing, or none that the caller may know of.
@@ -46,9 +48,10 @@ pub enum Status {
 
 impl Status {
     /// Every member, in rising order of the number.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::Unauthorized,
+        Self::PaymentRequired,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -70,6 +73,7 @@ impl Status {
         match self {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
+            Self::PaymentRequired => 402,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,

@@ -103,6 +103,8 @@ CREATE TABLE tk_wallet_payments (
     owner_sub TEXT COLLATE "C",
     amount BIGINT NOT NULL,
     currency TEXT COLLATE "C" NOT NULL,
+    -- The request, so that whoever ends the attempt can keep its answer.
+    request TEXT COLLATE "C" NOT NULL,
     state TEXT COLLATE "C" NOT NULL,
     decline_code TEXT COLLATE "C",
     -- Whoever finds it at work after this time may end it.
@@ -117,6 +119,8 @@ CREATE TABLE tk_due (
     id TEXT COLLATE "C" PRIMARY KEY,
     -- What it waits in line with: an order, refund or payout.
     line TEXT COLLATE "C" NOT NULL,
+    -- Its place in the line.
+    place BIGINT NOT NULL,
     body TEXT COLLATE "C" NOT NULL,
     state TEXT COLLATE "C" NOT NULL,
     fault TEXT COLLATE "C",
@@ -124,7 +128,7 @@ CREATE TABLE tk_due (
     next_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL
 );
-CREATE INDEX tk_due_line ON tk_due (line, id) WHERE state = 'due';
+CREATE INDEX tk_due_line ON tk_due (line, place) WHERE state = 'due';
 CREATE INDEX tk_due_next ON tk_due (next_at) WHERE state = 'due';
 
 -- Lines of the ledger's feed that belong to this room, and how far they were read.

@@ -103,6 +103,8 @@ CREATE TABLE tk_wallet_payments (
     owner_sub TEXT,
     amount INTEGER NOT NULL,
     currency TEXT NOT NULL,
+    -- The request, so that whoever ends the attempt can keep its answer.
+    request TEXT NOT NULL,
     state TEXT NOT NULL,
     decline_code TEXT,
     -- Whoever finds it at work after this time may end it.
@@ -117,6 +119,8 @@ CREATE TABLE tk_due (
     id TEXT PRIMARY KEY,
     -- What it waits in line with: an order, refund or payout.
     line TEXT NOT NULL,
+    -- Its place in the line.
+    place INTEGER NOT NULL,
     body TEXT NOT NULL,
     state TEXT NOT NULL,
     fault TEXT,
@@ -124,7 +128,7 @@ CREATE TABLE tk_due (
     next_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX tk_due_line ON tk_due (line, id) WHERE state = 'due';
+CREATE INDEX tk_due_line ON tk_due (line, place) WHERE state = 'due';
 CREATE INDEX tk_due_next ON tk_due (next_at) WHERE state = 'due';
 
 -- Lines of the ledger's feed that belong to this room, and how far they were read.

@@ -11,7 +11,9 @@
 
 mod account;
 mod posting;
+pub mod projector;
 pub mod p01_card_in;
+pub mod due;
 pub mod p02_sale;
 pub mod p04_provider_cost;
 pub mod p05_refund;

@@ -471,5 +471,3 @@ pub fn time(micros: i64) -> String {
     Timestamp(micros).to_string()
 }
 
-#[cfg(test)]
-mod tests;

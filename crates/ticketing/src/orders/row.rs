@@ -88,6 +88,9 @@ pub struct PartRow {
     /// The type.
     #[serde(rename = "k")]
     pub type_id: String,
+    /// Number of the type within the event.
+    #[serde(rename = "o")]
+    pub type_no: u16,
     /// List price.
     #[serde(rename = "l")]
     pub list: Minor,
@@ -110,9 +113,10 @@ pub struct PartRow {
 
 impl PartRow {
     /// Of a part of the cart.
-    pub fn new(part: &Part, type_id: &str) -> Self {
+    pub fn new(part: &Part, type_id: &str, type_no: i64) -> Self {
         Self {
             type_id: type_id.to_owned(),
+            type_no: u16::try_from(type_no).unwrap_or(0),
             list: part.list,
             discount: part.discount,
             net: part.net,

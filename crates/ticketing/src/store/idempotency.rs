@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use florin_platform::http::problem::{Problem, Status};
 use florin_platform::sql::{Arg, Row, Tx, query};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::bulk::{self, Marks};
 use crate::room::Secrets;
 
 /// A request that must have one effect however often it is sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Once {
     scope: String,
     key: String,

@@ -1,0 +1,363 @@
+//! The desk: reserves and confirmations of one event that wait while a commit is under way become
+//! the next commit together, as in the ledger.
+//!
+//! **Invariants.** The calls of a batch are judged one after another, each against what the ones
+//! before it took, and each is all or nothing. Answers leave after the commit. When a batch
+//! cannot be written, each of its calls is tried alone, so that one of them cannot fail the rest.
+//!
+//! On a database of its own the events share one transaction at a time; on a shared one each
+//! event has its lane, and a few batches run side by side.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+
+use florin_platform::http::problem::Problem;
+use florin_platform::sql::Tx;
+use tokio::sync::{mpsc, oneshot};
+
+use super::reserve::{self, Ask, Reserved};
+use crate::room::Inner;
+use crate::store::stock::Moves;
+use crate::{Ticketing, events};
+
+/// Calls that may wait at one of the queues; then 503 `overloaded`.
+const WAITING_MAX: usize = 8_192;
+/// Calls of one commit.
+const BATCH_MAX: usize = 512;
+/// Queues of a shared database; an event always goes to the same.
+const QUEUES: usize = 4;
+
+/// What works inside a batch of its event.
+pub struct Cx {
+    /// The room.
+    pub room: Ticketing,
+    /// The transaction, in the event's lane.
+    pub tx: Tx,
+    /// Time of the batch.
+    pub now: i64,
+    /// How the counters move; written at the end, or by [`Cx::flush`].
+    pub moves: Moves,
+    /// Something was written that must not stay if the call is refused after it.
+    pub dirty: bool,
+    sold_moved: bool,
+}
+
+/// A pending answer of some work.
+pub type Working<'a, T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send + 'a>>;
+
+impl Cx {
+    /// In a transaction of the event's lane.
+    pub fn new(room: Ticketing, tx: Tx) -> Self {
+        let now = room.now();
+        Self {
+            room,
+            tx,
+            now,
+            moves: Moves::default(),
+            dirty: false,
+            sold_moved: false,
+        }
+    }
+
+    /// Writes the counters, so that they can be read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn flush(&mut self) -> Result<(), Problem> {
+        let moves = std::mem::take(&mut self.moves);
+        self.sold_moved |= moves.touches_sold();
+        moves.apply(&mut self.tx).await?;
+        Ok(())
+    }
+
+    /// Writes the counters and lets the event follow them (published ⇄ sold out).
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn close_event(&mut self, event_id: &str) -> Result<(), Problem> {
+        self.flush().await?;
+        if std::mem::take(&mut self.sold_moved) {
+            events::after_stock_change(&self.room.store, &mut self.tx, event_id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Some work on one event: judged and written inside a batch.
+trait Work: Send {
+    fn run<'a>(&'a mut self, cx: &'a mut Cx) -> Working<'a, ()>;
+    fn answer(self: Box<Self>, failed: Option<Problem>);
+}
+
+struct Task<T, F> {
+    work: F,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T, Problem>>,
+}
+
+impl<T, F> Work for Task<T, F>
+where
+    T: Send,
+    F: for<'a> FnMut(&'a mut Cx) -> Working<'a, T> + Send,
+{
+    fn run<'a>(&'a mut self, cx: &'a mut Cx) -> Working<'a, ()> {
+        Box::pin(async move {
+            self.done = Some((self.work)(cx).await?);
+            Ok(())
+        })
+    }
+
+    fn answer(self: Box<Self>, failed: Option<Problem>) {
+        let answer = match (failed, self.done) {
+            (Some(problem), _) => Err(problem),
+            (None, Some(done)) => Ok(done),
+            (None, None) => Err(Problem::internal("work without an end")),
+        };
+        // Whoever asked may have gone.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// A reserve that waits.
+struct Waiting {
+    ask: Ask,
+    reply: oneshot::Sender<Result<Reserved, Problem>>,
+}
+
+enum Job {
+    Reserve(Box<Waiting>),
+    Work(String, Box<dyn Work>),
+}
+
+impl Job {
+    fn event_id(&self) -> &str {
+        match self {
+            Self::Reserve(waiting) => &waiting.ask.event_id,
+            Self::Work(event_id, _) => event_id,
+        }
+    }
+}
+
+/// The queues.
+#[derive(Debug, Clone)]
+pub struct Desk(Arc<[mpsc::Sender<Job>]>);
+
+/// The other ends of the queues, until the room is there to serve them.
+pub struct Unserved(Vec<mpsc::Receiver<Job>>);
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+impl Desk {
+    /// Queues for a database that several processes share, or for one of its own.
+    pub fn new(is_shared: bool) -> (Self, Unserved) {
+        let queues = if is_shared { QUEUES } else { 1 };
+        let ends = (0..queues).map(|_| mpsc::channel(WAITING_MAX));
+        let (senders, receivers): (Vec<_>, Vec<_>) = ends.unzip();
+        (Self(senders.into()), Unserved(receivers))
+    }
+
+    /// Reserves; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// The first refusal of contract B1; 503 `overloaded` when too much waits; the store's.
+    pub async fn reserve(&self, ask: Ask) -> Result<Reserved, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.put(Job::Reserve(Box::new(Waiting { ask, reply })))?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Runs work on an event; the answer comes after the commit. The work may run more than once,
+    /// each time from the beginning and in a new transaction.
+    ///
+    /// # Errors
+    /// What the work answers, else as [`Desk::reserve`].
+    pub async fn run<T, F>(&self, event_id: &str, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: for<'a> FnMut(&'a mut Cx) -> Working<'a, T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Task {
+            work,
+            done: None,
+            reply,
+        };
+        self.put(Job::Work(event_id.to_owned(), Box::new(task)))?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    fn put(&self, job: Job) -> Result<(), Problem> {
+        let mut hasher = DefaultHasher::new();
+        job.event_id().hash(&mut hasher);
+        let queue = hasher.finish() % self.0.len() as u64;
+        let queue = &self.0[usize::try_from(queue).unwrap_or(0)];
+        queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Problem::overloaded(),
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })
+    }
+}
+
+fn stopped() -> Problem {
+    Problem::unavailable("store_unavailable", "The server is stopping.")
+}
+
+impl Unserved {
+    /// Serves the queues until the room is dropped.
+    pub fn serve(self, room: &Weak<Inner>) {
+        for queue in self.0 {
+            tokio::spawn(serve(room.clone(), queue));
+        }
+    }
+}
+
+async fn serve(room: Weak<Inner>, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::with_capacity(BATCH_MAX);
+    while queue.recv_many(&mut jobs, BATCH_MAX).await > 0 {
+        let Some(room) = room.upgrade().map(Ticketing::from_inner) else {
+            return;
+        };
+        for group in groups(std::mem::take(&mut jobs), room.store.db.is_shared()) {
+            commit(&room, group).await;
+        }
+        jobs.reserve(BATCH_MAX);
+    }
+}
+
+/// One transaction's jobs: all of them on a database of its own, else those of one event; in
+/// either case the jobs of an event stand together, in the order in which they came.
+fn groups(jobs: Vec<Job>, by_event: bool) -> Vec<Vec<Job>> {
+    let mut events: Vec<Vec<Job>> = Vec::new();
+    for job in jobs {
+        let known = events
+            .iter_mut()
+            .find(|group| group[0].event_id() == job.event_id());
+        match known {
+            Some(group) => group.push(job),
+            None => events.push(vec![job]),
+        }
+    }
+    match by_event {
+        true => events,
+        false => vec![events.into_iter().flatten().collect()],
+    }
+}
+
+/// Writes a group; whatever cannot be written together is tried alone.
+async fn commit(room: &Ticketing, jobs: Vec<Job>) {
+    let alone = jobs.len() == 1;
+    let mut held: Vec<Held> = jobs.into_iter().map(Held::new).collect();
+    match write(room, &mut held).await {
+        Ok(()) => held.into_iter().for_each(Held::answer),
+        Err(problem) if alone => {
+            for mut held in held {
+                held.outcome = Some(Err(problem.clone()));
+                held.answer();
+            }
+        }
+        Err(problem) => {
+            tracing::warn!(code = problem.code(), "a batch failed; its calls are tried alone");
+            for held in held {
+                Box::pin(commit(room, vec![held.job])).await;
+            }
+        }
+    }
+}
+
+/// A job with what became of it in this transaction.
+struct Held {
+    job: Job,
+    outcome: Option<Result<Option<Reserved>, Problem>>,
+}
+
+impl Held {
+    fn new(job: Job) -> Self {
+        Self { job, outcome: None }
+    }
+
+    fn answer(self) {
+        let outcome = self.outcome.unwrap_or_else(|| {
+            Err(Problem::internal("a call that was not judged"))
+        });
+        match self.job {
+            Job::Reserve(waiting) => {
+                let answer = outcome.and_then(|reserved| {
+                    reserved.ok_or_else(|| Problem::internal("a reserve without an order"))
+                });
+                let _ = waiting.reply.send(answer);
+            }
+            Job::Work(_, work) => work.answer(outcome.err()),
+        }
+    }
+}
+
+async fn write(room: &Ticketing, held: &mut [Held]) -> Result<(), Problem> {
+    let reserves = held
+        .iter()
+        .filter(|held| matches!(held.job, Job::Reserve(_)))
+        .count();
+    let mut numbers = room.numbers.take(reserves).await?;
+    let Some(first) = held.first() else {
+        return Ok(());
+    };
+    let tx = match room.store.db.is_shared() {
+        true => room.store.begin_event(first.job.event_id()).await?,
+        false => room.store.begin().await?,
+    };
+    let mut cx = Cx::new(room.clone(), tx);
+    let mut rest = held;
+    while let Some(first) = rest.first() {
+        let event_id = first.job.event_id().to_owned();
+        let count = rest
+            .iter()
+            .take_while(|held| held.job.event_id() == event_id)
+            .count();
+        let (group, others) = rest.split_at_mut(count);
+        event(&mut cx, &event_id, group, &mut numbers).await?;
+        rest = others;
+    }
+    cx.tx.commit().await?;
+    Ok(())
+}
+
+async fn event(
+    cx: &mut Cx,
+    event_id: &str,
+    group: &mut [Held],
+    numbers: &mut Vec<String>,
+) -> Result<(), Problem> {
+    // What was sold or given back comes first: the reserves behind it see it.
+    for held in group.iter_mut() {
+        let Job::Work(_, work) = &mut held.job else {
+            continue;
+        };
+        cx.dirty = false;
+        held.outcome = Some(match work.run(cx).await {
+            Ok(()) => Ok(None),
+            Err(problem) if problem.status().as_u16() < 500 && !cx.dirty => Err(problem),
+            Err(problem) => return Err(problem),
+        });
+    }
+    cx.flush().await?;
+    let mut asks = Vec::new();
+    let mut places = Vec::new();
+    for (place, held) in group.iter().enumerate() {
+        if let Job::Reserve(waiting) = &held.job {
+            asks.push(&waiting.ask);
+            places.push(place);
+        }
+    }
+    if !asks.is_empty() {
+        let outcomes = reserve::batch(cx, event_id, &asks, numbers).await?;
+        for (place, outcome) in places.into_iter().zip(outcomes) {
+            group[place].outcome = Some(outcome.map(Some));
+        }
+    }
+    cx.close_event(event_id).await
+}

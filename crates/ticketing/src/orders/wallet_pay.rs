@@ -1,0 +1,348 @@
+//! Paying from a wallet (contract C3, the fixed order): an attempt is written, the ledger reserves
+//! the money (P3 pending), tickets are issued and the hold is sold in one commit, then P3 is
+//! posted and P2 after it.
+//!
+//! **Recovery.** An attempt that nobody finishes is taken up after its lease: the same reservation
+//! is asked for again, which finds the first one or makes it, so that it cannot appear later; then
+//! the order is confirmed by it, or it is released. Money without tickets is never posted.
+
+use florin_ledger::call::RefusalCode;
+use florin_platform::http::problem::{Problem, Status};
+use florin_platform::sql::{Row, query};
+use serde_json::Value;
+
+use super::confirm::{How, confirm};
+use super::desk::Cx;
+use super::payment::{in_progress, method_mismatch, payable, tell_failed, wallet_at_work, wrong_state};
+use super::row::{self, OrderRow};
+use crate::Ticketing;
+use crate::money::due::{self, Due, DueRow};
+use crate::money::{Account, MoneyError, wallet};
+use crate::store::idempotency::{Kept, Once};
+
+/// Time after which another may take an attempt up.
+const LEASE_MICROS: i64 = 8_000_000;
+/// Attempts that one sweep takes up.
+const SWEEP_MAX: i64 = 64;
+
+/// An attempt to pay from a wallet; its id is that of the ledger's hold.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Its id.
+    pub id: String,
+    /// Its order.
+    pub order_id: String,
+    /// Its event.
+    pub event_id: String,
+    /// The wallet.
+    pub wallet_id: String,
+    /// Only a wallet of this user is visible.
+    pub owner_sub: Option<String>,
+    /// The request, so that whoever ends the attempt can keep its answer.
+    pub once: Once,
+}
+
+/// Who pays, from which wallet.
+#[derive(Debug, Clone)]
+pub struct Payer {
+    /// The wallet, a UUID.
+    pub wallet_id: String,
+    /// Only a wallet of this user is visible.
+    pub owner_sub: Option<String>,
+}
+
+/// What the first step answers.
+pub enum Begun {
+    /// The request was answered before.
+    Again(Kept),
+    /// An attempt is at work.
+    Attempt(Attempt),
+}
+
+/// First step: an attempt of an order that may be paid.
+///
+/// # Errors
+/// 404, 409 `order_state`, `payment_in_progress`, `payment_method_mismatch`, 410 `hold_expired`,
+/// 409 `idempotency_conflict`; the store's.
+pub async fn begin(
+    cx: &mut Cx,
+    order_id: &str,
+    payer: &Payer,
+    once: &Once,
+) -> Result<Begun, Problem> {
+    if let Some(kept) = once.replay(&mut cx.tx).await? {
+        return Ok(Begun::Again(kept));
+    }
+    let found = row::find_in(&mut cx.tx, order_id).await?;
+    let order = found.ok_or_else(row::not_found)?;
+    payable(&order, cx.now)?;
+    if order.total == 0 {
+        return Err(method_mismatch());
+    }
+    if order.status == "pending" || wallet_at_work(cx, order_id).await? {
+        return Err(in_progress());
+    }
+    super::checkout::complete(cx, &order).await?;
+    let attempt = Attempt {
+        id: cx.room.store.id(),
+        order_id: order.id.clone(),
+        event_id: order.event_id.clone(),
+        wallet_id: payer.wallet_id.clone(),
+        owner_sub: payer.owner_sub.clone(),
+        once: once.clone(),
+    };
+    let text = "INSERT INTO tk_wallet_payments (id, order_id, event_id, wallet_id, owner_sub,
+        amount, currency, request, state, lease_until, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'authorising', $9, $10)";
+    let request = serde_json::to_string(once).map_err(Problem::internal)?;
+    let statement = query(text)
+        .bind(&attempt.id)
+        .bind(&attempt.order_id)
+        .bind(&attempt.event_id)
+        .bind(&attempt.wallet_id)
+        .bind(attempt.owner_sub.clone())
+        .bind(order.total)
+        .bind(&order.currency)
+        .bind(request)
+        .bind(cx.now + LEASE_MICROS)
+        .bind(cx.now);
+    cx.tx.execute(statement).await?;
+    Ok(Begun::Attempt(attempt))
+}
+
+/// Second step: the ledger reserves the money. May be repeated for the same attempt.
+///
+/// # Errors
+/// As [`wallet::reserve`].
+pub async fn reserve(
+    room: &Ticketing,
+    attempt: &Attempt,
+    order: &OrderRow,
+) -> Result<String, MoneyError> {
+    let number = florin_base::ids::parse_canonical_uuid(&attempt.wallet_id);
+    let number = number.ok_or(MoneyError::Wallet(RefusalCode::WalletNotFound))?;
+    let scale = room.settings.scale(&order.currency).unwrap_or(2);
+    let subject = order.subject();
+    let ask = wallet::Move {
+        posting: "P3",
+        key: &attempt.id,
+        wallet: number.as_u128(),
+        owner: attempt.owner_sub.as_deref(),
+        counter: Account::Clearing(order.id.clone()),
+        amount: order.total,
+        currency: (&order.currency, scale),
+        description: format!("Order {}", order.number),
+        subject: &subject,
+    };
+    wallet::reserve(&room.ledger, &ask).await
+}
+
+/// What the third step came to.
+pub enum Finished {
+    /// The order is confirmed: its body, and the postings that are due.
+    Confirmed(Value, Vec<DueRow>),
+    /// It is not, and the reservation is released; why.
+    Released(Problem, Vec<DueRow>),
+}
+
+/// Third step: the order is confirmed by the attempt, or the reservation is to be released.
+///
+/// # Errors
+/// The store's.
+pub async fn finish(cx: &mut Cx, attempt: &Attempt) -> Result<Finished, Problem> {
+    let found = row::find_in(&mut cx.tx, &attempt.order_id).await?;
+    let order = found.ok_or_else(row::not_found)?;
+    let at_work = state_of(cx, &attempt.id).await?.as_deref() == Some("authorising");
+    let by_this = order.payment_id.as_deref() == Some(&*attempt.id);
+    if order.was_confirmed() && by_this {
+        // Another has ended this attempt, and kept the answer.
+        let kept = attempt.once.replay(&mut cx.tx).await?;
+        let body = match kept {
+            Some(kept) => super::checkout::opened_in(cx, &kept).await?,
+            None => None,
+        };
+        return Ok(Finished::Confirmed(body.unwrap_or_default(), Vec::new()));
+    }
+    let refusal = match payable(&order, cx.now) {
+        Err(problem) => Some(problem),
+        Ok(()) if !at_work => Some(wrong_state(&order)),
+        Ok(()) => None,
+    };
+    cx.dirty = true;
+    if let Some(problem) = refusal {
+        set_state(cx, &attempt.id, "released", None).await?;
+        let due = Due::Release {
+            hold: attempt.id.clone(),
+        };
+        let store = cx.room.store.clone();
+        // A line of its own: the order's may hold the postings of the payment that confirmed it.
+        let dues = due::plan(&store, &mut cx.tx, &attempt.id, &[due]).await?;
+        return Ok(Finished::Released(problem, dues));
+    }
+    set_state(cx, &attempt.id, "paid", None).await?;
+    let how = How {
+        method: "wallet",
+        payment_id: Some(attempt.id.clone()),
+        late: false,
+        dues: vec![Due::Capture {
+            hold: attempt.id.clone(),
+        }],
+    };
+    let dues = confirm(cx, &order, &how).await?;
+    let body = super::checkout::keep(cx, &order.id, &attempt.once).await?;
+    Ok(Finished::Confirmed(body, dues))
+}
+
+/// Instead of the third step: the wallet refused. The order stays reserved.
+///
+/// # Errors
+/// The store's.
+pub async fn decline(cx: &mut Cx, attempt: &Attempt, code: &str) -> Result<(), Problem> {
+    cx.dirty = true;
+    if state_of(cx, &attempt.id).await?.as_deref() != Some("authorising") {
+        return Ok(());
+    }
+    set_state(cx, &attempt.id, "declined", Some(code)).await?;
+    tell_failed(cx, &attempt.order_id, code).await
+}
+
+async fn state_of(cx: &mut Cx, id: &str) -> Result<Option<String>, Problem> {
+    let text = "SELECT state FROM tk_wallet_payments WHERE id = $1";
+    let row = cx.tx.fetch_optional(query(text).bind(id)).await?;
+    Ok(row.map(|row| row.get("state")).transpose()?)
+}
+
+async fn set_state(
+    cx: &mut Cx,
+    id: &str,
+    state: &str,
+    code: Option<&str>,
+) -> Result<(), Problem> {
+    let text = "UPDATE tk_wallet_payments SET state = $1, decline_code = $2 WHERE id = $3";
+    let statement = query(text).bind(state).bind(code.map(str::to_owned)).bind(id);
+    cx.tx.execute(statement).await?;
+    Ok(())
+}
+
+/// The answer for a wallet's refusal (contract B2).
+pub fn refusal(code: RefusalCode) -> Problem {
+    match code {
+        RefusalCode::WalletNotFound => wallet_not_found(),
+        RefusalCode::CurrencyMismatch | RefusalCode::CounterAccountInvalid => Problem::new(
+            Status::UnprocessableEntity,
+            "currency_mismatch",
+            "The wallet has another currency than the order.",
+        )
+        .refused(),
+        code => Problem::new(
+            Status::PaymentRequired,
+            "payment_declined",
+            "The wallet refused the payment; the order is still reserved.",
+        )
+        .with("declineCode", code.word())
+        .refused(),
+    }
+}
+
+/// 404 of a wallet.
+pub fn wallet_not_found() -> Problem {
+    Problem::not_found("wallet_not_found", "There is no such wallet.")
+}
+
+/// The answer while the ledger is away.
+pub fn unavailable(error: &MoneyError) -> Problem {
+    use florin_ledger::Unavailable as U;
+    match error {
+        MoneyError::Unavailable(U::Overloaded) => Problem::overloaded(),
+        MoneyError::Unavailable(U::ClockUnsafe) => {
+            Problem::unavailable("clock_unsafe", "The clock jumped; payments wait.")
+        }
+        MoneyError::Unavailable(U::CommitUnknown) => Problem::unavailable(
+            "commit_unknown",
+            "The outcome is not known yet; send the same request again.",
+        ),
+        MoneyError::Unavailable(U::StoreUnavailable) => {
+            Problem::unavailable("store_unavailable", "The ledger takes no postings now.")
+        }
+        MoneyError::Wallet(code) => refusal(*code),
+        MoneyError::Refused { .. } => Problem::internal(error),
+    }
+}
+
+fn attempt(row: &Row) -> Result<Attempt, Problem> {
+    let request: String = row.get("request")?;
+    Ok(Attempt {
+        once: serde_json::from_str(&request).map_err(Problem::internal)?,
+        id: row.get("id")?,
+        order_id: row.get("order_id")?,
+        event_id: row.get("event_id")?,
+        wallet_id: row.get("wallet_id")?,
+        owner_sub: row.get("owner_sub")?,
+    })
+}
+
+/// Ends attempts that nobody finishes; `all`: also those whose lease runs (after a start, on a
+/// store that only this process has).
+///
+/// # Errors
+/// The store's.
+pub async fn sweep(room: &Ticketing, all: bool) -> Result<usize, Problem> {
+    let until = if all { i64::MAX } else { room.now() };
+    let text = "SELECT id, order_id, event_id, wallet_id, owner_sub, request FROM tk_wallet_payments
+        WHERE state = 'authorising' AND lease_until <= $1 ORDER BY lease_until LIMIT $2";
+    let statement = query(text).bind(until).bind(SWEEP_MAX);
+    let rows = room.store.db.fetch_all(statement).await?;
+    for row in &rows {
+        let attempt = attempt(row)?;
+        if let Err(problem) = take_up(room, &attempt).await {
+            tracing::warn!(attempt = attempt.id, %problem, "a payment waits to be ended");
+        }
+    }
+    Ok(rows.len())
+}
+
+async fn take_up(room: &Ticketing, attempt: &Attempt) -> Result<(), Problem> {
+    let found = row::find(&room.store.db, &attempt.order_id).await?;
+    let order = found.ok_or_else(row::not_found)?;
+    match reserve(room, attempt, &order).await {
+        Ok(_) => {
+            let finished = run_finish(room, attempt).await?;
+            let dues = match &finished {
+                Finished::Confirmed(_, dues) | Finished::Released(_, dues) => dues,
+            };
+            due::drive(room, dues).await.map_err(|error| unavailable(&error))
+        }
+        Err(MoneyError::Wallet(code)) => run_decline(room, attempt, code.word()).await,
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+/// [`finish`] at the desk.
+///
+/// # Errors
+/// As [`finish`].
+pub async fn run_finish(room: &Ticketing, attempt: &Attempt) -> Result<Finished, Problem> {
+    let lane = attempt.event_id.clone();
+    let attempt = attempt.clone();
+    room.desk
+        .run(&lane, move |cx| {
+            let attempt = attempt.clone();
+            Box::pin(async move { finish(cx, &attempt).await })
+        })
+        .await
+}
+
+/// [`decline`] at the desk.
+///
+/// # Errors
+/// As [`decline`].
+pub async fn run_decline(room: &Ticketing, attempt: &Attempt, code: &str) -> Result<(), Problem> {
+    let lane = attempt.event_id.clone();
+    let (attempt, code) = (attempt.clone(), code.to_owned());
+    room.desk
+        .run(&lane, move |cx| {
+            let (attempt, code) = (attempt.clone(), code.clone());
+            Box::pin(async move { decline(cx, &attempt, &code).await })
+        })
+        .await
+}
