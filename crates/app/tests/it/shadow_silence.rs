@@ -63,7 +63,7 @@ fn inv_s26_neither_secrets_nor_content_are_shown_to_others() {
         statuses.contains(&202) && statuses.contains(&409),
         "{statuses:?}"
     );
-    assert_eq!(statuses[10..], [400, 401, 401], "{statuses:?}");
+    assert_eq!(statuses[10..], [422, 401, 401], "{statuses:?}");
     for reply in &replies {
         for secret in [PASSWORD, TOKEN, server.demo("userPassword")] {
             assert!(!reply.text.contains(secret), "{}", reply.text);
