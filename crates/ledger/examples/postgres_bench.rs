@@ -1,9 +1,11 @@
 //! Measures the PostgreSQL engine without HTTP: transfers per second and latency of calls.
 //!
-//! `postgres_bench URL SCHEMA ACCOUNTS ITEMS CALLERS SECONDS uniform|hot [HANDLES]`
+//! `postgres_bench URL SCHEMA ACCOUNTS ITEMS CALLERS SECONDS uniform|hot [HANDLES [RATE]]`
 //!
 //! ITEMS are the transfers of one call, CALLERS the calls in flight, HANDLES the replicas. Makes
-//! the accounts when the schema has fewer.
+//! the accounts when the schema has fewer. RATE is calls per second of all callers together, each
+//! timed from when it fell due; without it (or 0) a caller calls again as soon as it has its
+//! answer.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -116,6 +118,7 @@ async fn main() {
     let (accounts, size, callers, seconds) = (number(2), number(3), number(4), number(5));
     let hot = arguments[6] == "hot";
     let handles = arguments.get(7).map_or(1, |h| h.parse().expect("a number"));
+    let rate: f64 = arguments.get(8).map_or(0.0, |r| r.parse().expect("a rate"));
     let dir = tempfile::tempdir().expect("a directory");
     let mut ledgers = Vec::new();
     for handle in 0..handles {
@@ -132,6 +135,7 @@ async fn main() {
         make_accounts(&ledgers[0], made.saturating_sub(7), accounts).await;
     }
     let done = Arc::new(AtomicU64::new(0));
+    let pause = (rate > 0.0).then(|| Duration::from_secs_f64(callers as f64 / rate));
     let until = Instant::now() + Duration::from_secs(seconds);
     let tasks: Vec<_> = (0..callers)
         .map(|caller| {
@@ -140,14 +144,21 @@ async fn main() {
             tokio::spawn(async move {
                 let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ ((caller + 1) * 0x1234_5678_9ABC));
                 let mut waits = Vec::new();
+                // Callers fall due one after the other, not all at once.
+                let mut due =
+                    Instant::now() + pause.unwrap_or_default() * caller as u32 / callers as u32;
                 while Instant::now() < until {
+                    if pause.is_some() {
+                        tokio::time::sleep_until(due.into()).await;
+                    }
                     let items = items(&ledger, &mut random, size as usize, accounts, hot);
                     let call = TransfersCall {
                         actor: None,
                         items,
                         key: None,
                     };
-                    let begun = Instant::now();
+                    let begun = pause.map_or_else(Instant::now, |_| due);
+                    due += pause.unwrap_or_default();
                     match ledger.submit(Call::Transfers(call)).await {
                         Ok(answer) => {
                             let Outcome::Items(results) = answer.outcome else {

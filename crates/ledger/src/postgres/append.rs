@@ -125,7 +125,7 @@ impl Appender {
         let chain = chain
             .try_into()
             .map_err(|_| refused("the head's chain hash does not have 32 bytes"))?;
-        let directory = std::sync::Arc::new(Directory::default());
+        let directory = std::sync::Arc::new(Directory::new(CACHED));
         Ok(Self {
             connection,
             working: Working::new(directory, facts.identity_key, Cache::new(CACHED)),
@@ -273,14 +273,17 @@ impl Appender {
             last_seq: h.first_seq - 1,
             last_note: h.first_note - 1,
         };
-        let mut writes = Writes::of(
-            &self.working,
-            start,
-            &commit.records,
-            &commit.notes,
-            &self.chain,
-            &mut self.frontier,
-        );
+        let mut writes = Writes::of(&self.working, start, &commit.records);
+        writes
+            .seal(
+                &self.working,
+                start,
+                &commit.records,
+                &commit.notes,
+                &self.chain,
+                &mut self.frontier,
+            )
+            .await;
         let tails = std::mem::take(&mut writes.tails);
         self.chain = writes.chain.unwrap_or(self.chain);
         self.attempt += 1;

@@ -1,10 +1,23 @@
 //! Sends the writes of a batch, in as few statements as it needs: one for the usual batch, one
-//! more for each rarer kind of row.
+//! more for each rarer kind of row. The rows of a large batch go before the rest, so that the
+//! server writes them while the records are hashed here.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::writes::{Accounts, Balances, Writes};
+use super::writes::{Accounts, Balances, Rows, Writes};
+
+// What `commit_batch` does with these rows.
+const UPDATE_BALANCES: &str = "UPDATE balances b SET dp = u.dp, cp = u.cp, dr = u.dr, cr = u.cr, \
+     postings = u.postings, events = u.events, tail = u.tail, high = u.high, windows = u.windows, room = NULL \
+     FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], \
+     $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[]) \
+     AS u (slot, dp, cp, dr, cr, postings, events, tail, high, windows) WHERE b.slot = u.slot";
+const INSERT_IDS: &str = "INSERT INTO ids SELECT * FROM unnest($1::uuid[], $2::bigint[])";
+const REPLACE_IDS: &str = "INSERT INTO ids SELECT * FROM unnest($1::uuid[], $2::bigint[]) \
+     ON CONFLICT (key) DO UPDATE SET known = EXCLUDED.known";
+const INSERT_PAGES: &str =
+    "INSERT INTO entries SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[])";
 
 /// Bytes of `balances.room` in a new row.
 const ROOM_BYTES: usize = 120;
@@ -28,20 +41,83 @@ pub(super) struct HeadAfter {
     pub replaces: bool,
 }
 
-/// Writes everything; the caller commits.
-pub(super) async fn apply(
+/// Writes the rows of a large batch by themselves, before its records are sealed.
+///
+/// # Errors
+/// Also when an account is not there, or an identity is not new that was taken for new.
+pub(super) async fn rows(
     connection: &mut PgConnection,
-    head: HeadAfter,
-    mut writes: Writes,
+    rows: Rows,
+    replaces: bool,
 ) -> Result<(), sqlx::Error> {
-    rare(connection, &mut writes).await?;
     let Balances {
         slot,
         totals: [dp, cp, dr, cr, postings, events],
         tail,
         high,
         windows,
-    } = writes.balances;
+    } = rows.balances;
+    let wanted = slot.len() as u64;
+    if wanted > 0 {
+        let written = sqlx::query(UPDATE_BALANCES)
+            .bind(slot)
+            .bind(dp)
+            .bind(cp)
+            .bind(dr)
+            .bind(cr)
+            .bind(postings)
+            .bind(events)
+            .bind(tail)
+            .bind(high)
+            .bind(windows)
+            .execute(&mut *connection)
+            .await?;
+        if written.rows_affected() != wanted {
+            let what = format!("{} of {wanted} balances exist", written.rows_affected());
+            return Err(sqlx::Error::Protocol(what));
+        }
+    }
+    if !rows.id.is_empty() {
+        let insert = if replaces { REPLACE_IDS } else { INSERT_IDS };
+        sqlx::query(insert)
+            .bind(rows.id)
+            .bind(rows.known)
+            .execute(&mut *connection)
+            .await?;
+    }
+    if !rows.page_slot.is_empty() {
+        sqlx::query(INSERT_PAGES)
+            .bind(rows.page_slot)
+            .bind(rows.page_first)
+            .bind(rows.page_seqs)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Writes everything that is left; the caller commits.
+pub(super) async fn apply(
+    connection: &mut PgConnection,
+    head: HeadAfter,
+    mut writes: Writes,
+) -> Result<(), sqlx::Error> {
+    rare(connection, &mut writes).await?;
+    let Rows {
+        id,
+        known,
+        balances,
+        page_slot,
+        page_first,
+        page_seqs,
+    } = writes.rows;
+    let Balances {
+        slot,
+        totals: [dp, cp, dr, cr, postings, events],
+        tail,
+        high,
+        windows,
+    } = balances;
     sqlx::query(
         "SELECT commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,\
          $24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)",
@@ -66,8 +142,8 @@ pub(super) async fn apply(
     .bind(writes.notes.entries)
     .bind(writes.node)
     .bind(writes.node_hash)
-    .bind(writes.id)
-    .bind(writes.known)
+    .bind(id)
+    .bind(known)
     .bind(head.replaces)
     .bind(slot)
     .bind(dp)
@@ -79,9 +155,9 @@ pub(super) async fn apply(
     .bind(tail)
     .bind(high)
     .bind(windows)
-    .bind(writes.page_slot)
-    .bind(writes.page_first)
-    .bind(writes.page_seqs)
+    .bind(page_slot)
+    .bind(page_first)
+    .bind(page_seqs)
     .execute(connection)
     .await?;
     Ok(())

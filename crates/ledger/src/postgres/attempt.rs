@@ -14,7 +14,7 @@ use super::{
     pulse::Pulse,
     queue::Message,
     schema::within,
-    writes::Writes,
+    writes::{Rows, Writes},
 };
 use crate::{
     call::{Answer, Call, Head, Unavailable},
@@ -29,6 +29,9 @@ use crate::{
 
 /// Most expiries in one batch.
 const EXPIRIES: usize = 4_096;
+/// Records from which on the rows of a batch are sent before its records are hashed: below, the
+/// further round trip costs more than is gained.
+const LARGE: usize = 1_024;
 /// Most times a batch is judged before it counts as a fault: each time loads what was missed.
 const JUDGEMENTS_MAX: u32 = 64;
 
@@ -148,7 +151,9 @@ impl Batcher {
             return Ok(decided);
         }
         let (records, notes) = (judgement.records, judgement.notes);
-        let (head, writes) = self.writes(locked, start, &records, &notes);
+        let (head, writes) = self
+            .write(connection, pulse, locked, start, &records, &notes)
+            .await?;
         pulse.during(apply::apply(connection, head, writes)).await?;
         match pulse.during(commit(connection)).await {
             Ok(()) => {
@@ -290,16 +295,25 @@ impl Batcher {
         (judgement, broken_import)
     }
 
-    /// What the batch writes. From here on its commit is in doubt until [`Batcher::settled`].
-    fn writes(
+    /// What the batch writes; of a large one, the rows are sent already. From here on its commit
+    /// is in doubt until [`Batcher::settled`].
+    async fn write(
         &mut self,
+        connection: &mut PgConnection,
+        pulse: &mut Pulse,
         locked: Locked,
         start: Start,
         records: &[Record],
         notes: &[Note],
-    ) -> (HeadAfter, Writes) {
+    ) -> Result<(HeadAfter, Writes), Failed> {
         let mut edge = locked.frontier;
-        let mut writes = Writes::of(
+        let replaces = self.doubts > 0;
+        let mut writes = Writes::of(&self.working, start, records);
+        let rows = match records.len() >= LARGE {
+            true => std::mem::take(&mut writes.rows),
+            false => Rows::default(),
+        };
+        let sealing = writes.seal(
             &self.working,
             start,
             records,
@@ -307,6 +321,9 @@ impl Batcher {
             &locked.chain,
             &mut edge,
         );
+        let sending = apply::rows(connection, rows, replaces);
+        let both = async { tokio::join!(sending, sealing).0 };
+        pulse.during(both).await?;
         let tails = std::mem::take(&mut writes.tails);
         let seq = start.last_seq + records.len() as u64;
         let batch = if records.is_empty() {
@@ -328,7 +345,7 @@ impl Batcher {
             recorded_at: start.now.0,
             chain: writes.chain.unwrap_or(locked.chain).as_bytes().to_vec(),
             frontier: edge.to_bytes(),
-            replaces: self.doubts > 0,
+            replaces,
         };
         let after = Head {
             seq,
@@ -340,7 +357,7 @@ impl Batcher {
             chain: head.chain.clone(),
             tails,
         });
-        (head, writes)
+        Ok((head, writes))
     }
 }
 

@@ -4,13 +4,10 @@
 //! Whatever the rules ask for in vain is written down. Such a judgement is thrown away, what was
 //! missed is loaded, and the batch is judged again: it is decided on loaded state only.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use florin_base::Timestamp;
+use hashbrown::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::{
@@ -76,7 +73,7 @@ pub(super) struct Loaded {
 /// The changes of the batch in progress.
 #[derive(Default)]
 pub(super) struct Changes {
-    pub accounts: hashbrown::HashMap<Slot, Live>,
+    pub accounts: HashMap<Slot, Live>,
     pub ids: HashMap<AccountId, Slot>,
     pub assets: Vec<Arc<Asset>>,
     pub identities: HashMap<Uuid, Known>,

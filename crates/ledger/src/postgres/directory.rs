@@ -5,9 +5,10 @@
 //! accounts, of which the older one goes when the younger is full; whoever misses an account
 //! asks the database.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use florin_base::Timestamp;
+use hashbrown::HashMap;
 use parking_lot::RwLock;
 
 use crate::{
@@ -40,8 +41,8 @@ impl Row {
     }
 }
 
-/// Most accounts of a generation, about 200 bytes each.
-const GENERATION: usize = 250_000;
+/// Accounts of a generation at least, about 200 bytes each.
+const GENERATION_MIN: usize = 250_000;
 
 #[derive(Debug, Default)]
 struct Accounts {
@@ -77,12 +78,22 @@ impl Inner {
 }
 
 /// The shared directory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Directory {
     inner: RwLock<Inner>,
+    generation: usize,
 }
 
 impl Directory {
+    /// A directory that knows at least the accounts that a cache of so many remembers: one whose
+    /// balance is remembered and whose slot is not would be read again.
+    pub(super) fn new(accounts_cached: usize) -> Self {
+        Self {
+            inner: RwLock::default(),
+            generation: GENERATION_MIN.max(accounts_cached),
+        }
+    }
+
     /// The asset of a number, if met.
     pub(super) fn asset(&self, no: AssetNo) -> Option<Arc<Asset>> {
         self.inner.read().assets.get(usize::from(no)).cloned()
@@ -114,7 +125,7 @@ impl Directory {
     pub(super) fn add(&self, rows: impl IntoIterator<Item = (Slot, Arc<Row>)>) {
         let mut inner = self.inner.write();
         for (slot, row) in rows {
-            inner.add(slot, row, GENERATION);
+            inner.add(slot, row, self.generation);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Reads what a batch needs into its working state, under the head's lock.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use florin_base::Timestamp;
+use hashbrown::HashSet;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
 

@@ -223,7 +223,7 @@ impl Postgres {
                 disk_free_per_mille: None,
                 head,
             }),
-            directory: Arc::default(),
+            directory: Arc::new(Directory::new(options.accounts_cached)),
             seq: watch::channel(0).0,
             connections: connections.clone(),
         });

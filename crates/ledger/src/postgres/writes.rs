@@ -1,7 +1,9 @@
 //! What a judged batch writes, as columns for array statements. Pure.
+//!
+//! Made in two steps: first the rows ([`Writes::of`]), then the records with their hashes
+//! ([`Writes::seal`]), which takes as long again and can go on while the server writes the rows.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use uuid::Uuid;
 
 use super::{
@@ -26,6 +28,8 @@ use crate::{
 
 /// Most numbers of records in one page of `entries`.
 const PAGE_MAX: usize = 512;
+/// Records hashed before others on the thread have their turn.
+const TURN: usize = 256;
 
 /// Rows of `journal` or `notes`.
 #[derive(Debug, Default)]
@@ -166,6 +170,19 @@ pub(super) struct Pendings {
     pub entry: Vec<Vec<u8>>,
 }
 
+/// The rows of which every posting makes some.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// Identities and what they stand for.
+    pub id: Vec<Uuid>,
+    pub known: Vec<i64>,
+    /// Changed rows, in order of slot.
+    pub balances: Balances,
+    pub page_slot: Vec<i32>,
+    pub page_first: Vec<i64>,
+    pub page_seqs: Vec<Vec<u8>>,
+}
+
 /// Everything one commit writes, apart from the head's own columns.
 #[derive(Debug, Default)]
 pub(super) struct Writes {
@@ -175,16 +192,10 @@ pub(super) struct Writes {
     pub notes: Chunks,
     pub node: Vec<i64>,
     pub node_hash: Vec<Vec<u8>>,
-    pub id: Vec<Uuid>,
-    pub known: Vec<i64>,
-    /// Changed rows, in order of slot.
-    pub balances: Balances,
+    pub rows: Rows,
     pub new_balances: Balances,
     pub new_accounts: Accounts,
     pub changed_accounts: Accounts,
-    pub page_slot: Vec<i32>,
-    pub page_first: Vec<i64>,
-    pub page_seqs: Vec<Vec<u8>>,
     pub backdated_slot: Vec<i32>,
     pub backdated_at: Vec<i64>,
     pub backdated_seq: Vec<i64>,
@@ -201,20 +212,38 @@ pub(super) struct Writes {
 }
 
 impl Writes {
-    /// Everything that a judged batch writes. `edge` and `chain` are those of the head before it.
-    pub(super) fn of(
+    /// The rows that a judged batch writes; its records are still to be sealed.
+    pub(super) fn of(working: &Working, start: Start, records: &[Record]) -> Self {
+        let mut writes = Self {
+            batch: start.batch as i64,
+            recorded_at: start.now.0,
+            ..Self::default()
+        };
+        writes.identities(working);
+        writes.accounts(working, records);
+        writes.backdated(records);
+        let (before, assets) = working.new_assets();
+        for (no, asset) in (before..).zip(assets) {
+            let mut body = Vec::new();
+            put_asset(asset, &mut body);
+            writes.asset_no.push(no as i16);
+            writes.asset_code.push(asset.code.to_string());
+            writes.asset_body.push(body);
+        }
+        writes
+    }
+
+    /// Adds the records and notes as bytes, with their hashes. `edge` and `chain` are those of
+    /// the head before the batch. Lets others on the thread have their turn.
+    pub(super) async fn seal(
+        &mut self,
         working: &Working,
         start: Start,
         records: &[Record],
         notes: &[Note],
         chain: &Hash,
         edge: &mut Frontier,
-    ) -> Self {
-        let mut writes = Self {
-            batch: start.batch as i64,
-            recorded_at: start.now.0,
-            ..Self::default()
-        };
+    ) {
         let (mut payload, mut offsets) = (Vec::new(), Vec::new());
         let header = Header {
             batch: start.batch,
@@ -227,31 +256,19 @@ impl Writes {
         codec::encode(&header, records, notes, &mut payload, &mut offsets);
         let (of_records, of_notes) = offsets.split_at(records.len());
         let records_end = of_notes.first().map_or(payload.len(), |at| *at as usize);
-        writes.journal = Chunks::of(&payload, of_records, records_end, header.first_seq);
-        writes.notes = Chunks::of(&payload, of_notes, payload.len(), header.first_note);
-        writes.hash(working, &header, records, chain, edge);
-        writes.identities(working);
-        writes.accounts(working, records);
-        writes.backdated(records);
-        writes.pendings(working, |seq| {
+        self.journal = Chunks::of(&payload, of_records, records_end, header.first_seq);
+        self.notes = Chunks::of(&payload, of_notes, payload.len(), header.first_note);
+        self.pendings(working, |seq| {
             let index = (seq - header.first_seq) as usize;
             let end = of_records
                 .get(index + 1)
                 .map_or(records_end, |next| *next as usize);
             payload[of_records[index] as usize..end].to_vec()
         });
-        let (before, assets) = working.new_assets();
-        for (no, asset) in (before..).zip(assets) {
-            let mut body = Vec::new();
-            put_asset(asset, &mut body);
-            writes.asset_no.push(no as i16);
-            writes.asset_code.push(asset.code.to_string());
-            writes.asset_body.push(body);
-        }
-        writes
+        self.hash(working, &header, records, chain, edge).await;
     }
 
-    fn hash(
+    async fn hash(
         &mut self,
         working: &Working,
         header: &Header,
@@ -264,15 +281,18 @@ impl Writes {
         }
         let mut line = Vec::new();
         let mut leaves = Vec::with_capacity(records.len());
-        for record in records {
-            line.clear();
-            write_line(record, working, &mut line);
-            let leaf = hash::leaf(&line);
-            leaves.push(leaf);
-            if let Some(node) = edge.push(leaf) {
-                self.node.push(node.index as i64);
-                self.node_hash.push(node.hash.as_bytes().to_vec());
+        for turn in records.chunks(TURN) {
+            for record in turn {
+                line.clear();
+                write_line(record, working, &mut line);
+                let leaf = hash::leaf(&line);
+                leaves.push(leaf);
+                if let Some(node) = edge.push(leaf) {
+                    self.node.push(node.index as i64);
+                    self.node_hash.push(node.hash.as_bytes().to_vec());
+                }
             }
+            tokio::task::yield_now().await;
         }
         let root = hash::batch_root(&leaves);
         self.chain = Some(hash::chain(
@@ -292,7 +312,7 @@ impl Writes {
             .map(|(key, known)| (*key, rows::known_number(*known)))
             .collect();
         known.sort_unstable();
-        (self.id, self.known) = known.into_iter().unzip();
+        (self.rows.id, self.rows.known) = known.into_iter().unzip();
     }
 
     fn accounts(&mut self, working: &Working, records: &[Record]) {
@@ -328,7 +348,7 @@ impl Writes {
             if balance_changed || has_entries {
                 let old = before.map_or_else(Vec::new, |before| before.tail.clone());
                 let tail = self.tail(slot, old, new);
-                self.balances.push(slot, live, &tail);
+                self.rows.balances.push(slot, live, &tail);
                 self.tails.push((slot, tail));
             }
             if before.is_none_or(|before| is_changed(&before.live, live)) {
@@ -345,9 +365,9 @@ impl Writes {
             return tail;
         }
         for page in tail.chunks(PAGE_MAX) {
-            self.page_slot.push(slot as i32);
-            self.page_first.push(page[0] as i64);
-            self.page_seqs.push(rows::put_seqs(page));
+            self.rows.page_slot.push(slot as i32);
+            self.rows.page_first.push(page[0] as i64);
+            self.rows.page_seqs.push(rows::put_seqs(page));
         }
         Vec::new()
     }
