@@ -55,6 +55,25 @@ pub struct Seen {
     pub seconds: f64,
 }
 
+/// What was answered in one interval of a watched run.
+#[derive(Debug)]
+pub struct Window {
+    /// Since the start of the measurement, at its end.
+    pub until: Duration,
+    /// How long it was.
+    pub length: Duration,
+    /// Times of the requests that were answered as wished.
+    pub times: Histogram,
+}
+
+/// Somebody who looks at each interval.
+struct Watcher<'a> {
+    every: Duration,
+    since: Option<Instant>,
+    times: Histogram,
+    look: Box<dyn FnMut(Window) + 'a>,
+}
+
 struct Connection {
     stream: TcpStream,
     request: Request,
@@ -81,6 +100,7 @@ pub struct Load<'a> {
     end: Instant,
     seen: Seen,
     scratch: Vec<u8>,
+    watcher: Option<Watcher<'a>>,
 }
 
 impl<'a> Load<'a> {
@@ -107,6 +127,7 @@ impl<'a> Load<'a> {
             end: now + pace.warm_up + pace.measure,
             seen: Seen::default(),
             scratch: vec![0; READ],
+            watcher: None,
         };
         for number in 0..pace.connections {
             let connection = load.connect(number)?;
@@ -133,6 +154,33 @@ impl<'a> Load<'a> {
         })
     }
 
+    /// Shows each interval of the measurement to `look`, when it is over.
+    pub fn watched(mut self, every: Duration, look: impl FnMut(Window) + 'a) -> Self {
+        self.watcher = Some(Watcher {
+            every,
+            since: None,
+            times: Histogram::default(),
+            look: Box::new(look),
+        });
+        self
+    }
+
+    /// Ends an interval that is over.
+    fn watch(&mut self, now: Instant) {
+        let (from, Some(watcher)) = (self.measured_from, &mut self.watcher) else {
+            return;
+        };
+        let since = *watcher.since.get_or_insert(from);
+        if now.saturating_duration_since(since) >= watcher.every {
+            watcher.since = Some(now);
+            (watcher.look)(Window {
+                until: now - from,
+                length: now - since,
+                times: std::mem::take(&mut watcher.times),
+            });
+        }
+    }
+
     /// Runs; `at_measure` is called when the warm-up is over.
     pub fn run(mut self, bar: &ProgressBar, mut at_measure: impl FnMut()) -> anyhow::Result<Seen> {
         let begun = Instant::now();
@@ -153,6 +201,9 @@ impl<'a> Load<'a> {
                 break;
             }
             bar.set_position((now - begun).as_secs());
+            if warm {
+                self.watch(now);
+            }
             self.send_due(now)?;
             self.turn(&mut events, now)?;
         }
@@ -307,6 +358,9 @@ impl<'a> Load<'a> {
             return;
         }
         let micros = (now - since).as_micros() as u64;
+        if let (true, Some(watcher)) = (done, &mut self.watcher) {
+            watcher.times.record(micros);
+        }
         match transfers {
             0 => self.seen.reads.record(micros),
             _ => self.seen.writes.record(micros),

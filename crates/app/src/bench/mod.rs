@@ -17,7 +17,9 @@ mod pick;
 mod run;
 mod server;
 mod set_up;
+mod shadow;
 mod size;
+mod soak;
 mod suite;
 mod wire;
 mod work;
@@ -57,6 +59,8 @@ enum What {
     Startup(SizeArgs),
     /// Memory of a server with a given number of wallets
     Memory(SizeArgs),
+    Soak(soak::Soak),
+    Shadow(shadow::Shadow),
 }
 
 #[derive(Debug, Args)]
@@ -144,6 +148,8 @@ impl Bench {
             Some(What::Suite(suite)) => suite.run(output)?,
             Some(What::Startup(args)) => args.run((1_000_000, 10_000_000), output)?,
             Some(What::Memory(args)) => args.run((10_000_000, 0), output)?,
+            Some(What::Soak(soak)) => soak.run(output)?,
+            Some(What::Shadow(shadow)) => shadow.run(output)?,
         }
         Ok(0)
     }

@@ -24,11 +24,17 @@ pub struct Server {
     pub target: Target,
     /// From the start of the process until it was ready.
     pub start_time: Duration,
+    ready: Value,
 }
 
 impl Server {
     /// Starts `florin serve` on a data directory and waits until it is ready.
     pub fn start(data_dir: &Path) -> anyhow::Result<Self> {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// The same with settings of the environment.
+    pub fn start_with(data_dir: &Path, env: &[(&str, &str)]) -> anyhow::Result<Self> {
         fs::create_dir_all(data_dir)?;
         let log = File::options()
             .create(true)
@@ -47,6 +53,7 @@ impl Server {
             ])
             .arg(data_dir)
             .env_remove("FLORIN_DATA_DIR")
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -75,7 +82,15 @@ impl Server {
             child,
             target,
             start_time,
+            ready,
         })
+    }
+
+    /// A member of its demo credentials.
+    pub fn demo(&self, member: &str) -> anyhow::Result<&str> {
+        self.ready["demo"][member]
+            .as_str()
+            .with_context(|| format!("no {member} in the demo credentials"))
     }
 
     /// Its process id.
