@@ -1,10 +1,16 @@
 //! What organisers are told (contract F): a row in the transaction of the fact, handed on after.
 
-use florin_platform::sql::{Tx, query};
-use serde_json::Value;
-
-use crate::store::Store;
+use florin_base::Timestamp;
 use florin_platform::http::problem::Problem;
+use florin_platform::sql::{Row, Tx, query};
+use florin_platform::webhooks::Event;
+use serde_json::{Value, json};
+
+use crate::Ticketing;
+use crate::store::Store;
+
+/// Version of what is sent.
+const API_VERSION: &str = "1";
 
 /// Tells the organisation's webhooks of an event, if and when the transaction commits. `data`
 /// holds ids, statuses and amounts and nothing personal.
@@ -29,4 +35,69 @@ pub async fn tell(
         .bind(store.now());
     tx.execute(statement).await?;
     Ok(())
+}
+
+/// Rows that one step hands on.
+const AT_ONCE: i64 = 500;
+/// Channel of the webhooks' positions.
+const CHANNEL: &str = "ticketing";
+
+/// Hands what was told to the webhooks, oldest first, and forgets it. Answers how many rows. A
+/// row that is handed on twice reaches each endpoint once: its id is the event's.
+///
+/// # Errors
+/// The stores'; the same rows come again.
+pub async fn hand_on(room: &Ticketing) -> Result<usize, Problem> {
+    let Some(webhooks) = &room.webhooks else {
+        return Ok(0);
+    };
+    let db = room.store.db.patient();
+    let text = "SELECT id, org_id, kind, data, created_at FROM tk_outbox
+        ORDER BY created_at, id LIMIT $1";
+    let rows = db.fetch_all(query(text).bind(AT_ONCE)).await?;
+    let Some(newest) = rows.last() else {
+        return Ok(0);
+    };
+    let newest: i64 = newest.get("created_at")?;
+    // Endpoints that exist now are older than what is told now.
+    let seq = room.ledger.durable_seq().saturating_add(1);
+    let events: Result<Vec<Event>, Problem> = rows.iter().map(|row| event(row, seq)).collect();
+    webhooks
+        .accept(CHANNEL, newest.unsigned_abs(), &events?)
+        .await?;
+    let mut tx = db.begin().await?;
+    for row in &rows {
+        let id: String = row.get("id")?;
+        tx.execute(query("DELETE FROM tk_outbox WHERE id = $1").bind(id))
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(rows.len())
+}
+
+fn event(row: &Row, seq: u64) -> Result<Event, Problem> {
+    let (id, org): (String, String) = (row.get("id")?, row.get("org_id")?);
+    let kind: String = row.get("kind")?;
+    let data: Value =
+        serde_json::from_str(&row.get::<String>("data")?).map_err(Problem::internal)?;
+    Ok(message(&id, &org, &kind, row.get("created_at")?, data, seq))
+}
+
+/// What is sent of one thing that happened.
+pub fn message(id: &str, org_id: &str, kind: &str, at: i64, data: Value, seq: u64) -> Event {
+    let body = json!({
+        "id": id,
+        "type": kind,
+        "timestamp": Timestamp(at),
+        "apiVersion": API_VERSION,
+        "orgId": org_id,
+        "data": data,
+    });
+    Event {
+        id: id.into(),
+        event_type: kind.into(),
+        key: org_id.into(),
+        seq,
+        body: body.to_string().into(),
+    }
 }

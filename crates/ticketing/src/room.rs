@@ -110,6 +110,8 @@ pub struct Inner {
     pub settings: Settings,
     /// Wakes the outbox.
     pub told: Notify,
+    /// Wakes the worker of card payments.
+    pub card_wake: Notify,
     /// Roots of the provenance log's complete blocks.
     pub blocks: crate::provenance::read::Blocks,
     /// Where orders of an event are written, many in one commit.
@@ -156,6 +158,7 @@ impl Ticketing {
             limits,
             settings: parts.settings,
             told: Notify::new(),
+            card_wake: Notify::new(),
             blocks: crate::provenance::read::Blocks::default(),
         }));
         let weak = Arc::downgrade(&room.0);

@@ -17,7 +17,7 @@
 //! - Unless every target is allowed (`--unsafe-dev`), only public addresses are called, and only
 //!   over TLS; redirects are not followed.
 
-mod api;
+pub mod api;
 mod model;
 mod schedule;
 mod service;

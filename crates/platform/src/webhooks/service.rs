@@ -154,6 +154,18 @@ impl Webhooks {
         Ok(true)
     }
 
+    /// Queues an event for one endpoint, whatever it asked for.
+    pub(super) async fn send_to(&self, endpoint: &Endpoint, event: &Event) -> Result<(), SqlError> {
+        let inner = &self.inner;
+        let now = self.now();
+        let mut tx = inner.db.begin().await?;
+        let place = store::last_place(&mut tx).await? + 1;
+        store::enqueue(&mut tx, &self.new_id(), endpoint, event, place, now).await?;
+        tx.commit().await?;
+        inner.wake.notify_one();
+        Ok(())
+    }
+
     /// All endpoints as of now.
     pub fn endpoints(&self) -> Arc<[Endpoint]> {
         Arc::clone(&self.inner.endpoints.read())

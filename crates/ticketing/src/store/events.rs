@@ -67,7 +67,10 @@ pub fn read(row: &Row) -> Result<Event, Problem> {
 }
 
 fn by(column: &'static str, value: &str) -> Query {
-    Query::assembled(format!("SELECT {COLUMNS} FROM tk_events WHERE {column} = $1")).bind(value)
+    Query::assembled(format!(
+        "SELECT {COLUMNS} FROM tk_events WHERE {column} = $1"
+    ))
+    .bind(value)
 }
 
 /// One event.
@@ -133,15 +136,23 @@ pub async fn of_org(db: &Db, org_id: &str) -> Result<Vec<String>, Problem> {
     rows.iter().map(|row| Ok(row.get("id")?)).collect()
 }
 
-/// Published, sold out and postponed events whose end lies before an instant, oldest first.
+/// Events that are over: published and sold out ones that ended before `now`, postponed ones that
+/// ended before `postponed`. Oldest first.
 ///
 /// # Errors
 /// The store's.
-pub async fn ended(db: &Db, before: i64, limit: i64) -> Result<Vec<(String, Status)>, Problem> {
+pub async fn over(
+    db: &Db,
+    now: i64,
+    postponed: i64,
+    limit: i64,
+) -> Result<Vec<(String, Status)>, Problem> {
     let text = "SELECT id, status FROM tk_events
         WHERE status IN ('published', 'sold_out', 'postponed') AND ends_at <= $1
-        ORDER BY ends_at, id LIMIT $2";
-    let rows = db.fetch_all(query(text).bind(before).bind(limit)).await?;
+            AND (status <> 'postponed' OR ends_at <= $2)
+        ORDER BY ends_at, id LIMIT $3";
+    let statement = query(text).bind(now).bind(postponed).bind(limit);
+    let rows = db.fetch_all(statement).await?;
     rows.iter()
         .map(|row| Ok((row.get("id")?, word(Status::from_word, row, "status")?)))
         .collect()

@@ -86,9 +86,8 @@ pub async fn ready_in(tx: &mut Tx, event_id: &str) -> Result<(Vec<String>, usize
 /// # Errors
 /// The store's.
 pub async fn insert(tx: &mut Tx, image: &Image) -> Result<(), Problem> {
-    let text = format!(
-        "INSERT INTO tk_images ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-    );
+    let text =
+        format!("INSERT INTO tk_images ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
     let statement = Query::assembled(text)
         .bind(&image.id)
         .bind(&image.event_id)

@@ -9,8 +9,14 @@
 
 pub mod bulk;
 pub mod holds;
+pub mod events;
 pub mod idempotency;
+pub mod images;
+pub mod orgs;
+pub mod promos;
 pub mod schema;
+pub mod search;
+pub mod types;
 pub mod stock;
 
 use std::sync::Arc;

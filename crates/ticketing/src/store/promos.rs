@@ -72,7 +72,10 @@ pub async fn list(db: &Db, event_id: &str, after: &str, limit: i64) -> Result<Ve
     let text = format!(
         "SELECT {COLUMNS} FROM tk_promos WHERE event_id = $1 AND id > $2 ORDER BY id LIMIT $3"
     );
-    let statement = Query::assembled(text).bind(event_id).bind(after).bind(limit);
+    let statement = Query::assembled(text)
+        .bind(event_id)
+        .bind(after)
+        .bind(limit);
     db.fetch_all(statement).await?.iter().map(read).collect()
 }
 
@@ -119,7 +122,8 @@ pub async fn update(tx: &mut Tx, promo: &Promo) -> Result<(), Problem> {
     let text = "UPDATE tk_promos SET kind = $2, bp = $3, amount = $4, type_ids = $5,
         valid_from = $6, valid_until = $7, max_uses = $8, max_uses_per_buyer = $9,
         min_order_amount = $10 WHERE id = $1";
-    tx.execute(bound(query(text).bind(&promo.id), promo)).await?;
+    tx.execute(bound(query(text).bind(&promo.id), promo))
+        .await?;
     Ok(())
 }
 

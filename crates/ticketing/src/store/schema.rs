@@ -23,6 +23,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         step!(10, "orders", "0010_orders.sql"),
         step!(11, "refunds", "0011_refunds.sql"),
         step!(12, "payouts", "0012_payouts.sql"),
+        step!(20, "card", "0020_card.sql"),
         step!(30, "tickets", "0030_tickets.sql"),
         step!(31, "gate", "0031_gate.sql"),
         step!(32, "provenance", "0032_provenance.sql"),

@@ -110,6 +110,33 @@ pub async fn event_of(db: &Db, type_id: &str) -> Result<Option<String>, Problem>
     row.map(|row| Ok(row.get("event_id")?)).transpose()
 }
 
+/// Types and pools of an event whose counters were read at one moment.
+///
+/// # Errors
+/// The store's.
+pub async fn at_once(db: &Db, event_id: &str) -> Result<(Vec<TicketType>, Vec<Pool>), Problem> {
+    let mut types = list(db, event_id).await?;
+    let mut pools = pools(db, event_id).await?;
+    let text = "SELECT id, quantity, sold, held, held_ever, converted, released
+        FROM tk_types WHERE event_id = $1
+        UNION ALL SELECT id, capacity, sold, held, 0, 0, 0 FROM tk_pools WHERE event_id = $1";
+    for row in db.fetch_all(query(text).bind(event_id)).await? {
+        let id: String = row.get("id")?;
+        let (sold, held) = (row.get("sold")?, row.get("held")?);
+        if let Some(kind) = types.iter_mut().find(|kind| kind.id == id) {
+            kind.quantity = row.get("quantity")?;
+            (kind.sold, kind.held) = (sold, held);
+            kind.held_ever = row.get("held_ever")?;
+            kind.converted = row.get("converted")?;
+            kind.released = row.get("released")?;
+        } else if let Some(pool) = pools.iter_mut().find(|pool| pool.id == id) {
+            pool.capacity = row.get("quantity")?;
+            (pool.sold, pool.held) = (sold, held);
+        }
+    }
+    Ok((types, pools))
+}
+
 const POOL: &str = "id, event_id, name, capacity, whole_event, sold, held";
 
 fn read_pool(row: &Row) -> Result<Pool, Problem> {
@@ -125,8 +152,7 @@ fn read_pool(row: &Row) -> Result<Pool, Problem> {
 }
 
 fn pools_of_event(event_id: &str) -> Query {
-    let text =
-        format!("SELECT {POOL} FROM tk_pools WHERE event_id = $1 ORDER BY created_at, id");
+    let text = format!("SELECT {POOL} FROM tk_pools WHERE event_id = $1 ORDER BY created_at, id");
     Query::assembled(text).bind(event_id)
 }
 

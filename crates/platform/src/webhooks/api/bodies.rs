@@ -70,6 +70,14 @@ impl From<&Endpoint> for EndpointBody {
     }
 }
 
+impl EndpointBody {
+    /// Where the key stands in the path it is not shown again.
+    pub(super) fn without_key(mut self) -> Self {
+        self.wallet_id = None;
+        self
+    }
+}
+
 /// A receiver that was registered just now.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -81,10 +89,11 @@ pub struct CreatedBody {
     secret: String,
 }
 
-impl From<&Endpoint> for CreatedBody {
-    fn from(endpoint: &Endpoint) -> Self {
+impl CreatedBody {
+    /// What is shown of a new receiver, with its secret.
+    pub fn new(shown: EndpointBody, endpoint: &Endpoint) -> Self {
         Self {
-            endpoint: endpoint.into(),
+            endpoint: shown,
             secret: endpoint.secret.expose().to_owned(),
         }
     }

@@ -5,6 +5,8 @@
 //! random nonce; the name of the field is authenticated with it, so that a value cannot be moved
 //! to another field.
 
+pub mod people;
+
 use std::collections::BTreeMap;
 
 use florin_base::IdSource;
