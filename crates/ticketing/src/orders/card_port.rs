@@ -9,21 +9,23 @@ use florin_platform::sql::Tx;
 use super::refunds::RefundRow;
 use super::row::OrderRow;
 use crate::Ticketing;
+use crate::card::refunds::NewCardRefund;
+use crate::card::{self, Cancelled, disputes, intents};
 
 /// The order is given up: its intent is cancelled at the provider after the commit.
 ///
 /// # Errors
 /// The store's.
-pub async fn abandon(_tx: &mut Tx, _order_id: &str, _now: i64) -> Result<(), Problem> {
-    Ok(())
+pub async fn abandon(tx: &mut Tx, order_id: &str, now: i64) -> Result<(), Problem> {
+    intents::abandon(tx, order_id, now).await
 }
 
 /// The payment of the order is in an open dispute.
 ///
 /// # Errors
 /// The store's.
-pub async fn is_disputed(_tx: &mut Tx, _order_id: &str) -> Result<bool, Problem> {
-    Ok(false)
+pub async fn is_disputed(tx: &mut Tx, order_id: &str) -> Result<bool, Problem> {
+    disputes::open_for_order(tx, order_id).await
 }
 
 /// Open chargebacks of an organisation in a currency, minor units.
@@ -31,11 +33,12 @@ pub async fn is_disputed(_tx: &mut Tx, _order_id: &str) -> Result<bool, Problem>
 /// # Errors
 /// The store's.
 pub async fn open_chargebacks(
-    _tx: &mut Tx,
-    _org_id: &str,
-    _currency: &str,
+    tx: &mut Tx,
+    org_id: &str,
+    currency: &str,
 ) -> Result<i128, Problem> {
-    Ok(0)
+    let open = disputes::open_amount(tx, org_id, currency).await?;
+    Ok(open.into())
 }
 
 /// The provider is asked to send a refund back, after the commit.
@@ -43,18 +46,28 @@ pub async fn open_chargebacks(
 /// # Errors
 /// The store's.
 pub async fn order_refund(
-    _tx: &mut Tx,
-    _order: &OrderRow,
-    _refund: &RefundRow,
-    _now: i64,
+    tx: &mut Tx,
+    order: &OrderRow,
+    refund: &RefundRow,
+    now: i64,
 ) -> Result<(), Problem> {
-    Ok(())
+    let new = NewCardRefund {
+        refund_id: refund.id.clone(),
+        attempt: u32::try_from(refund.attempt).unwrap_or(1),
+        order_id: order.id.clone(),
+        event_id: order.event_id.clone(),
+        org_id: order.org_id.clone(),
+        intent_row_id: order.payment_id.clone().unwrap_or_default(),
+        amount: refund.amount,
+        currency: refund.currency.clone(),
+    };
+    card::refunds::order(tx, &new, now).await
 }
 
 /// Gives up the intent of a pending order at the provider; false when it has succeeded.
 ///
 /// # Errors
 /// 503 when the provider does not answer.
-pub async fn cancel_now(_room: &Ticketing, _order_id: &str) -> Result<bool, Problem> {
-    Ok(true)
+pub async fn cancel_now(room: &Ticketing, order_id: &str) -> Result<bool, Problem> {
+    Ok(card::cancel_now(room, order_id).await? == Cancelled::Gone)
 }

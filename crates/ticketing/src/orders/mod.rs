@@ -11,8 +11,10 @@
 pub mod access;
 pub mod attendees;
 pub mod cancel;
+pub mod card_pay;
 pub mod card_port;
 pub mod checkout;
+pub mod comps;
 pub mod confirm;
 pub mod desk;
 pub mod expiry;

@@ -367,15 +367,11 @@ async fn insert(cx: &mut Cx, rows: Rows) -> Result<(), Problem> {
     let marks = cx.room.store.marks();
     let tables = [
         (
-            "INSERT INTO tk_orders (id, number, org_id, event_id, status, channel, buyer,
-            owner_sub, person_id, contact, attendees, access_digest, currency, fee_payer, promo_id,
-            subtotal, discount, tax, tickets, platform_fee, processing_fee, total, parts, units,
-            expires_at, payment_status, visitor_id, source, created_at, updated_at)",
+            INSERT_ORDER,
             rows.orders,
         ),
         (
-            "INSERT INTO tk_order_items
-            (order_id, line, type_id, quantity, unit_price, discount, tax, total)",
+            INSERT_ITEM,
             rows.items,
         ),
         (holds::INSERT, rows.holds),
@@ -538,7 +534,17 @@ fn order_row(
     })
 }
 
-/// The row of a line, for the insert of [`write`].
+/// What stands before the rows of new orders.
+pub(super) const INSERT_ORDER: &str = "INSERT INTO tk_orders (id, number, org_id, event_id, status, channel, buyer,
+            owner_sub, person_id, contact, attendees, access_digest, currency, fee_payer, promo_id,
+            subtotal, discount, tax, tickets, platform_fee, processing_fee, total, parts, units,
+            expires_at, payment_status, visitor_id, source, created_at, updated_at)";
+
+/// What stands before the rows of new lines.
+pub(super) const INSERT_ITEM: &str = "INSERT INTO tk_order_items
+            (order_id, line, type_id, quantity, unit_price, discount, tax, total)";
+
+/// The row of a line, for [`INSERT_ITEM`].
 pub(super) fn item_row(order_id: &str, line: usize, item: &ItemRow) -> Vec<Arg> {
     vec![
         Arg::from(order_id),
@@ -552,7 +558,7 @@ pub(super) fn item_row(order_id: &str, line: usize, item: &ItemRow) -> Vec<Arg> 
     ]
 }
 
-/// The row of an order, for the insert of [`write`].
+/// The row of an order, for [`INSERT_ORDER`].
 pub(super) fn order_args(order: &OrderRow, now: i64) -> Result<Vec<Arg>, Problem> {
     let parts = serde_json::to_string(&order.parts).map_err(Problem::internal)?;
     Ok(vec![

@@ -11,6 +11,7 @@ pub mod ask;
 pub mod decide;
 pub mod external;
 pub mod job;
+pub mod retry;
 
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::{Db, Query, Row, Tx, query};
@@ -209,6 +210,22 @@ pub async fn failed(
     refund_id: &str,
     reason: &str,
 ) -> Result<(), Problem> {
+    mark(store, tx, refund_id, "failed", Some(reason)).await
+}
+
+/// A card's bank refused a refund that was reported as made: its sum is back in the refund's
+/// account, and it may be tried again another way.
+///
+/// # Errors
+/// The store's.
+pub async fn came_back(
+    store: &Store,
+    tx: &mut Tx,
+    refund_id: &str,
+    reason: &str,
+) -> Result<(), Problem> {
+    let text = "UPDATE tk_refunds SET status = 'pending' WHERE id = $1 AND status = 'succeeded'";
+    tx.execute(query(text).bind(refund_id)).await?;
     mark(store, tx, refund_id, "failed", Some(reason)).await
 }
 
