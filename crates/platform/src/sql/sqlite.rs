@@ -72,6 +72,18 @@ impl SqliteDb {
     }
 
     pub(super) async fn begin(&self) -> Result<SqliteTx, SqlError> {
+        match self.begin_once().await {
+            // SQLite rolls a transaction back by itself when the disk is full or fails, and the
+            // driver goes on believing in it: such a connection takes no transaction any more.
+            Err(SqlError::Unavailable(sqlx::Error::InvalidSavePointStatement)) => {
+                acquire(&self.writer).await?.close().await?;
+                self.begin_once().await
+            }
+            begun => begun,
+        }
+    }
+
+    async fn begin_once(&self) -> Result<SqliteTx, SqlError> {
         let writer = acquire(&self.writer).await?;
         let begin = SqlStr::from_static("BEGIN IMMEDIATE");
         Ok(SqliteTx(Transaction::begin(writer, Some(begin)).await?))

@@ -10,6 +10,7 @@ mod desk;
 mod drift;
 mod drift_faults;
 mod drift_faults_world;
+mod full_disk;
 mod fuzzed;
 mod importing;
 mod large_books;

@@ -79,6 +79,7 @@ async fn a_topic_without_keys_keeps_its_total_order() {
     );
 }
 
+/// DEP-082 of the deployment contract.
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_are_told_and_created() {
     let cluster = Cluster::any();
