@@ -659,6 +659,7 @@ def built_roles():
     return re.findall(r"^\| `([a-z-]+)` \| \d+ \|", page, re.M)
 
 
+# DEP-149.
 def kubernetes():
     served = [unit for unit in UNITS if unit["platform"] != "ec2"]
     for unit in served:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings an environment of Florin on AWS to what Terraform and units.json say. POSIX sh.
+# Brings an environment of Florin on AWS to what Terraform and units.json say (DEP-151). POSIX sh.
 #
 #   deploy.sh --environment staging|production [--plan] [--auto-approve] [--image DIGEST]
 #             [--accept-eol NAME] [--allow-replace ADDRESS]
@@ -93,7 +93,7 @@ check_state() {
     fi
 }
 
-# versions.toml: [[version]] name, version, end_of_support.
+# DEP-018. versions.toml: [[version]] name, version, end_of_support.
 check_ends() {
     today=$(date -u +%s)
     awk -F'"' '/^name/ { n = $2 } /^version/ { v = $2 } /^end_of_support/ { print n, v, $2 }' "$HERE/versions.toml" >"$WORK/ends"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# test.sh BINARY: the image's files against the golden list, the Containerfile's promises, the
+# DEP-150. test.sh BINARY: the image's files against the golden list, the Containerfile's promises, the
 # SBOM, and the binary started from the unpacked image as uid 65532 on a read-only root. With
 # buildah also a build without a daemon into an OCI archive.
 set -eu

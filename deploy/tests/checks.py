@@ -2,6 +2,7 @@
 """Checks of deploy/ that need no cloud: checks.py NAME [FILE...].
 
   roots                staging and production differ in values only; no foreign source
+  pipelines            build specifications and workflow: form, order, least rights, sound shell
   addons               charts of the cluster are pinned
   budget NAME FILE     the budget follows from the estimate of `florin aws cost --output json`
   metrics              every metric of rules, dashboards and alarms is one that the binary has
@@ -52,6 +53,33 @@ def roots():
     for file in AWS.rglob("variables.tf"):
         wrong = re.findall(r'variable "(\w*(?:password|token|api_key|login)\w*)"', file.read_text())
         expect(not wrong, f"{file}: {wrong}")
+    # DEP-017: cost and access are told apart by these.
+    tags = (AWS / "environments" / "production" / "versions.tf").read_text()
+    for tag in ("Project", "Environment", "ManagedBy", "Application", "Owner", "Team", "CostCenter"):
+        expect(re.search(rf"^ +{tag} +=", tags, re.M), f"DEP-017: no default tag {tag}")
+    # DEP-133: staging sleeps at night and takes spot capacity.
+    expect("night_schedule       = true" in texts[0] and "ecs_spot             = true" in texts[0], "DEP-133: staging")
+    # DEP-107, DEP-108: paths of the web ACL's rules are paths of the program.
+    acl = (AWS / "modules" / "edge" / "acl" / "main.tf").read_text()
+    routes = json.loads((DEPLOY.parent / "docs" / "reference" / "openapi.json").read_text())["paths"]
+    # Rooms to come, and the aliases of the shadow ledger at the root.
+    to_come = {"/api/v1/uploads", "/api/v1/transactions/batch", "/events"}
+    large = set(re.findall(r'"(/[^"]+)"', re.search(r"large = \[(.*?)\]", acl, re.S).group(1)))
+    expect(len(large) > 5, "DEP-108: paths of large bodies")
+    for path in large - to_come:
+        expect(any(r.startswith(path) for r in routes), f"DEP-108: no route begins with {path}")
+    for path in ("/api/v1/ledger/transfers", "/api/v1/ledger/import", "/api/v1/shadow/events/batch"):
+        expect(path in large, f"DEP-108: batches go to {path}")
+    expect('path = "/api/v1/auth/"' in acl and any(r.startswith("/api/v1/auth/") for r in routes), "DEP-107: log-in")
+    # DEP-098, DEP-148: the guides' names exist as outputs.
+    outputs = (AWS / "environments" / "production" / "outputs.tf").read_text()
+    for name in ("application_url", "cloudwatch_dashboard_url", "grafana_workspace_endpoint", "rds_endpoint", "redis_endpoint", "s3_bucket_name", "kms_key_id"):
+        expect(f'output "{name}"' in outputs, f"DEP-148: output {name}")
+    inputs = (AWS / "platform" / "variables.tf").read_text()
+    for name in ("aws_region", "environment", "platform_name", "app_cpu", "app_memory", "app_desired_count", "app_min_capacity", "app_max_capacity", "placement", "data_residency", "monitoring", "pooler"):
+        expect(f'variable "{name}"' in inputs, f"DEP-148: input {name}")
+    # DEP-145: the rule that a plan is refused by.
+    expect("contains(var.data_residency, region)" in inputs, "DEP-145")
     # DEP-014: examples name other pairs of regions.
     example = (AWS / "environments" / "production" / "terraform.tfvars.example").read_text()
     expect("sa-east-1" in example and "ap-south-1" in example, "DEP-014: examples of other regions")
@@ -193,9 +221,10 @@ def sizes(staging, production):
     expect(not missing, f"DEP-012: production has resources of kinds that staging lacks: {sorted(missing)}")
 
 
-# --- Kubernetes (B2)
+# --- Kubernetes (B2, DEP-149)
 
 def kubernetes(paths):
+    # DEP-149, DEP-104: see part B2 of the contract.
     import jsonschema
     import yaml
 
@@ -241,7 +270,11 @@ def kubernetes(paths):
             given = {row["secretKey"] for row in by.get("ExternalSecret", {}).get(unit, {"spec": {"data": []}})["spec"]["data"]}
             asked = {value.removeprefix("env:") for value in told.values() if value.startswith("env:")} | {"FLORIN_SECRET_SIGNING_KEY"}
             say(asked <= given, f"no secret gives {sorted(asked - given)}")
-            # DEP-051: nothing but Florin's own image runs in these namespaces.
+            # DEP-042: the engine may go to spot nodes, wallets and custody never do.
+            if unit == "networks-engine":
+                say(any(t["key"] == "florin.dev/group" for t in pod["tolerations"]), "DEP-042: does not tolerate spot nodes")
+            if unit in ("wallets", "custody"):
+                say(pod["nodeSelector"] == {"florin.dev/group": "core"}, "DEP-042: may land on spot nodes")
             scaled = unit in by.get("HorizontalPodAutoscaler", {})
             say(scaled != ("replicas" in d["spec"]), "either fixed or scaled, not both")
         for unit, d in by.get("HorizontalPodAutoscaler", {}).items():
@@ -259,6 +292,58 @@ def kubernetes(paths):
         if name.endswith("all-eks"):
             options(by, name)
         expect("TargetGroupBinding" in by and "custody" not in by["TargetGroupBinding"], f"{name}: custody has an entrance")
+
+
+# --- pipelines (DEP-116 to DEP-118, DEP-119)
+
+def shell_is_sound(where, text):
+    import shutil
+    import subprocess
+
+    if shutil.which("shellcheck") is None:
+        return
+    plain = re.sub(r"\$\{\{[^}]*\}\}", "word", text)
+    done = subprocess.run(["shellcheck", "--shell=bash", "--exclude=SC2155,SC2012,SC2154", "-"], input=plain, capture_output=True, text=True)
+    expect(done.returncode == 0, f"{where}: {done.stdout.strip()[:600]}")
+
+
+def pipelines():
+    try:
+        import yaml
+    except ImportError:
+        print("  SKIPPED lint of pipelines: no PyYAML")
+        return
+    specs = {}
+    for path in sorted((AWS / "pipeline").glob("buildspec-*.yml")):
+        spec = specs[path.stem] = yaml.safe_load(path.read_text())
+        expect(str(spec["version"]) == "0.2", f"{path.name}: version")
+        unknown = set(spec) - {"version", "env", "phases", "artifacts"} | set(spec["phases"]) - {"install", "pre_build", "build", "post_build"}
+        expect(not unknown, f"{path.name}: {unknown}")
+        lines = [c for phase in spec["phases"].values() for c in phase["commands"]]
+        expect(all(isinstance(line, str) for line in lines), f"{path.name}: a command that is no text")
+        shell_is_sound(path.name, "\n".join(line if isinstance(line, str) else "" for line in lines))
+        expect("variables" not in spec.get("env", {}), f"DEP-117: {path.name}: a value in plain text")
+    image = json.dumps(specs["buildspec-image"])
+    # DEP-114 too.
+    expect("git-$(" in image and "latest" not in image and "test -n" in image, "DEP-117: commit as tag, or fail")
+    expect("image-scan-complete" in image and "CRITICAL|HIGH" in image, "DEP-115: stops on findings")
+    expect("sbom.py" in image, "DEP-115: SBOM beside the image")
+    stages = re.findall(r'name += "(\w+)"', (AWS / "modules" / "pipeline" / "main.tf").read_text().split('resource "aws_codepipeline"')[1])
+    order = [s for s in stages if s in ("Source", "Test", "ImageAndScan", "Staging", "Approval", "Production")]
+    expect(list(dict.fromkeys(order)) == ["Source", "Test", "ImageAndScan", "Staging", "Approval", "Production"], f"DEP-116: {order}")
+    flow = yaml.safe_load((AWS / "github" / "deploy.yml").read_text())
+    expect(flow["permissions"] == {} and flow["concurrency"]["cancel-in-progress"] is False, "DEP-118: least permissions, one at a time")
+    text = (AWS / "github" / "deploy.yml").read_text()
+    expect("${{ secrets." not in text and "AWS_ACCESS_KEY" not in text, "DEP-118: no keys")
+    for name, job in flow["jobs"].items():
+        takes_role = any("configure-aws-credentials" in step.get("uses", "") for step in job["steps"])
+        expect(job["permissions"] == ({"contents": "read", "id-token": "write"} if takes_role else {"contents": "read"}), f"DEP-118: {name}: permissions")
+        expect(("environment" in job) == takes_role, f"DEP-118: {name}: environment")
+        for step in job["steps"]:
+            expect("uses" not in step or re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), f"DEP-118: {name}: {step.get('uses')}")
+            if "run" in step:
+                shell_is_sound(f"deploy.yml {name}", step["run"])
+    expect(flow["jobs"]["production"]["needs"] == ["image", "staging"] and flow["jobs"]["image"]["needs"] == "test", "DEP-118: order")
 
 
 # --- charts of the cluster (DEP-018, DEP-046)
@@ -317,7 +402,7 @@ def main():
     if check == "kubernetes":
         kubernetes(files)
     else:
-        {"roots": roots, "budget": budget, "addons": addons, "metrics": metrics, "grafana": grafana, "iam": iam, "sizes": sizes}[check](*files)
+        {"roots": roots, "budget": budget, "addons": addons, "pipelines": pipelines, "metrics": metrics, "grafana": grafana, "iam": iam, "sizes": sizes}[check](*files)
     for message in WRONG:
         print(f"  {message}", file=sys.stderr)
     sys.exit(1 if WRONG else 0)

@@ -124,8 +124,8 @@ for _ in $(seq 1 120); do
     if "$FLORIN_BIN" probe --url "$FLORIN_APPLICATION_URL/ready" >/dev/null 2>&1; then break; fi
     sleep 0.5
 done
-# With a key the check moves a cent and back (smoke).
-FLORIN_API_KEY=$("$FLORIN_BIN" key create florin-smoke --role service --role operator --role auditor --data-dir "$WORK/data" --output json | sed -n 's/.*"key":"\([^"]*\)".*/\1/p')
+# DEP-151, DEP-152: with a key the check moves a cent and back, in a real server.
+FLORIN_API_KEY=$("$FLORIN_BIN" key create florin-smoke --role service --role operator --role auditor --data-dir "$WORK/data" --output json | sed -n 's/.*"apiKey":"\([^"]*\)".*/\1/p')
 [ -n "$FLORIN_API_KEY" ] || fail 'no API key for the smoke'
 export FLORIN_APPLICATION_URL FLORIN_API_KEY
 
@@ -179,6 +179,11 @@ for bucket in $(text s3api list-buckets --query 'Buckets[?starts_with(Name, `flo
 done
 probe 'EKS: private API, public API' 'True False' text eks describe-cluster --name florin-staging --query 'cluster.resourcesVpcConfig.[endpointPrivateAccess, endpointPublicAccess]'
 probe 'public addresses of tasks' 0 text ecs describe-services --cluster florin-staging --services gateway wallets --query 'length(services[?networkConfiguration.awsvpcConfiguration.assignPublicIp==`ENABLED`])'
+# DEP-001, DEP-002, DEP-003, DEP-005, DEP-007, DEP-009, DEP-010: a service for each unit, and the host.
+probe 'services of units' 11 text ecs list-services --cluster florin-staging --query 'length(serviceArns)'
+probe 'groups of the monitoring host' 1 text autoscaling describe-auto-scaling-groups --query 'length(AutoScalingGroups[?starts_with(AutoScalingGroupName, `florin-staging-`)])'
+# DEP-055: what a task definition tells a unit, and what it must not hold.
+probe 'wallets are told the database by reference' 'env:FLORIN_SECRET_DATABASE_URL' text ecs describe-task-definition --task-definition florin-staging-wallets --query 'taskDefinition.containerDefinitions[0].environment[?name==`FLORIN__LEDGER__URL`].value'
 probe 'trail logs' True text cloudtrail get-trail-status --name florin-staging --query IsLogging
 probe 'marker of the release' "$DIGEST" sh -c "aws ssm get-parameter --name /florin/staging/last-good --query Parameter.Value --output text | cut -d ' ' -f 1"
 lap "probed; $ALARMS alarms"

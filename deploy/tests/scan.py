@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Policy scan by checkov: every failed check is repaired, or named with a reason in
+"""Policy scan by checkov (DEP-149 for the manifests): every failed check is repaired, or named with a reason in
 aws/policies/checkov-skips.yaml. A name that no longer matches anything fails as well.
 
 Usage: scan.py CHECKOV. Offline, so there are no severities: each failure counts.

@@ -102,6 +102,7 @@ try 3 'this is account 999999999999' -- STUB_ACCOUNT=999999999999 -- --environme
 TEST_REGION=eu-west-1 try 3 'AWS_REGION is eu-west-1' -- -- --environment staging --plan
 try 3 'keeps no versions' -- STUB_VERSIONING=Suspended -- --environment staging --plan
 try 3 'holds the lock' -- STUB_LOCKED=0 -- --environment staging --plan
+# DEP-018.
 try 3 'is supported until 2020-01-01' -- ENDED=1 -- --environment staging --plan
 try 2 'accepted: eks' -- ENDED=1 -- --environment staging --plan --accept-eol eks --accept-eol aurora-postgresql --accept-eol valkey --accept-eol kafka --accept-eol terraform-provider-aws
 try 3 'no hosted zone' -- STUB_ZONE=1 -- --environment staging --plan

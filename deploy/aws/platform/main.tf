@@ -1,4 +1,4 @@
-# One environment: the modules of ../modules, wired. The roots below ../environments give the values.
+# DEP-148. One environment: the modules of ../modules, wired. The roots below ../environments give the values.
 
 locals {
   name = "${var.platform_name}-${var.environment}"

@@ -142,3 +142,13 @@ output "issuer_url" {
   description = "OIDC issuer; empty: Florin's own users."
   value       = module.identity.issuer_url
 }
+
+output "units" {
+  description = "Units: where they run, their size and counts, settings and names of secrets; never values."
+  value = { for name, u in local.units : name => {
+    platform = u.platform
+    size     = u.size
+    settings = lookup(local.unit_settings, name, {})
+    secrets  = keys(lookup(local.unit_secrets, name, {}))
+  } }
+}

@@ -1,3 +1,4 @@
+# DEP-015: one provider, at one version.
 terraform {
   required_version = ">= 1.11"
   required_providers {

@@ -1,4 +1,4 @@
-//! `florin aws place`: the rule of part A1 of the deployment contract.
+//! `florin aws place` (DEP-154): the rule of part A1 of the deployment contract.
 //!
 //! *Needs the Kubernetes API, or high scale and high complexity: EKS. Low and low, always on,
 //! keeps its own disk: EC2. Everything else: ECS on Fargate.*

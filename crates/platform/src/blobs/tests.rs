@@ -293,6 +293,7 @@ async fn signed_urls_do_one_thing(rig: Rig) {
     ));
 }
 
+/// DEP-091 of the deployment contract.
 #[tokio::test]
 async fn a_signed_url_of_ours_is_good_for_nothing_else() {
     let rig = directory().await;

@@ -58,6 +58,7 @@ fn scrub_scheme(text: &str, scheme: &str) -> String {
 mod tests {
     use super::*;
 
+    /// DEP-120 of the deployment contract.
     #[test]
     fn secrets_are_known_by_name() {
         for name in [

@@ -94,3 +94,8 @@ output "secret_arns" {
   description = "Secrets by <unit>/<what>, for the recovery region, which has their replicas; never values."
   value       = module.platform.secret_arns
 }
+
+output "units" {
+  description = "Units: where they run, their size and counts, settings and names of secrets; never values."
+  value       = module.platform.units
+}

@@ -3,13 +3,14 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "5.100.0"
+      version = "5.100.0" # DEP-015
     }
   }
   # Bucket, key and region stand in backend.hcl. The lock is a file in the bucket (DEP-016).
   backend "s3" {}
 }
 
+# DEP-017.
 locals {
   default_tags = {
     Project     = "florin"

@@ -151,3 +151,31 @@ resource "aws_cloudfront_distribution" "this" {
   }
   tags = merge(var.tags, { Name = var.name, DEP = "107 111" })
 }
+
+# DEP-111: who fetched what, into the bucket of logs. CloudFront's logs are delivered from this region.
+resource "aws_cloudwatch_log_delivery_source" "cdn" {
+  provider     = aws.us_east_1
+  name         = "${var.name}-cdn"
+  log_type     = "ACCESS_LOGS"
+  resource_arn = aws_cloudfront_distribution.this.arn
+  tags         = merge(var.tags, { Name = "${var.name}-cdn", DEP = "111" })
+}
+
+resource "aws_cloudwatch_log_delivery_destination" "cdn" {
+  provider      = aws.us_east_1
+  name          = "${var.name}-cdn"
+  output_format = "json"
+  delivery_destination_configuration {
+    destination_resource_arn = "arn:aws:s3:::${var.logs_bucket}/cdn"
+  }
+  tags = merge(var.tags, { Name = "${var.name}-cdn", DEP = "111" })
+}
+
+# No cookies and no query, which may hold what is secret.
+resource "aws_cloudwatch_log_delivery" "cdn" {
+  provider                 = aws.us_east_1
+  delivery_source_name     = aws_cloudwatch_log_delivery_source.cdn.name
+  delivery_destination_arn = aws_cloudwatch_log_delivery_destination.cdn.arn
+  record_fields            = ["date", "time", "x-edge-location", "sc-bytes", "c-ip", "cs-method", "cs(Host)", "cs-uri-stem", "sc-status", "x-edge-result-type", "x-edge-request-id", "time-taken", "ssl-protocol"]
+  tags                     = merge(var.tags, { Name = "${var.name}-cdn", DEP = "111" })
+}

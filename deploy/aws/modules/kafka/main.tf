@@ -1,3 +1,4 @@
+# Topics are projections: `florin kafka rebuild` makes them again (DEP-084).
 # MSK: three brokers in three zones, TLS and SCRAM only. Topics are made by `florin kafka`.
 
 resource "aws_cloudwatch_log_group" "brokers" {

@@ -1,4 +1,4 @@
-//! `florin aws cost`: what a plan of Terraform costs a month, offline.
+//! `florin aws cost` (DEP-153): what a plan of Terraform costs a month, offline.
 //!
 //! Resources of `terraform show -json` times dated prices, and a usage file for what a plan
 //! cannot know. Integers throughout: prices in billionths of a dollar, quantities in

@@ -23,6 +23,7 @@ fn estimated(resources: Value, at: At) -> Estimate {
     estimate(&plan(resources), &Usage::default(), &prices, at, TODAY).expect("an estimate")
 }
 
+/// DEP-153 of the deployment contract.
 #[test]
 fn tasks_cost_by_their_size_and_the_counts_asked_for() {
     let resources = json!([

@@ -19,6 +19,10 @@ const CYCLE_MAX_MICROS: u64 = 250_000;
 const LOG_BYTES: u64 = 1_000;
 /// Write I/Os of Aurora for a transfer, hundredths.
 const WRITE_IOS_HUNDREDTHS: (u64, u64) = (25, 92);
+/// What I/O-Optimized costs more for production's three instances, cents a month, and what a
+/// million I/Os cost otherwise. Of the contract's part E; unverified.
+const OPTIMISED_CENTS: u64 = 75_000;
+const IO_CENTS_PER_MILLION: u64 = 20;
 /// Bytes of an account and of a wallet with their indexes.
 const WALLET_BYTES: u64 = 800;
 /// Bytes of indexes of the newest partition for each transfer a second.
@@ -95,6 +99,13 @@ impl Load {
             self.tps.saturating_mul(cycle),
             self.posting_tasks * 1_000_000,
         )
+    }
+
+    /// Yearly averages between which I/O-Optimized begins to pay: with the most and with the least
+    /// I/Os for a transfer.
+    pub fn optimised_from() -> (u64, u64) {
+        let at = |hundredths: u64| OPTIMISED_CENTS * 1_000_000 * 100 / (MONTH_SECONDS * IO_CENTS_PER_MILLION * hundredths);
+        (at(WRITE_IOS_HUNDREDTHS.1), at(WRITE_IOS_HUNDREDTHS.0))
     }
 
     /// Months until Aurora's 128 TiB are full.
@@ -413,6 +424,12 @@ mod tests {
             ]
         );
         assert_eq!(value(&load(5_000, 20), "lock cycle"), 175);
+    }
+
+    #[test]
+    fn dep_065_optimised_storage_pays_between_two_averages() {
+        let (least, most) = Load::optimised_from();
+        assert!((1_500..=1_650).contains(&least) && (5_600..=5_750).contains(&most), "{least} {most}");
     }
 
     #[test]

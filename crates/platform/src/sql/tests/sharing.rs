@@ -213,6 +213,7 @@ async fn a_probe_says_what_is_wrong_on_postgres() {
 }
 
 /// `sslmode` and `sslrootcert` mean what the server's own clients mean by them.
+/// DEP-066 of the deployment contract.
 #[tokio::test]
 async fn tls_is_as_strict_as_asked_on_postgres() {
     use super::super::PostgresTrouble as T;

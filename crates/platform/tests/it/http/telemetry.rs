@@ -99,6 +99,7 @@ fn collector(sender: mpsc::Sender<Value>) -> String {
     base
 }
 
+/// DEP-130 of the deployment contract.
 #[tokio::test]
 async fn sampled_requests_reach_the_collector() {
     let (sender, mut received) = mpsc::channel(8);

@@ -63,6 +63,25 @@ run "dep_062_dep_063_dep_066_dep_068_dep_069_aurora" {
   }
 }
 
+run "dep_065_storage_is_a_choice" {
+  command = plan
+  variables {
+    storage_type = "gp2"
+  }
+  expect_failures = [var.storage_type]
+}
+
+run "dep_065_optimised_storage" {
+  command = plan
+  variables {
+    storage_type = "aurora-iopt1"
+  }
+  assert {
+    condition     = aws_rds_cluster.this[0].storage_type == "aurora-iopt1"
+    error_message = "DEP-065: by variable"
+  }
+}
+
 run "dep_064_one_instance" {
   command = plan
   variables {

@@ -2,8 +2,11 @@
 
 locals {
   word = { REGIONAL = "regional", CLOUDFRONT = "edge" }[var.scope]
-  # Paths that carry large bodies: batches, imports, uploads, webhooks of vendors.
-  large = ["/api/v1/ledger/transfers/batch", "/api/v1/ledger/import", "/api/v1/uploads", "/api/v1/webhooks", "/api/v1/transactions/batch"]
+  # Beginnings of paths that carry large bodies: batches, imports, statements, uploads, webhooks of vendors.
+  large = [
+    "/api/v1/ledger/transfers", "/api/v1/ledger/accounts", "/api/v1/ledger/import", "/api/v1/shadow/events/batch", "/events",
+    "/api/v1/shadow/statements", "/api/v1/webhooks", "/api/v1/uploads", "/api/v1/transactions/batch",
+  ]
   managed = [
     { name = "AWSManagedRulesAmazonIpReputationList", count = [] },
     { name = "AWSManagedRulesKnownBadInputsRuleSet", count = [] },

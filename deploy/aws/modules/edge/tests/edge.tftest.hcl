@@ -57,6 +57,10 @@ run "dep_101_to_dep_111_entrance" {
     condition     = aws_cloudfront_distribution.this.viewer_certificate[0].minimum_protocol_version == "TLSv1.2_2021"
     error_message = "DEP-111"
   }
+  assert {
+    condition     = aws_cloudwatch_log_delivery_destination.cdn.delivery_destination_configuration[0].destination_resource_arn == "arn:aws:s3:::florin-production-logs-00000000/cdn" && !contains(aws_cloudwatch_log_delivery.cdn.record_fields, "cs(Cookie)") && !contains(aws_cloudwatch_log_delivery.cdn.record_fields, "cs-uri-query")
+    error_message = "DEP-111: logs, without cookies and queries"
+  }
 }
 
 run "dep_102_tls13_only" {
@@ -67,6 +71,17 @@ run "dep_102_tls13_only" {
   assert {
     condition     = aws_lb_listener.https["internal"].ssl_policy == "ELBSecurityPolicy-TLS13-1-3-2021-06"
     error_message = "TLS 1.3 and nothing else"
+  }
+}
+
+run "dep_112_own_networks_without_the_internet" {
+  command = plan
+  variables {
+    private_api = true
+  }
+  assert {
+    condition     = aws_lb.private_api[0].internal && aws_vpc_endpoint_service.private_api[0].acceptance_required
+    error_message = "DEP-112: an endpoint service, each caller accepted by hand"
   }
 }
 

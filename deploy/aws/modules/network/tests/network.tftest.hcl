@@ -32,7 +32,7 @@ run "dep_020_three_zones_in_every_tier" {
   command = plan
   assert {
     condition     = alltrue([for tier in ["public", "private", "pods", "database"] : length(distinct([for s in aws_subnet.this : s.availability_zone if s.tags.Tier == tier])) == 3])
-    error_message = "each tier stands in three zones"
+    error_message = "DEP-020 to DEP-024: each tier stands in three zones"
   }
   assert {
     condition     = alltrue([for s in aws_subnet.this : s.map_public_ip_on_launch == false])
@@ -99,11 +99,35 @@ run "dep_034_stores_admit_named_groups_only" {
   command = plan
   assert {
     condition     = !contains(keys(aws_vpc_security_group_ingress_rule.talk), "unit-custody-to-cache-6379") && contains(keys(aws_vpc_security_group_ingress_rule.talk), "unit-wallets-to-database-5432")
-    error_message = "a unit reaches the stores that it needs"
+    error_message = "DEP-032, DEP-034: a unit reaches the stores that it needs"
   }
   assert {
     condition     = length([for key, r in aws_vpc_security_group_egress_rule.talk : key if startswith(key, "database-") || startswith(key, "cache-")]) == 0
     error_message = "databases start no connections"
+  }
+}
+
+run "dep_032_dep_033_dep_035_who_talks_to_whom" {
+  command = plan
+  assert {
+    condition     = alltrue([for key in keys(local.talk_map) : !startswith(key, "alb-public-to-nodes")]) && contains(keys(local.talk_map), "alb-internal-to-nodes-8443")
+    error_message = "DEP-033: nodes admit the internal load balancer on 8443, the public one never"
+  }
+  assert {
+    condition     = toset([for key, t in local.talk_map : t.from if t.to == "monitoring"]) == toset(["alb-internal"]) && toset([for key, t in local.talk_map : t.low if t.to == "monitoring"]) == toset([3000, 9090, 9093])
+    error_message = "DEP-035: dashboards stand behind the internal load balancer alone"
+  }
+  assert {
+    condition     = alltrue([for key, t in local.talk_map : t.low == 8443 && t.high == 8443 if startswith(t.to, "unit-")])
+    error_message = "DEP-032: units are reached on 8443 alone"
+  }
+}
+
+run "dep_027_endpoints" {
+  command = plan
+  assert {
+    condition     = length(aws_vpc_endpoint.interface) == length(var.interface_endpoints) && alltrue([for e in aws_vpc_endpoint.interface : e.private_dns_enabled])
+    error_message = "DEP-027: an endpoint for each service, under its usual name"
   }
 }
 
