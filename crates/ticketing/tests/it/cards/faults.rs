@@ -1,0 +1,191 @@
+//! What is lost on the way: rows 15 to 17, and calls whose answer never came.
+
+use florin_platform::sql::query;
+use florin_ticketing::card::worker;
+use serde_json::json;
+
+use super::{Cards, HOOK_SECRET};
+use crate::stage::{ADMIN, ANA, SECOND};
+
+async fn inbox(cards: &Cards) -> i64 {
+    let all = "SELECT COUNT(*) AS n FROM tk_card_inbox WHERE provider = $1";
+    cards.count(all, "stripe").await
+}
+
+#[tokio::test]
+async fn row_15_without_any_event_the_poller_confirms_within_two_minutes() {
+    let cards = Cards::new().await;
+    let gig = cards.event("50.00", 10).await;
+    cards.control("webhooks", json!({"mode": "drop"})).await;
+    let order = cards.reserve(ANA, &gig, 1).await.ok(201).id();
+    cards.card(ANA, &order, Some("pm_card_authenticationRequired")).await.ok(200);
+    let pass = json!({"paymentIntent": cards.intent(&order).await, "result": "success"});
+    cards.control("authenticate", pass).await;
+    cards.work().await;
+    assert_eq!(cards.order(&order).await["status"], "pending", "not yet silent");
+    cards.advance(60 * SECOND);
+    cards.work().await;
+    assert_eq!(cards.order(&order).await["status"], "confirmed", "INV-T5");
+    assert_eq!(inbox(&cards).await, 0);
+    cards.check_money().await;
+}
+
+/// INV-T5 for what no intent waits for: an intent that was given up is paid after all, and no
+/// event is delivered.
+#[tokio::test]
+async fn what_was_never_delivered_is_found_in_the_provider_s_list() {
+    let cards = Cards::new().await;
+    let gig = cards.event("50.00", 10).await;
+    worker::sweep(&cards.room).await.expect("sweeps");
+    cards.control("webhooks", json!({"mode": "drop"})).await;
+    let order = cards.reserve(ANA, &gig, 1).await.ok(201).id();
+    cards.card(ANA, &order, Some("pm_card_authenticationRequired")).await.ok(200);
+    let intent = cards.intent(&order).await;
+    cards.expire(1_900).await;
+    cards.work().await;
+    let late = json!({"paymentIntent": intent, "result": "success", "force": true});
+    cards.control("authenticate", late).await;
+    cards.advance(30 * SECOND);
+    let seen = worker::sweep(&cards.room).await.expect("sweeps");
+    assert!(seen > 0);
+    assert_eq!(cards.order(&order).await["status"], "confirmed");
+    let taken = inbox(&cards).await;
+    assert!(taken > 0);
+    // The same again changes nothing (INV-T12).
+    worker::sweep(&cards.room).await.expect("sweeps");
+    assert_eq!(inbox(&cards).await, taken);
+    cards.check_money().await;
+}
+
+#[tokio::test]
+async fn row_16_a_bad_signature_is_refused_and_nothing_is_stored() {
+    let cards = Cards::new().await;
+    let body = json!({
+        "id": "evt_1", "object": "event", "type": "payment_intent.succeeded", "created": 1,
+        "data": {"object": {"id": "pi_1", "object": "payment_intent"}},
+    });
+    let now = cards.room.now() / SECOND;
+    let path = "/api/v1/payments/stripe/webhook";
+    let signed = |secret: &str, time: i64| {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
+        let tag = ring::hmac::sign(&key, format!("{time}.{body}").as_bytes());
+        format!("t={time},v1={}", hex::encode(tag))
+    };
+    let send = |header: String| {
+        let call = cards.call("", "POST", path).header("stripe-signature", &header);
+        call.json(body.clone()).send()
+    };
+    for header in [
+        signed("whsec_other", now),
+        signed(HOOK_SECRET, now - 301),
+        "t=1".to_owned(),
+    ] {
+        send(header).await.refused(400, "signature_invalid");
+    }
+    let plain = cards.call("", "POST", path).json(body.clone()).send().await;
+    plain.refused(400, "signature_invalid");
+    assert_eq!(inbox(&cards).await, 0);
+    send(signed(HOOK_SECRET, now - 299)).await.ok(200);
+    assert_eq!(inbox(&cards).await, 1);
+}
+
+#[tokio::test]
+async fn row_17_a_store_that_fails_answers_500_and_the_retry_takes_effect_once() {
+    let cards = Cards::new().await;
+    let gig = cards.event("50.00", 10).await;
+    let order = cards.reserve(ANA, &gig, 1).await.ok(201).id();
+    cards.card(ANA, &order, Some("pm_card_authenticationRequired")).await.ok(200);
+    cards.quiet().await;
+    let db = &cards.room.store.db;
+    let break_it = query("ALTER TABLE tk_card_inbox RENAME TO tk_card_inbox_away");
+    db.execute(break_it).await.expect("renames");
+    let pass = json!({"paymentIntent": cards.intent(&order).await, "result": "success"});
+    cards.control("authenticate", pass).await;
+    let mut attempts = 0;
+    while attempts == 0 {
+        let state = cards.provider().await;
+        let all = state["events"].as_array().expect("events");
+        let told = all.iter().find(|event| event["type"] == "payment_intent.succeeded");
+        let told = told.expect("told");
+        attempts = told["attempts"].as_i64().expect("a number");
+        assert_eq!(told["delivered"], 0);
+    }
+    assert_eq!(cards.order(&order).await["status"], "pending");
+    let mend = query("ALTER TABLE tk_card_inbox_away RENAME TO tk_card_inbox");
+    db.execute(mend).await.expect("renames");
+    cards.becomes(&order, "confirmed").await;
+    assert_eq!(cards.tickets(&order).await.len(), 1);
+    cards.quiet().await;
+    cards.check_money().await;
+}
+
+#[tokio::test]
+async fn calls_whose_answer_is_lost_are_made_once() {
+    let cards = Cards::new().await;
+    let gig = cards.event("50.00", 10).await;
+    for path in [
+        "POST /v1/payment_intents",
+        "POST /v1/payment_intents/*/confirm",
+    ] {
+        for kind in ["fail", "fail_after"] {
+            let fault = json!({"path": path, "kind": kind, "next": 2});
+            cards.control("faults", fault).await;
+            cards.bought(ANA, &gig, 1, "pm_card_visa").await;
+            cards.control("faults", json!({"clear": true})).await;
+        }
+    }
+    let provider = cards.provider().await;
+    assert_eq!(provider["charges"].as_array().map(Vec::len), Some(4));
+    // A provider that is away for long: nothing certain is said, and the same call goes on later.
+    let order = cards.reserve(ANA, &gig, 1).await.ok(201).id();
+    let away = json!({"path": "/v1/payment_intents", "kind": "fail_after", "next": 20});
+    cards.control("faults", away).await;
+    cards
+        .card(ANA, &order, Some("pm_card_visa"))
+        .await
+        .refused(503, "provider_unavailable");
+    cards.control("faults", json!({"clear": true})).await;
+    let paid = cards.card(ANA, &order, Some("pm_card_visa")).await.ok(200);
+    assert_eq!(paid.body["status"], "confirmed");
+    let provider = cards.provider().await;
+    assert_eq!(provider["charges"].as_array().map(Vec::len), Some(5));
+    cards.quiet().await;
+    cards.check_money().await;
+}
+
+#[tokio::test]
+async fn the_day_is_compared_with_the_provider() {
+    let cards = Cards::new().await;
+    let gig = cards.event("50.00", 10).await;
+    let order = cards.bought(ANA, &gig, 2, "pm_card_visa").await;
+    let path = "/api/v1/payments/reconciliation?date=2030-01-01";
+    let day = cards.get(ADMIN, path).await.ok(200);
+    assert_eq!(day.body["matched"], 1, "{}", day.text);
+    assert_eq!(day.body["differences"], json!([]));
+    assert_eq!(day.body["balances"][0]["provider"], day.body["balances"][0]["ledger"]);
+    // Somebody takes money at the provider that nobody told us of.
+    cards.control("webhooks", json!({"mode": "drop"})).await;
+    let form = format!("payment_intent={}&amount=100", cards.intent(&order).await);
+    cards.console("/v1/refunds", &form).await;
+    let day = cards.get(ADMIN, path).await.ok(200);
+    assert_eq!(day.body["matched"], 1, "{}", day.text);
+    assert_eq!(day.body["differences"][0]["kind"], "missing_in_ledger");
+    assert_eq!(day.body["differences"][0]["provider"], "-1.00");
+    cards.get(ADMIN, "/api/v1/payments/reconciliation?date=2030-02-30").await.refused(400, "date_invalid");
+    cards.get(ADMIN, "/api/v1/payments/reconciliation?date=2031-01-01").await.refused(400, "date_in_future");
+}
+
+#[tokio::test]
+async fn the_provider_pays_its_balance_to_the_bank() {
+    let cards = Cards::new().await;
+    let gig = cards.event("50.00", 10).await;
+    cards.bought(ANA, &gig, 1, "pm_card_visa").await;
+    let before = cards.balance("psp:stripe").await;
+    cards.control("payout", json!({})).await;
+    let posted = "SELECT COUNT(*) AS n FROM tk_card_payouts WHERE currency = $1";
+    cards.reaches(posted, "EUR", 1).await;
+    assert_eq!(cards.balance("psp:stripe").await, 0);
+    assert_eq!(cards.balance("bank").await, before);
+    cards.quiet().await;
+    cards.check_money().await;
+}
