@@ -3,9 +3,11 @@
 mod config;
 mod demo;
 mod doctor;
+mod fake_stripe;
 mod generate;
 mod kafka;
 mod key;
+mod migrate;
 mod openapi;
 mod roles;
 mod serve;
@@ -47,6 +49,7 @@ enum Command {
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
+    Migrate(migrate::Migrate),
     Demo(demo::Demo),
     #[command(subcommand)]
     User(user::UserCommand),
@@ -64,6 +67,9 @@ enum Command {
     Aws(aws::AwsCommand),
     #[command(subcommand)]
     Dr(dr::DrCommand),
+    #[command(subcommand)]
+    Dev(fake_stripe::DevCommand),
+    FakeStripe(fake_stripe::FakeStripe),
     Openapi(openapi::Openapi),
     Gen(generate::Gen),
 }
@@ -77,6 +83,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Roles(command) => command.run(output),
         Command::Config(command) => command.run(output),
         Command::Doctor(command) => command.run(output),
+        Command::Migrate(command) => command.run(output),
         Command::Demo(command) => command.run(output),
         Command::User(command) => command.run(output),
         Command::Key(command) => command.run(output),
@@ -87,6 +94,8 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Probe(command) => command.run(output),
         Command::Aws(command) => command.run(output),
         Command::Dr(command) => command.run(output),
+        Command::Dev(command) => command.run(output),
+        Command::FakeStripe(command) => command.run(output),
         Command::Openapi(command) => command.run(),
         Command::Gen(command) => command.run(output),
     };

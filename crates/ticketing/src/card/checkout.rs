@@ -177,6 +177,23 @@ fn pending(provider: &dyn Provider, intent: &Intent) -> PendingPayment {
     }
 }
 
+/// What opens the live intent of an order, for a buyer who asks again.
+///
+/// # Errors
+/// 503 when the provider does not answer; the store's.
+pub async fn pending_now(
+    room: &Ticketing,
+    order_id: &str,
+) -> Result<Option<PendingPayment>, Problem> {
+    let row = intents::live(&room.store.db, order_id).await?;
+    let Some(id) = row.and_then(|row| row.provider_id) else {
+        return Ok(None);
+    };
+    let provider = provider(room)?;
+    let intent = provider.intent(&id).await.map_err(|error| provider_away(&error))?;
+    Ok(Some(pending(provider, &intent)))
+}
+
 async fn begin(
     room: &Ticketing,
     order_id: &str,

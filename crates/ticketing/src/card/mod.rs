@@ -27,5 +27,6 @@ pub mod worker;
 
 pub use checkout::{
     Cancelled, CardCheckout, CardOutcome, PendingPayment, cancel_now, checkout, declined,
+    pending_now,
 };
 pub use provider::Provider;
