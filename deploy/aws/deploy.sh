@@ -11,7 +11,7 @@
 # backend.hcl beside them. FLORIN_BIN is the florin program; FLORIN_API_KEY, when set, lets the
 # check after a release move a cent; FLORIN_DEPLOY_SKIP names steps that this
 # run leaves out, each said aloud: kubernetes, stable, empty-plan, check,
-# rotation. FLORIN_DEPLOY_PLAN_JSON
+# rotation, migrations. FLORIN_DEPLOY_PLAN_JSON
 # names a file for the plan as JSON.
 set -eu
 
@@ -237,6 +237,22 @@ write_outputs() {
     say "wrote outputs.env and settings.env of $overlay"
 }
 
+# Charts of the cluster, from the mirror in the own registry, by digest (DEP-046).
+addons() {
+    command -v helm >/dev/null || { say "failed: helm is missing"; return 1; }
+    charts=$HERE/../kubernetes/addons
+    roles=$(aws_text ssm get-parameter --name "/florin/$ENVIRONMENT/role_arns" --query Parameter.Value | tr -d '{}" ' | tr ',' '\n')
+    awk -F'"' '/"name"/ { n = $4 } /"version"/ { v = $4 } /"namespace"/ { s = $4 } /"digest"/ { d = $4 } /"option": false/ { print n, v, s, (d == "" ? "-" : d) }' "$charts/addons.json" >"$WORK/charts"
+    while read -r chart version namespace digest; do
+        [ "$digest" != - ] || { say "failed: chart $chart $version has no digest"; say "hint: mirror it, read it, put its digest into $charts/addons.json"; return 1; }
+        role=$(echo "$roles" | sed -n "s/^$chart://p")
+        sed "s,clusterName: set-by-deploy,clusterName: $NAME,; s,role-arn: set-by-deploy,role-arn: $role," "$charts/$chart.yaml" >"$WORK/$chart.yaml"
+        KUBECONFIG=$WORK/kubeconfig helm upgrade --install "$chart" "oci://$ACCOUNT.dkr.ecr.$REGION.amazonaws.com/mirror/charts/$chart@$digest" \
+            --namespace "$namespace" --create-namespace --values "$WORK/$chart.yaml" --wait --timeout "${STABLE_S}s" >>"$LOG" 2>&1 || { say "failed: chart $chart"; return 1; }
+        say "installed: $chart $version"
+    done <"$WORK/charts"
+}
+
 kubernetes() {
     write_outputs
     skipped kubernetes 'no cluster is reached' && return 0
@@ -247,8 +263,25 @@ kubernetes() {
         say "hint: run the deploy project of the pipeline, which stands in the VPC"
         return 1
     }
+    addons || return 1
     KUBECONFIG=$WORK/kubeconfig kubectl apply --server-side -k "$overlay" >>"$LOG" 2>&1
     KUBECONFIG=$WORK/kubeconfig kubectl -n florin rollout status deployment --timeout="${STABLE_S}s" >>"$LOG" 2>&1
+}
+
+# One task brings the tables up to this version before any unit of it runs; what was there is kept
+# in a snapshot (DEP-069, DEP-119).
+migrate() {
+    skipped migrations 'nothing runs tasks here' && return 0
+    if [ -s "$WORK/last-good" ]; then
+        aws rds create-db-cluster-snapshot --db-cluster-identifier "$NAME-database" --db-cluster-snapshot-identifier "$NAME-before-$(date -u +%Y%m%d%H%M%S)" >>"$LOG" 2>&1 || return 1
+    fi
+    network=$(aws ecs describe-services --cluster "$NAME" --services wallets --query 'services[0].networkConfiguration' --output json)
+    task=$(aws_text ecs run-task --cluster "$NAME" --launch-type FARGATE --task-definition "$NAME-wallets" --network-configuration "$network" \
+        --overrides '{"containerOverrides":[{"name":"florin","command":["migrate"]}]}' --query 'tasks[0].taskArn') || return 1
+    timeout "$STABLE_S" aws ecs wait tasks-stopped --cluster "$NAME" --tasks "$task" || return 1
+    code=$(aws_text ecs describe-tasks --cluster "$NAME" --tasks "$task" --query 'tasks[0].containers[0].exitCode')
+    [ "$code" = 0 ] || { say "the task of the migrations ended with $code"; return 1; }
+    say "migrated: tables are those of this version"
 }
 
 # Every service runs the newest definition with at least its smallest count.
@@ -351,7 +384,7 @@ if ! terraform apply -input=false -no-color "$WORK/plan" >>"$LOG" 2>&1; then
 fi
 say "applied: $(grep -m 1 '^Apply complete' "$LOG" || echo 'nothing to do')"
 make_secrets
-say "migrations: units migrate their own tables when they start, one of them at a time"
+migrate || { say "failed: migrations; nothing was released, the units before run on"; say "hint: docs/operate/runbooks/roll-back.md"; exit 4; }
 kubernetes || { say "failed: Kubernetes"; : >"$WORK/before"; exit 4; }
 release || roll_back
 say "== after"

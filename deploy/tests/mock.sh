@@ -97,7 +97,7 @@ done
 
 deploy() {
     code=0
-    FLORIN_DEPLOY_SKIP='kubernetes stable empty-plan rotation' "$AWS_DIR/deploy.sh" --environment staging "$@" >"$WORK/deploy.out" 2>&1 || code=$?
+    FLORIN_DEPLOY_SKIP='kubernetes stable empty-plan rotation migrations' "$AWS_DIR/deploy.sh" --environment staging "$@" >"$WORK/deploy.out" 2>&1 || code=$?
 }
 
 # --- refused while the scan has findings (the mock invents some), then planned

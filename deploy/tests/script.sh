@@ -32,6 +32,8 @@ case "$*" in
     *list-services*) echo 'arn:aws:ecs:us-west-2:111122223333:service/florin-staging/workers arn:aws:ecs:us-west-2:111122223333:service/florin-staging/not-yet' ;;
     *describe-services*) printf 'workers\tarn:old:1\t1\tECS\n' ;;
     *describe-scalable-targets*) echo 2 ;;
+    *run-task*) echo arn:task ;;
+    *describe-tasks*) echo "${STUB_MIGRATED:-0}" ;;
     *list-task-definitions*) echo arn:new:2 ;;
     *update-service*arn:new:2*) exit "${STUB_RELEASE:-0}" ;;
     *update-service*arn:old:1*) exit "${STUB_ROLLBACK:-0}" ;;
@@ -59,6 +61,8 @@ case "$*" in
 esac
 STUB
 printf '#!/bin/sh\nexit 0\n' >"$WORK/bin/git"
+# shellcheck disable=SC2016  # the stub expands it
+for tool in kubectl helm; do printf '#!/bin/sh\necho "%s $*" >>"$CALLS"\n' "$tool" >"$WORK/bin/$tool"; done
 chmod +x "$WORK/bin/"*
 
 # try EXPECTED-CODE WORDS -- [NAME=VALUE...] -- ARGUMENTS: the code, and words of its message.
@@ -80,11 +84,12 @@ try() {
     case " $settings " in *" NO_TFVARS=1 "*) rm "$WORK/tree/aws/environments/staging/terraform.tfvars" ;; esac
     case " $settings " in *" ENDED=1 "*) sed -i 's/end_of_support = .*/end_of_support = "2020-01-01"/' "$WORK/tree/aws/versions.toml" ;;
     *) sed -i 's/end_of_support = .*/end_of_support = "2999-01-01"/' "$WORK/tree/aws/versions.toml" ;; esac
+    case " $settings " in *" DIGESTS=1 "*) sed -i "s/\"digest\": \"\"/\"digest\": \"$DIGEST\"/" "$WORK/tree/kubernetes/addons/addons.json" ;; esac
     : >"$WORK/calls"
     code=0
     # shellcheck disable=SC2086  # settings are words on purpose
     printf '%s\n' "${ANSWER:-staging}" | env $settings CALLS="$WORK/calls" PATH="$WORK/bin:$PATH" AWS_REGION="${TEST_REGION:-us-west-2}" FLORIN_BIN=florin \
-        FLORIN_DEPLOY_SKIP='kubernetes stable empty-plan' "$WORK/tree/aws/deploy.sh" "$@" >"$WORK/out" 2>&1 || code=$?
+        FLORIN_DEPLOY_SKIP="${TEST_SKIP-kubernetes stable empty-plan}" "$WORK/tree/aws/deploy.sh" "$@" >"$WORK/out" 2>&1 || code=$?
     if [ "$code" != "$wanted" ] || ! grep -q "$words" "$WORK/out"; then
         echo "deploy.sh $*: exit $code, wanted $wanted with '$words'" >&2
         cat "$WORK/out" >&2
@@ -134,8 +139,20 @@ grep -q 'waiting: not-yet' "$WORK/out"
 uncalled 'update-service .*not-yet'
 called 'update-service .*--task-definition arn:new:2 --desired-count 2'
 called 'put-parameter --name /florin/staging/last-good'
+called 'run-task .*"command":\["migrate"\]'
+uncalled 'create-db-cluster-snapshot'
 
-# Failures.
+# DEP-046: charts by digest, or not at all; then the units.
+TEST_SKIP='stable empty-plan' try 4 'has no digest' -- -- --environment staging --auto-approve
+uncalled 'kubectl apply'
+TEST_SKIP='stable empty-plan' try 0 'installed: external-secrets' -- DIGESTS=1 -- --environment staging --auto-approve
+called 'helm upgrade --install aws-load-balancer-controller oci://111122223333.dkr.ecr.us-west-2.amazonaws.com/mirror/charts/aws-load-balancer-controller@sha256:'
+uncalled 'helm .*cert-manager'
+called 'kubectl apply --server-side -k'
+
+# Failures. DEP-119: migrations run before any unit, and stop the release when they fail.
+try 4 'failed: migrations' -- STUB_MIGRATED=1 -- --environment staging --auto-approve
+uncalled 'update-service'
 try 3 'values that vendors give' -- 'STUB_SECRETS=wanted:florin/staging/kyc/vendor' STUB_SECRETS_EXIT=1 -- --environment staging --auto-approve
 uncalled 'update-service'
 try 4 'values of secrets were not made' -- STUB_SECRETS=none STUB_SECRETS_EXIT=1 -- --environment staging --auto-approve
@@ -154,6 +171,9 @@ export STUB_LAST
 try 3 'staging ran this image 9 days ago' -- -- --environment production --plan
 STUB_LAST="$DIGEST $(date -u +%Y-%m-%dT%H:%M:%SZ)"
 try 2 'Plan: 1 to add' -- -- --environment production --plan
+# A later release: what was there before the migrations is kept.
+ANSWER=staging try 0 'migrated' -- -- --environment staging
+called 'create-db-cluster-snapshot'
 try 3 'only in its pipeline' -- -- --environment production --auto-approve
 uncalled 'terraform apply'
 ANSWER=staging try 3 "'staging' is not 'production'" -- -- --environment production

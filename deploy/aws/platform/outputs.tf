@@ -44,8 +44,9 @@ resource "aws_ssm_parameter" "output" {
   for_each = local.outputs
   name     = "/florin/${var.environment}/${each.key}"
   type     = "String"
-  value    = each.value
-  tags     = { Name = "/florin/${var.environment}/${each.key}", DEP = "098" }
+  # A parameter cannot be empty.
+  value = coalesce(each.value, "none")
+  tags  = { Name = "/florin/${var.environment}/${each.key}", DEP = "098" }
 }
 
 output "application_url" {

@@ -24,6 +24,7 @@ use crate::ledger;
 use crate::out::Output;
 use crate::probe;
 use crate::shadow;
+use crate::ticket;
 
 /// The money back end of a digital-asset business in one binary: a durable double-entry ledger,
 /// and wallets on top of it, over HTTP.
@@ -61,6 +62,8 @@ enum Command {
     Kafka(kafka::KafkaCommand),
     #[command(subcommand)]
     Shadow(shadow::ShadowCommand),
+    #[command(subcommand)]
+    Ticket(ticket::TicketCommand),
     Bench(bench::Bench),
     Probe(probe::Probe),
     #[command(subcommand)]
@@ -90,6 +93,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Ledger(command) => command.run(output),
         Command::Kafka(command) => command.run(output),
         Command::Shadow(command) => command.run(output),
+        Command::Ticket(command) => command.run(output),
         Command::Bench(command) => command.run(output),
         Command::Probe(command) => command.run(output),
         Command::Aws(command) => command.run(output),

@@ -207,7 +207,7 @@ impl Drill {
 const BACKUP_HINT: &str = "the target must be an empty database; otherwise the backup is damaged: take the one before, and find out why";
 
 /// What a reference leads to, else the text itself.
-fn resolved(text: &str) -> anyhow::Result<String> {
+pub fn resolved(text: &str) -> anyhow::Result<String> {
     let mut table = Table::from_iter([("place".to_owned(), Value::String(text.to_owned()))]);
     secret::resolve(&mut table, &Lookup::process())?;
     Ok(table
@@ -217,7 +217,8 @@ fn resolved(text: &str) -> anyhow::Result<String> {
         .to_owned())
 }
 
-fn verified(whose: &str, found: Result<Report, VerifyError>) -> anyhow::Result<Report> {
+/// The report, or words that say whose ledger does not verify.
+pub fn verified(whose: &str, found: Result<Report, VerifyError>) -> anyhow::Result<Report> {
     found.map_err(|error| {
         let hint = "florin ledger verify says more; do not use what was restored";
         with_code(
@@ -228,10 +229,10 @@ fn verified(whose: &str, found: Result<Report, VerifyError>) -> anyhow::Result<R
     })
 }
 
-/// What the restored ledger must contain: the noted head, as a checkpoint of a key that exists for
+/// What another copy of the ledger must contain: the noted head, as a checkpoint of a key that exists for
 /// this drill alone. The verification then compares root and chain hash where the note stands,
 /// whatever was recorded later.
-fn evidence(source: &Place, noted: &Report) -> anyhow::Result<Evidence> {
+pub fn evidence(source: &Place, noted: &Report) -> anyhow::Result<Evidence> {
     let (Some(chain_hash), Some(id)) = (noted.head.chain_hash, source.ledger_id()?) else {
         return Ok(Evidence::default());
     };

@@ -12,6 +12,7 @@
 
 mod drill;
 mod failover;
+mod lost;
 mod place;
 
 use clap::Subcommand;
@@ -24,6 +25,7 @@ pub enum DrCommand {
     Drill(drill::Drill),
     Status(failover::Status),
     Failover(failover::Failover),
+    Lost(lost::Lost),
 }
 
 impl DrCommand {
@@ -33,6 +35,7 @@ impl DrCommand {
             Self::Drill(command) => command.run(output),
             Self::Status(command) => command.run(output),
             Self::Failover(command) => command.run(output),
+            Self::Lost(command) => command.run(output),
         }
     }
 }

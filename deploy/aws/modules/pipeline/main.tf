@@ -55,6 +55,8 @@ resource "aws_iam_role_policy" "build" {
       ] : statement if each.key == "image"],
       [for statement in [
         { Sid = "Release", Effect = "Allow", Action = ["ecs:UpdateService", "ecs:DescribeServices", "codedeploy:CreateDeployment", "codedeploy:GetDeployment", "codedeploy:GetDeploymentConfig", "codedeploy:RegisterApplicationRevision", "codedeploy:StopDeployment"], Resource = ["arn:aws:ecs:${var.region}:${var.account_id}:service/florin-*/*", "arn:aws:codedeploy:${var.region}:${var.account_id}:*:florin-*"] },
+        # DEP-069, DEP-119: the task of the migrations, and the snapshot before it.
+        { Sid = "Migrate", Effect = "Allow", Action = ["ecs:RunTask", "ecs:DescribeTasks", "rds:CreateDBClusterSnapshot"], Resource = ["arn:aws:ecs:${var.region}:${var.account_id}:task-definition/florin-*-wallets:*", "arn:aws:ecs:${var.region}:${var.account_id}:task/florin-*/*", "arn:aws:rds:${var.region}:${var.account_id}:cluster:florin-*", "arn:aws:rds:${var.region}:${var.account_id}:cluster-snapshot:florin-*-before-*"] },
         # Task definitions have no names before they are made.
         { Sid = "Definitions", Effect = "Allow", Action = ["ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition"], Resource = "*" },
         { Sid = "Cluster", Effect = "Allow", Action = ["eks:DescribeCluster"], Resource = "arn:aws:eks:${var.region}:${var.account_id}:cluster/florin-*" },

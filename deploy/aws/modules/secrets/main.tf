@@ -12,7 +12,8 @@ locals {
       }
     }
   ]...)
-  rotated  = { for key, s in local.paths : key => s if contains(["db", "cache"], s.what) }
+  # Users of these stores are rotated; the tag tells `florin aws secrets init` how often.
+  rotated  = toset(["db", "cache"])
   rotation = var.rotation_image != ""
 }
 
@@ -29,7 +30,10 @@ resource "aws_secretsmanager_secret" "this" {
       kms_key_id = var.replica_key_arn
     }
   }
-  tags = merge(var.tags, { Name = each.value.path, Unit = each.value.unit, DataClass = "secrets", DEP = "093 094 097" })
+  tags = merge(
+    var.tags, { Name = each.value.path, Unit = each.value.unit, DataClass = "secrets", DEP = "093 094 095 097" },
+    local.rotation && contains(local.rotated, each.value.what) ? { RotateDays = tostring(var.rotation_days) } : {},
+  )
 }
 
 # DEP-081, DEP-093: MSK reads the users of its brokers, nobody else does.
@@ -140,14 +144,5 @@ resource "aws_lambda_permission" "rotation" {
   source_account = var.account_id
 }
 
-# DEP-095: users of stores every 30 days.
-resource "aws_secretsmanager_secret_rotation" "this" {
-  for_each            = local.rotation ? local.rotated : {}
-  secret_id           = aws_secretsmanager_secret.this[each.key].id
-  rotation_lambda_arn = aws_lambda_function.rotation[0].arn
-  rotate_immediately  = false
-  rotation_rules {
-    automatically_after_days = var.rotation_days
-  }
-  depends_on = [aws_lambda_permission.rotation]
-}
+# DEP-095: a secret without a value cannot be rotated, and values are made after this. So rotation is
+# switched on by `florin aws secrets init`, when it makes the value; the period stands in a tag.

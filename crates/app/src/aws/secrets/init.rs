@@ -68,6 +68,8 @@ struct Named {
     unit: String,
     what: String,
     has_value: bool,
+    /// Days between two rotations, from its tag `RotateDays`; 0: none.
+    rotate_days: u32,
 }
 
 /// Unit and kind from a secret's path.
@@ -84,6 +86,7 @@ fn named(path: &str, environment: &str, has_value: bool) -> Option<Named> {
         unit: unit.to_owned(),
         what: what.to_owned(),
         has_value,
+        rotate_days: 0,
     })
 }
 
@@ -115,26 +118,26 @@ impl Init {
         let outputs = outputs(&client, &self.environment).await?;
         let hosts = self.hosts(&outputs);
         let mut done = Done::default();
-        for secret in list(&client, &self.environment).await? {
+        let secrets = list(&client, &self.environment).await?;
+        for secret in &secrets {
             match secret.has_value {
-                false => self.fill(&client, &secret, &hosts, &mut done).await?,
+                false => self.fill(&client, secret, &hosts, &mut done).await?,
                 true if self.dr_database.is_some() && secret.what == "db" => {
-                    if extend(&client, &secret, &hosts).await? {
-                        done.extended.push(secret.path);
+                    if extend(&client, secret, &hosts).await? {
+                        done.extended.push(secret.path.clone());
                     }
                 }
                 true => {}
             }
         }
-        let rotates = outputs
+        let function = outputs
             .get("rotation_function_arn")
-            .is_some_and(|arn| arn != "none");
-        if rotates && !self.no_rotation {
-            for path in done.made.iter().filter(|path| path.ends_with("/db")) {
-                let body = json!({"SecretId": path, "RotateImmediately": true});
-                client
-                    .json("secretsmanager", "secretsmanager.RotateSecret", &body)
-                    .await?;
+            .filter(|arn| *arn != "none");
+        if let (Some(function), false) = (function, self.no_rotation) {
+            for secret in secrets.iter().filter(|secret| secret.rotate_days > 0) {
+                if done.made.contains(&secret.path) {
+                    rotate(&client, secret, function).await?;
+                }
             }
         }
         Ok(done)
@@ -209,6 +212,25 @@ async fn put(client: &Client<SystemClock>, path: &str, text: &str) -> Result<(),
     Ok(())
 }
 
+/// Switches rotation on, and rotates at once: so the function in the VPC makes the user of the
+/// database, which nobody outside can reach. A user of the cache has its password already.
+async fn rotate(
+    client: &Client<SystemClock>,
+    secret: &Named,
+    function: &str,
+) -> Result<(), CallError> {
+    let body = json!({
+        "SecretId": secret.path,
+        "RotationLambdaARN": function,
+        "RotationRules": {"AutomaticallyAfterDays": secret.rotate_days},
+        "RotateImmediately": secret.what == "db",
+    });
+    client
+        .json("secretsmanager", "secretsmanager.RotateSecret", &body)
+        .await?;
+    Ok(())
+}
+
 /// Adds the URLs of the recovery region to a value that exists.
 async fn extend(
     client: &Client<SystemClock>,
@@ -258,7 +280,14 @@ async fn list(client: &Client<SystemClock>, environment: &str) -> Result<Vec<Nam
                 .get("SecretVersionsToStages")
                 .and_then(Value::as_object);
             let has_value = versions.is_some_and(|versions| !versions.is_empty());
-            found.extend(named(text(secret, "Name"), environment, has_value));
+            let Some(mut named) = named(text(secret, "Name"), environment, has_value) else {
+                continue;
+            };
+            let tags = array(secret, "Tags").iter();
+            let days = tags.filter(|tag| text(tag, "Key") == "RotateDays");
+            let days = days.filter_map(|tag| text(tag, "Value").parse().ok());
+            named.rotate_days = days.max().unwrap_or(0);
+            found.push(named);
         }
         next = answer.get("NextToken").cloned().unwrap_or_default();
         if !next.is_string() {

@@ -104,7 +104,9 @@ impl Load {
     /// Yearly averages between which I/O-Optimized begins to pay: with the most and with the least
     /// I/Os for a transfer.
     pub fn optimised_from() -> (u64, u64) {
-        let at = |hundredths: u64| OPTIMISED_CENTS * 1_000_000 * 100 / (MONTH_SECONDS * IO_CENTS_PER_MILLION * hundredths);
+        let at = |hundredths: u64| {
+            OPTIMISED_CENTS * 1_000_000 * 100 / (MONTH_SECONDS * IO_CENTS_PER_MILLION * hundredths)
+        };
         (at(WRITE_IOS_HUNDREDTHS.1), at(WRITE_IOS_HUNDREDTHS.0))
     }
 
@@ -233,6 +235,20 @@ fn stored(load: &Load) -> Vec<Line> {
             "write I/Os of Aurora, at most",
             "tps x 0.92",
             load.tps * WRITE_IOS_HUNDREDTHS.1 / 100,
+            "/s",
+            None,
+        ),
+        line(
+            "average from which aurora-iopt1 pays, at least",
+            "750 USD / (month x 0.92 x 0.20 USD per million)",
+            Load::optimised_from().0,
+            "/s",
+            None,
+        ),
+        line(
+            "average from which aurora-iopt1 pays, at most",
+            "750 USD / (month x 0.25 x 0.20 USD per million)",
+            Load::optimised_from().1,
             "/s",
             None,
         ),
@@ -429,7 +445,10 @@ mod tests {
     #[test]
     fn dep_065_optimised_storage_pays_between_two_averages() {
         let (least, most) = Load::optimised_from();
-        assert!((1_500..=1_650).contains(&least) && (5_600..=5_750).contains(&most), "{least} {most}");
+        assert!(
+            (1_500..=1_650).contains(&least) && (5_600..=5_750).contains(&most),
+            "{least} {most}"
+        );
     }
 
     #[test]

