@@ -23,9 +23,9 @@ fn main() {
     println!("{books} books per fault, 20 to 319 payments each, seed {seed}\n");
     println!(
         "| fault | unique by record: right | wrong | unique by arithmetic: right | wrong \
-         | right one among rivals | rivals without it | left to people | recall by record |"
+         | right one among rivals | rivals without it | left to people | precision by record | recall by record |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut chance = Chance(seed);
     let (mut right, mut unique) = (0, 0);
     for fault in Fault::ALL {
@@ -38,7 +38,7 @@ fn main() {
         right += score.record_right;
         unique += score.record_right + score.record_wrong;
         println!(
-            "| {fault:?} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {fault:?} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             score.record_right,
             score.record_wrong,
             score.pattern_right,
@@ -46,6 +46,7 @@ fn main() {
             score.among_rivals,
             score.rivals_without,
             score.left_to_people,
+            percent(score.record_right, score.record_right + score.record_wrong),
             percent(score.record_right, score.books),
         );
     }

@@ -286,11 +286,10 @@ async fn world(dir: &Path) -> World {
 }
 
 async fn feed(world: &World) {
-    let january = NOW / 1_000;
     let events = vec![
-        event("E1", "A1", 10_000, january + DAY),
-        event("E2", "A1", -2_500, january + 2 * DAY),
-        event("E3", "A1", 700, january + 3 * DAY),
+        event("E1", "A1", 10_000, MS + DAY),
+        event("E2", "A1", -2_500, MS + 2 * DAY),
+        event("E3", "A1", 700, MS + 3 * DAY),
     ];
     take(&world.web.bench.shadow, events).await;
 }
