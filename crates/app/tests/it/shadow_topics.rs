@@ -36,7 +36,7 @@ fn lines() -> Option<Vec<Line>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data/bank-transactions.csv");
     let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("SKIPPED: bank-transactions.csv is absent");
+        println!("SKIPPED the bank through topics: bank-transactions.csv is absent");
         return None;
     };
     let line = |line: &str| {
@@ -172,7 +172,7 @@ fn given() -> Option<(Vec<Line>, Broker)> {
     let lines = lines()?;
     let there = Command::new("kcat").arg("-V").output();
     if there.is_err() {
-        println!("SKIPPED: kcat is not installed (apt install kcat)");
+        println!("SKIPPED the bank through topics: kcat is not installed (apt install kcat)");
         return None;
     }
     Some((lines, Broker::start()?))
@@ -339,7 +339,9 @@ fn inv_s13_the_bank_through_topics_is_the_bank_over_http() {
 fn inv_s13_the_bank_through_topics_on_postgres() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let Some(postgres) = runtime.block_on(TestPostgres::start()) else {
-        println!("SKIPPED: PostgreSQL's server is not installed (apt install postgresql)");
+        println!(
+            "SKIPPED the bank through topics on PostgreSQL: its server is not installed (apt install postgresql)"
+        );
         return;
     };
     // Waits until the server answers.

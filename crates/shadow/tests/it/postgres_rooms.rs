@@ -25,7 +25,7 @@ pub async fn tables() -> Db {
 fn on_postgres(tests: &[(&str, fn())]) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let Some(server) = runtime.block_on(TestPostgres::start()) else {
-        println!("skipped: the shadow ledger on PostgreSQL, the server's programs are absent");
+        println!("SKIPPED the shadow ledger on PostgreSQL: its server is not installed");
         return;
     };
     SERVER.set(Some(server));
