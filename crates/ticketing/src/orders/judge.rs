@@ -471,3 +471,5 @@ pub fn time(micros: i64) -> String {
     Timestamp(micros).to_string()
 }
 
+#[cfg(test)]
+mod tests;

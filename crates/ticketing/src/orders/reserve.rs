@@ -234,11 +234,11 @@ async fn known(cx: &mut Cx, sheet: &Sheet, asks: &[&Ask]) -> Result<Known, Probl
             WHERE o.event_id = $1 AND o.expires_at > $2 AND h.state = 'held' AND o.buyer IN";
         let suffix = "GROUP BY o.buyer, h.type_id";
         let mut rows = bulk::select(&mut cx.tx, marks, held, suffix, &first, keys()).await?;
-        let sold = "SELECT o.buyer, t.ticket_type_id AS kind, COUNT(*) AS n
+        let sold = "SELECT o.buyer, t.type_id AS kind, COUNT(*) AS n
             FROM tk_orders o JOIN tk_tickets t ON t.order_id = o.id
             WHERE o.event_id = $1 AND o.channel = 'online'
             AND t.status IN ('valid', 'used', 'suspended', 'listed') AND o.buyer IN";
-        let suffix = "GROUP BY o.buyer, t.ticket_type_id";
+        let suffix = "GROUP BY o.buyer, t.type_id";
         rows.extend(bulk::select(&mut cx.tx, marks, sold, suffix, &first[..1], keys()).await?);
         for row in &rows {
             let buyer = buyers.entry(lookup_of(row)?).or_default();

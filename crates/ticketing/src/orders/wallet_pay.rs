@@ -228,7 +228,11 @@ async fn set_state(
 pub fn refusal(code: RefusalCode) -> Problem {
     match code {
         RefusalCode::WalletNotFound => wallet_not_found(),
-        RefusalCode::CurrencyMismatch | RefusalCode::CounterAccountInvalid => Problem::new(
+        // An order's total always fits its own currency, so that more decimals than the wallet has
+        // mean another one.
+        RefusalCode::CurrencyMismatch
+        | RefusalCode::AmountPrecision
+        | RefusalCode::CounterAccountInvalid => Problem::new(
             Status::UnprocessableEntity,
             "currency_mismatch",
             "The wallet has another currency than the order.",

@@ -44,7 +44,7 @@ impl Left {
 /// # Errors
 /// The store's.
 pub async fn left(cx: &mut Cx, order: &OrderRow) -> Result<Vec<Left>, Problem> {
-    let text = "SELECT id, position, ticket_type_id, status, transferred, used_at
+    let text = "SELECT id, position, type_id, status, transferred, used_at
         FROM tk_tickets WHERE order_id = $1 ORDER BY position";
     let tickets = cx.tx.fetch_all(query(text).bind(&order.id)).await?;
     let text = "SELECT ticket_id, CAST(SUM(net) AS BIGINT) AS net, CAST(SUM(tax) AS BIGINT) AS tax,
@@ -64,7 +64,7 @@ pub async fn left(cx: &mut Cx, order: &OrderRow) -> Result<Vec<Left>, Problem> {
         let back = back.map_or_else(Paid::default, |(_, paid)| *paid);
         Ok(Left {
             id,
-            type_id: row.get("ticket_type_id")?,
+            type_id: row.get("type_id")?,
             status: row.get("status")?,
             transferred: row.get("transferred")?,
             used: row.get::<Option<i64>>("used_at")?.is_some(),
