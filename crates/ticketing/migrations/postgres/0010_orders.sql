@@ -133,7 +133,7 @@ CREATE INDEX tk_due_next ON tk_due (next_at) WHERE state = 'due';
 
 -- Lines of the ledger's feed that belong to this room, and how far they were read.
 CREATE TABLE tk_posting_lines (
-    seq BIGINT PRIMARY KEY,
+    seq BIGINT NOT NULL PRIMARY KEY,
     chain_id TEXT COLLATE "C" NOT NULL,
     posting TEXT COLLATE "C" NOT NULL,
     component TEXT COLLATE "C" NOT NULL,

@@ -17,6 +17,6 @@ CREATE INDEX tk_payouts_org ON tk_payouts (org_id, id);
 
 -- One row for each day on which payouts of all organisations were begun.
 CREATE TABLE tk_payout_days (
-    day BIGINT PRIMARY KEY,
+    day BIGINT NOT NULL PRIMARY KEY,
     done_at BIGINT NOT NULL
 );

@@ -133,7 +133,7 @@ CREATE INDEX tk_due_next ON tk_due (next_at) WHERE state = 'due';
 
 -- Lines of the ledger's feed that belong to this room, and how far they were read.
 CREATE TABLE tk_posting_lines (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL PRIMARY KEY,
     chain_id TEXT NOT NULL,
     posting TEXT NOT NULL,
     component TEXT NOT NULL,
