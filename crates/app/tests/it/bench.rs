@@ -1,4 +1,4 @@
-//! `florin bench` against a server of its own: money moves, and its own check passes.
+//! `florin bench` against servers of its own: money moves, events go in, and its own checks pass.
 
 use std::process::Command;
 
@@ -38,6 +38,52 @@ fn a_closed_loop_of_wallet_transfers_conserves_money() {
         measured["median"]["reads"]["p50Micros"].as_u64() > Some(0),
         "{measured}"
     );
+}
+
+#[test]
+fn the_shadow_ledger_is_measured_part_by_part() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+        .args(["bench", "shadow", "--output", "json", "--seconds", "1"])
+        .args(["--batch", "50", "--books", "20", "--entries", "400"])
+        .args(["--accounts", "200", "--lines", "300", "--matches", "40"])
+        .env_remove("FLORIN_BENCH_POSTGRES")
+        .arg("--dir")
+        .arg(dir.path())
+        .output()
+        .expect("florin runs");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    let results: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let rows = results["rows"].as_array().expect("rows");
+    for part in [
+        "batches of 50",
+        "single events",
+        "a late event",
+        "rebuild --verify",
+        "intake beside a rebuild",
+        "drift check of 200 accounts",
+        "importing camt.053",
+        "importing MT940",
+        "matching 40 lines",
+    ] {
+        let row = rows
+            .iter()
+            .find(|row| row["what"].as_str().is_some_and(|what| what.contains(part)));
+        let row = row.unwrap_or_else(|| panic!("no {part}: {results}"));
+        assert!(
+            row["measured"]
+                .as_str()
+                .is_some_and(|text| text.contains(char::is_numeric))
+        );
+    }
+    assert!(
+        results["skipped"][0]
+            .as_str()
+            .is_some_and(|what| what.contains("Kafka"))
+    );
+    let left = std::fs::read_dir(dir.path()).expect("its folder").count();
+    assert_eq!(left, 0, "the data is removed");
 }
 
 #[test]

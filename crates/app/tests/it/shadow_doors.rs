@@ -66,6 +66,7 @@ fn the_doors_of_the_shadow_ledger() {
         inv_s25_a_user_reaches_the_accounts_of_his_claim,
         a_key_is_narrowed_to_accounts,
         forged_and_foreign_tokens_are_refused,
+        inv_s26_metrics_count_and_hold_no_id,
     );
 }
 
@@ -301,6 +302,48 @@ fn forged_and_foreign_tokens_are_refused(server: &Server) {
         &Value::Null,
     )
     .refused(401, "unauthenticated");
+}
+
+/// Gauges stand there from the start, counters from the first event; labels hold no id.
+fn inv_s26_metrics_count_and_hold_no_id(server: &Server) {
+    let account = fresh("Unheard-of");
+    let sent = event(&account);
+    server.post(Who::Service, EVENTS, sent.clone()).ok(202);
+    server
+        .post(Who::Service, EVENTS, sent.clone())
+        .refused(409, "duplicate_event");
+    let text = server.get(Who::Nobody, "/metrics").ok(200).text;
+    for series in [
+        "shadow_books ",
+        "shadow_log_seq ",
+        "shadow_event_state{state=\"applied\"} ",
+        "shadow_event_state{state=\"held\"} ",
+        "shadow_event_state{state=\"held_for_review\"} ",
+        "shadow_event_state{state=\"rejected\"} ",
+        "shadow_dead_letters{status=\"parked\"} ",
+        "shadow_intake_seconds_count",
+    ] {
+        assert!(text.contains(series), "{series}");
+    }
+    let counted = |result: &str| {
+        let line = text.lines().find(|line| {
+            line.starts_with("shadow_events_total{")
+                && line.contains(&format!("result=\"{result}\""))
+        });
+        let value = line.and_then(|line| line.rsplit(' ').next());
+        value
+            .and_then(|value| value.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    assert!(
+        counted("accepted") >= 1.0 && counted("duplicate") >= 1.0,
+        "{text}"
+    );
+    let id = sent["eventId"].as_str().expect("its id");
+    assert!(
+        !text.contains(&account) && !text.contains(id),
+        "an id in a label"
+    );
 }
 
 const JWKS: &str = "/.well-known/jwks.json";
