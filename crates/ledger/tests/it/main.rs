@@ -24,6 +24,7 @@ mod property;
 mod property_calls;
 mod property_history;
 mod property_runs;
+mod room_holds;
 mod snapshots;
 mod support;
 mod verify;

@@ -347,7 +347,7 @@ async fn attendees_are_asked_for_before_money() {
     stage.checkout(ANA, &order, free).await.ok(200);
     let path = format!("/api/v1/events/{}/attendees", gig.event);
     let listed = stage.get(OLGA, &path).await.ok(200);
-    assert_eq!(listed.items()[0]["name"], "Ana");
+    assert_eq!(listed.items()[0]["holder"]["name"], "Ana");
 }
 
 #[tokio::test]
