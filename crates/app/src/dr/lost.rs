@@ -5,7 +5,7 @@
 //! gone. Loss is named, not hidden; nothing is posted again here.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;

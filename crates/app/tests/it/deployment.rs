@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use florin_platform::testing::postgres::TestPostgres;
 use florin_platform::testing::redis::TestRedis;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::server::launch::florin_with;
 

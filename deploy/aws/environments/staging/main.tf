@@ -72,5 +72,5 @@ module "platform" {
   monitoring_host = { instance_type = "t3.small", max_hosts = 1, volume_gib = 100 }
   log_days        = 7
 
-  budget_monthly_usd = 1600
+  budget_monthly_usd = 1700
 }

@@ -154,6 +154,42 @@ impl Cost {
     }
 }
 
+/// A variable of the root, where it has that one.
+fn variable<'a>(plan: &'a Value, name: &str) -> Option<&'a str> {
+    let pointer = format!("/variables/{name}/value");
+    plan.pointer(&pointer).and_then(Value::as_str)
+}
+
+/// The environment: a variable of the root, else what every resource is tagged with.
+fn environment(plan: &Value, resources: &[drivers::Resource]) -> String {
+    let tag = |resource: &drivers::Resource| {
+        let tag = resource.values.pointer("/tags_all/Environment");
+        tag.and_then(Value::as_str).map(str::to_owned)
+    };
+    let named = variable(plan, "environment").map(str::to_owned);
+    let tagged = || resources.iter().find_map(tag);
+    named.or_else(tagged).unwrap_or_default()
+}
+
+/// The region: a variable of the root, else that of the first subnet's zone.
+fn region(plan: &Value, resources: &[drivers::Resource]) -> String {
+    let zone = |resource: &drivers::Resource| {
+        let zone = resource.values.pointer("/availability_zone")?.as_str()?;
+        Some(
+            zone.trim_end_matches(|c: char| c.is_ascii_lowercase())
+                .to_owned(),
+        )
+    };
+    let named = variable(plan, "aws_region").map(str::to_owned);
+    let placed = || {
+        resources
+            .iter()
+            .filter(|r| r.kind == "aws_subnet")
+            .find_map(zone)
+    };
+    named.or_else(placed).unwrap_or_default()
+}
+
 /// The estimate of a plan.
 fn estimate(
     plan: &Value,
@@ -164,14 +200,9 @@ fn estimate(
 ) -> anyhow::Result<Estimate> {
     let resources = drivers::resources(plan);
     let units = units::all()?;
-    let variable = |name: &str| {
-        let pointer = format!("/variables/{name}/value");
-        let value = plan.pointer(&pointer).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
-    };
     let mut result = Estimate {
-        environment: variable("environment"),
-        region: variable("aws_region"),
+        environment: environment(plan, &resources),
+        region: region(plan, &resources),
         ..Estimate::default()
     };
     let world = drivers::World {

@@ -133,3 +133,16 @@ fn dep_132_a_budget_below_the_estimate_is_told() {
         estimate.warnings
     );
 }
+
+/// DEP-012, DEP-153: a root that only gives values has no such variables; tags and zones tell.
+#[test]
+fn environment_and_region_are_found_without_variables() {
+    let tags = json!({"Environment": "staging"});
+    let values = json!({"availability_zone": "us-west-2a", "tags_all": tags});
+    let found = drivers::resources(&plan(json!([resource("aws_subnet", values)])));
+    assert_eq!(environment(&json!({}), &found), "staging");
+    assert_eq!(region(&json!({}), &found), "us-west-2");
+    let given = json!({"variables": {"environment": {"value": "production"}, "aws_region": {"value": "sa-east-1"}}});
+    assert_eq!(environment(&given, &found), "production");
+    assert_eq!(region(&given, &found), "sa-east-1");
+}
