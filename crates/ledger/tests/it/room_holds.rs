@@ -4,8 +4,7 @@
 use florin_ledger::{
     Answer, Call, Query, View,
     call::{
-        CreateAccount, LimitMember, LimitsUpdate, Reference, RefusalCode, ResolveHold,
-        UpdateWallet,
+        CreateAccount, LimitMember, LimitsUpdate, Reference, RefusalCode, ResolveHold, UpdateWallet,
     },
     model::{AccountId, AccountKind, Floor, Status, WalletType},
 };
@@ -85,7 +84,10 @@ fn only_the_room_resolves_its_hold_and_the_capture_is_a_payment() {
     let done = resolve(&bank, &hold, true, ROOM);
     let transfer = records(&done)[0].transfer().expect("a transfer");
     let origin = transfer.origin.as_ref().expect("an origin");
-    assert_eq!((origin.r#type, &*origin.module), (WalletType::Payment, ROOM));
+    assert_eq!(
+        (origin.r#type, &*origin.module),
+        (WalletType::Payment, ROOM)
+    );
     assert_eq!(origin.hold_id.as_deref(), Some(&*hold));
     assert_eq!(bank.balance(wallet), (9_000, 9_000));
     assert!(resolve(&bank, &hold, true, ROOM).replayed);
@@ -99,7 +101,10 @@ fn a_freeze_stops_the_next_payment_and_not_the_one_that_was_promised() {
     bank.run(bank.movement(WalletType::Deposit, wallet, "100.00", "in"));
     let hold = hold_of(&place(&bank, wallet, "tk:1"));
     update(&bank, wallet, Some(Status::Frozen), None);
-    assert_eq!(refused(&place(&bank, wallet, "tk:2")), RefusalCode::WalletFrozen);
+    assert_eq!(
+        refused(&place(&bank, wallet, "tk:2")),
+        RefusalCode::WalletFrozen
+    );
     records(&resolve(&bank, &hold, true, ROOM));
     assert_eq!(bank.balance(wallet), (9_000, 9_000));
 }
@@ -130,7 +135,10 @@ fn a_payment_in_two_halves_counts_once() {
     records(&resolve(&bank, &first, true, ROOM));
     assert_eq!(used(&bank, wallet), 1_000);
     let second = hold_of(&place(&bank, wallet, "tk:2"));
-    assert_eq!(refused(&place(&bank, wallet, "tk:3")), RefusalCode::LimitExceeded);
+    assert_eq!(
+        refused(&place(&bank, wallet, "tk:3")),
+        RefusalCode::LimitExceeded
+    );
     records(&resolve(&bank, &second, false, ROOM));
     assert_eq!(used(&bank, wallet), 1_000);
     let third = hold_of(&place(&bank, wallet, "tk:4"));

@@ -148,10 +148,24 @@ async fn write_ends(room: std::sync::Weak<Inner>, mut ended: mpsc::Receiver<Stri
 
 async fn delete(room: &Ticketing, ids: &[String]) -> Result<(), Problem> {
     // A lane of its own: this must not wait for a sale, nor a sale for this.
-    let mut tx = room.store.db.lane("ticketing_due").patient().begin().await?;
+    let mut tx = room
+        .store
+        .db
+        .lane("ticketing_due")
+        .patient()
+        .begin()
+        .await?;
     let keys = ids.iter().map(Arg::from).collect();
     let marks = room.store.marks();
-    bulk::execute(&mut tx, marks, "DELETE FROM tk_due WHERE id IN", "", &[], keys).await?;
+    bulk::execute(
+        &mut tx,
+        marks,
+        "DELETE FROM tk_due WHERE id IN",
+        "",
+        &[],
+        keys,
+    )
+    .await?;
     tx.commit().await?;
     Ok(())
 }
@@ -241,7 +255,13 @@ async fn postpone(
         .bind(room.now() + wait)
         .bind(error.to_string())
         .bind(id);
-    let mut tx = room.store.db.lane("ticketing_due").patient().begin().await?;
+    let mut tx = room
+        .store
+        .db
+        .lane("ticketing_due")
+        .patient()
+        .begin()
+        .await?;
     tx.execute(statement).await?;
     tx.commit().await?;
     Ok(())
@@ -281,8 +301,7 @@ async fn run(room: &Ticketing, due: &Due) -> Result<(), MoneyError> {
         Due::PayoutStarted { payout_id } => {
             let payout = payout(room, payout_id).await?;
             let subject = payout.subject();
-            let posting =
-                p08_payout::started(&subject, payout_id, &payout.currency, &payout.lines);
+            let posting = p08_payout::started(&subject, payout_id, &payout.currency, &payout.lines);
             post(&room.ledger, &posting).await?;
             payouts::on_its_way(room, payout_id).await.map_err(away)
         }
@@ -334,7 +353,9 @@ async fn sale(room: &Ticketing, order_id: &str) -> Result<(), MoneyError> {
 }
 
 async fn refund_decided(room: &Ticketing, refund_id: &str) -> Result<(), MoneyError> {
-    let found = refunds::find(&room.store.db, refund_id).await.map_err(away)?;
+    let found = refunds::find(&room.store.db, refund_id)
+        .await
+        .map_err(away)?;
     let refund = found.ok_or_else(|| missing("P5", refund_id))?;
     let payer = FeePayer::from_word(&refund.fee_payer);
     let posting = p05_refund::refund(
@@ -358,7 +379,9 @@ async fn refund_to_wallet(
     attempt: i64,
     wallet_id: &str,
 ) -> Result<(), MoneyError> {
-    let found = refunds::find(&room.store.db, refund_id).await.map_err(away)?;
+    let found = refunds::find(&room.store.db, refund_id)
+        .await
+        .map_err(away)?;
     let refund = found.ok_or_else(|| missing("P6", refund_id))?;
     let number = wallet_number(wallet_id).ok_or_else(|| missing("P6", refund_id))?;
     let subject = refund.subject();

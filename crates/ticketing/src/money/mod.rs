@@ -10,10 +10,8 @@
 //! `projector` copies the lines of the ledger's feed for listing and folding.
 
 mod account;
-mod posting;
-pub mod projector;
-pub mod p01_card_in;
 pub mod due;
+pub mod p01_card_in;
 pub mod p02_sale;
 pub mod p04_provider_cost;
 pub mod p05_refund;
@@ -24,6 +22,8 @@ pub mod p09_payout_end;
 pub mod p10_dispute;
 pub mod p13_settlement;
 pub mod p14_tax;
+mod posting;
+pub mod projector;
 pub mod wallet;
 
 pub use account::Account;

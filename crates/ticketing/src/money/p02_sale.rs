@@ -82,7 +82,12 @@ mod tests {
         posting
             .legs
             .iter()
-            .map(|leg| (format!("{} > {}", text(&leg.debit), text(&leg.credit)), leg.amount))
+            .map(|leg| {
+                (
+                    format!("{} > {}", text(&leg.debit), text(&leg.credit)),
+                    leg.amount,
+                )
+            })
             .collect()
     }
 
@@ -95,13 +100,19 @@ mod tests {
             .map(|(_, amount)| amount)
             .sum();
         assert_eq!(clearing, 9_291);
-        assert_eq!(found[2].0, "florin:tk:clearing:order:EUR > florin:tk:fee:platform:EUR");
+        assert_eq!(
+            found[2].0,
+            "florin:tk:clearing:order:EUR > florin:tk:fee:platform:EUR"
+        );
     }
 
     #[test]
     fn the_organiser_s_fees_leave_his_payable() {
         let found = legs(FeePayer::Organizer);
-        assert_eq!(found[2].0, "florin:tk:payable:o:e:EUR > florin:tk:fee:platform:EUR");
+        assert_eq!(
+            found[2].0,
+            "florin:tk:payable:o:e:EUR > florin:tk:fee:platform:EUR"
+        );
         let clearing: i64 = found[..2].iter().map(|(_, amount)| amount).sum();
         assert_eq!(clearing, 9_000);
     }

@@ -59,8 +59,16 @@ mod tests {
             started(&subject, "p", "EUR", &lines),
             failed(&subject, "p", "EUR", &lines),
         );
-        let mut way: Vec<_> = there.legs.iter().map(|l| (&l.debit, &l.credit, l.amount)).collect();
-        let mut turned: Vec<_> = back.legs.iter().map(|l| (&l.credit, &l.debit, l.amount)).collect();
+        let mut way: Vec<_> = there
+            .legs
+            .iter()
+            .map(|l| (&l.debit, &l.credit, l.amount))
+            .collect();
+        let mut turned: Vec<_> = back
+            .legs
+            .iter()
+            .map(|l| (&l.credit, &l.debit, l.amount))
+            .collect();
         way.sort();
         turned.sort();
         assert_eq!(way, turned);

@@ -203,7 +203,10 @@ pub async fn list(
             "amount": print(row.get("amount")?, scale),
             "component": row.get::<String>("component")?,
         });
-        match chains.last_mut().filter(|(chain, _)| chain["chainId"] == *chain_id) {
+        match chains
+            .last_mut()
+            .filter(|(chain, _)| chain["chainId"] == *chain_id)
+        {
             Some((chain, last)) => {
                 if let Some(transfers) = chain["transfers"].as_array_mut() {
                     transfers.push(transfer);

@@ -81,7 +81,14 @@ pub async fn open(
         return Err(row::not_found());
     };
     let event = Some(&*order.event_id);
-    let right =
-        scope::in_org(room, caller, &order.org_id, event, permission, row::not_found).await?;
+    let right = scope::in_org(
+        room,
+        caller,
+        &order.org_id,
+        event,
+        permission,
+        row::not_found,
+    )
+    .await?;
     Ok(Opened::Staff(right))
 }

@@ -56,12 +56,21 @@ pub fn shape(attendees: &[Attendee], units: &[(String, i64)]) -> Result<(), Prob
             ));
         }
         for (member, value) in [("name", &one.name), ("email", &one.email)] {
-            if value.as_ref().is_some_and(|v| v.trim().is_empty() || long(v, TEXT_MAX)) {
-                return Err(Problem::validation(at(member), "Must be 1 to 254 characters."));
+            if value
+                .as_ref()
+                .is_some_and(|v| v.trim().is_empty() || long(v, TEXT_MAX))
+            {
+                return Err(Problem::validation(
+                    at(member),
+                    "Must be 1 to 254 characters.",
+                ));
             }
         }
         if one.email.as_ref().is_some_and(|mail| !is_mail(mail)) {
-            return Err(Problem::validation(at("email"), "Must be an e-mail address."));
+            return Err(Problem::validation(
+                at("email"),
+                "Must be an e-mail address.",
+            ));
         }
         for (key, answer) in &one.answers {
             let good = match answer {
@@ -188,7 +197,14 @@ mod tests {
     #[test]
     fn addresses_are_looked_at_and_not_judged() {
         assert!(is_mail("ana@example.org") && is_mail(" Ana.B+x@mail.example.org "));
-        for bad in ["ana", "ana@", "@example.org", "a b@example.org", "a@b@c.de", "a@host"] {
+        for bad in [
+            "ana",
+            "ana@",
+            "@example.org",
+            "a b@example.org",
+            "a@b@c.de",
+            "a@host",
+        ] {
             assert!(!is_mail(bad), "{bad}");
         }
     }

@@ -77,9 +77,7 @@ pub async fn event_cancelled(
     let text = "UPDATE tk_orders SET status = 'cancelled', updated_at = $1
         WHERE event_id = $2 AND status IN ('reserved', 'pending')
         RETURNING id, number, org_id";
-    let ended = tx
-        .fetch_all(query(text).bind(now).bind(&event.id))
-        .await?;
+    let ended = tx.fetch_all(query(text).bind(now).bind(&event.id)).await?;
     for row in &ended {
         let data = json!({"orderId": row.get::<String>("id")?, "eventId": event.id,
             "number": row.get::<String>("number")?, "status": "cancelled"});

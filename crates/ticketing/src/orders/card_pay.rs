@@ -52,11 +52,7 @@ fn show(body: &mut Value, pending: &PendingPayment) {
     }
 }
 
-async fn replay(
-    room: &Ticketing,
-    order: &OrderRow,
-    once: &Once,
-) -> Result<Option<Kept>, Problem> {
+async fn replay(room: &Ticketing, order: &OrderRow, once: &Once) -> Result<Option<Kept>, Problem> {
     let once = once.clone();
     room.desk
         .run(&order.event_id, move |cx: &mut Cx| {

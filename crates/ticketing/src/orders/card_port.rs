@@ -32,11 +32,7 @@ pub async fn is_disputed(tx: &mut Tx, order_id: &str) -> Result<bool, Problem> {
 ///
 /// # Errors
 /// The store's.
-pub async fn open_chargebacks(
-    tx: &mut Tx,
-    org_id: &str,
-    currency: &str,
-) -> Result<i128, Problem> {
+pub async fn open_chargebacks(tx: &mut Tx, org_id: &str, currency: &str) -> Result<i128, Problem> {
     let open = disputes::open_amount(tx, org_id, currency).await?;
     Ok(open.into())
 }

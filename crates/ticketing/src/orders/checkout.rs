@@ -8,10 +8,10 @@ use super::attendees::{self, Asked};
 use super::confirm::{self, How, confirm};
 use super::desk::Cx;
 use super::payment::{method_mismatch, payable};
+use super::retake;
 use super::row::{self, OrderRow};
 use super::show::{self, Beside, HoldRow, ItemRow};
 use super::wallet_pay::{self, Begun, Finished, Payer};
-use super::retake;
 use crate::Ticketing;
 use crate::money::{MoneyError, due};
 use crate::store::idempotency::{Kept, Once};
@@ -225,4 +225,3 @@ pub async fn opened(room: &Ticketing, kept: &Kept) -> Result<Option<Value>, Prob
     text.map(|text| serde_json::from_str(&text).map_err(Problem::internal))
         .transpose()
 }
-

@@ -96,7 +96,14 @@ async fn give_in(cx: &mut Cx, comps: &Comps, number: String) -> Result<Given, Pr
     issue(cx, &order).await?;
     let data = json!({"orderId": order.id, "number": order.number, "eventId": order.event_id,
         "status": "confirmed", "channel": "comp", "tickets": wish.quantity});
-    outbox::tell(&room.store, &mut cx.tx, &order.org_id, "order.confirmed", &data).await?;
+    outbox::tell(
+        &room.store,
+        &mut cx.tx,
+        &order.org_id,
+        "order.confirmed",
+        &data,
+    )
+    .await?;
     let body = keep(cx, &order.id, &comps.once).await?;
     Ok(Given::New(body))
 }
@@ -112,7 +119,10 @@ fn judge(sheet: &Sheet, wish: &Wish) -> Result<usize, Problem> {
         )
     })?;
     if !matches!(&*sheet.event.status, "published" | "sold_out" | "postponed") {
-        return Err(conflict("event_state", "The event's status does not allow this."));
+        return Err(conflict(
+            "event_state",
+            "The event's status does not allow this.",
+        ));
     }
     let available = sheet.available(index);
     if available >= wish.quantity {

@@ -48,7 +48,11 @@ pub async fn confirm(cx: &mut Cx, order: &OrderRow, how: &How) -> Result<Vec<Due
         let text = "UPDATE tk_promo_uses SET state = 'kept' WHERE order_id = $1";
         cx.tx.execute(query(text).bind(&order.id)).await?;
     }
-    let status = if how.method == "free" { "none" } else { "succeeded" };
+    let status = if how.method == "free" {
+        "none"
+    } else {
+        "succeeded"
+    };
     let text = "UPDATE tk_orders SET status = 'confirmed', confirmed_at = $1, updated_at = $2,
         payment_method = $3, payment_status = $4, payment_id = $5, late_honoured = $6
         WHERE id = $7";
@@ -95,7 +99,11 @@ pub async fn issue(cx: &mut Cx, order: &OrderRow) -> Result<Vec<tickets::Issued>
         event_id: &order.event_id,
         org_id: &order.org_id,
         currency: &order.currency,
-        channel: if order.channel == "comp" { "comp" } else { "online" },
+        channel: if order.channel == "comp" {
+            "comp"
+        } else {
+            "online"
+        },
         owner: person,
         owner_sub: order.owner_sub.as_deref(),
         buyer_name: contact.as_ref().and_then(|c| c.name.as_deref()),

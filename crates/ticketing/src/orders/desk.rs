@@ -262,7 +262,10 @@ async fn commit(room: &Ticketing, jobs: Vec<Job>) {
             }
         }
         Err(problem) => {
-            tracing::warn!(code = problem.code(), "a batch failed; its calls are tried alone");
+            tracing::warn!(
+                code = problem.code(),
+                "a batch failed; its calls are tried alone"
+            );
             for held in held {
                 Box::pin(commit(room, vec![held.job])).await;
             }
@@ -282,9 +285,9 @@ impl Held {
     }
 
     fn answer(self) {
-        let outcome = self.outcome.unwrap_or_else(|| {
-            Err(Problem::internal("a call that was not judged"))
-        });
+        let outcome = self
+            .outcome
+            .unwrap_or_else(|| Err(Problem::internal("a call that was not judged")));
         match self.job {
             Job::Reserve(waiting) => {
                 let answer = outcome.and_then(|reserved| {

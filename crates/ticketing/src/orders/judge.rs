@@ -138,9 +138,10 @@ pub fn reserve(
 fn lines(sheet: &Sheet, cart: &Cart<'_>) -> Result<Vec<usize>, Problem> {
     let find = |(line, wish): (usize, &Wish)| {
         let found = sheet.type_index(&wish.type_id).filter(|index| {
-            let shown = cart.promo.flatten().is_some_and(|promo| {
-                promo.kind == "access" && promo.covers(&wish.type_id)
-            });
+            let shown = cart
+                .promo
+                .flatten()
+                .is_some_and(|promo| promo.kind == "access" && promo.covers(&wish.type_id));
             !sheet.types[*index].hidden || shown
         });
         found.ok_or_else(|| {
@@ -169,8 +170,11 @@ pub fn open(sheet: &Sheet) -> Result<(), Problem> {
         ));
     }
     if !matches!(&*event.status, "published" | "sold_out") {
-        return Err(conflict("event_state", "The event sells no tickets in its present state.")
-            .with("eventStatus", &*event.status));
+        return Err(conflict(
+            "event_state",
+            "The event sells no tickets in its present state.",
+        )
+        .with("eventStatus", &*event.status));
     }
     match event.sales_paused {
         true => Err(conflict("sales_paused", "The organiser paused the sale.")),
@@ -182,9 +186,11 @@ fn on_sale(sheet: &Sheet, types: &[usize], now: i64) -> Result<(), Problem> {
     for kind in types.iter().map(|index| &sheet.types[*index]) {
         let opens = kind.sale_starts_at.or(sheet.event.published_at);
         if let Some(opens) = opens.filter(|opens| now < *opens) {
-            return Err(conflict("sale_not_open", "The sale of this type is not open yet.")
-                .with("opensAt", time(opens))
-                .with("ticketTypeId", &*kind.id));
+            return Err(
+                conflict("sale_not_open", "The sale of this type is not open yet.")
+                    .with("opensAt", time(opens))
+                    .with("ticketTypeId", &*kind.id),
+            );
         }
         let closes = kind.sale_ends_at.or(sheet.event.starts_at);
         if closes.is_some_and(|closes| now >= closes) {
@@ -195,12 +201,7 @@ fn on_sale(sheet: &Sheet, types: &[usize], now: i64) -> Result<(), Problem> {
     Ok(())
 }
 
-fn promo(
-    sheet: &Sheet,
-    cart: &Cart<'_>,
-    types: &[usize],
-    now: i64,
-) -> Result<Discount, Problem> {
+fn promo(sheet: &Sheet, cart: &Cart<'_>, types: &[usize], now: i64) -> Result<Discount, Problem> {
     let Some(given) = cart.promo else {
         return Ok(Discount::None);
     };
@@ -208,7 +209,9 @@ fn promo(
     let promo = given.ok_or_else(invalid)?;
     let early = promo.valid_from.is_some_and(|from| now < from);
     let late = promo.valid_until.is_some_and(|until| now >= until);
-    let covers = types.iter().any(|index| promo.covers(&sheet.types[*index].id));
+    let covers = types
+        .iter()
+        .any(|index| promo.covers(&sheet.types[*index].id));
     let subtotal: i128 = types
         .iter()
         .zip(cart.wishes)
@@ -237,7 +240,10 @@ fn used_up() -> Problem {
 }
 
 fn uses(cart: &Cart<'_>, buyer: &BuyerFacts) -> Result<(), Problem> {
-    let most = cart.promo.flatten().and_then(|promo| promo.max_uses_per_buyer);
+    let most = cart
+        .promo
+        .flatten()
+        .and_then(|promo| promo.max_uses_per_buyer);
     match most.is_some_and(|most| buyer.promo_uses >= most) {
         true => Err(used_up()),
         false => Ok(()),
@@ -292,7 +298,10 @@ fn limits(
             return Err(per_order(field(), kind.max_per_order));
         }
         let has = buyer.units_of(&kind.id);
-        if let Some(most) = kind.max_per_buyer.filter(|most| has + wish.quantity > *most) {
+        if let Some(most) = kind
+            .max_per_buyer
+            .filter(|most| has + wish.quantity > *most)
+        {
             return Err(per_buyer(field(), most, has));
         }
     }
@@ -326,8 +335,10 @@ fn expected(sheet: &Sheet, cart: &Cart<'_>, found: &Priced) -> Result<(), Proble
     let expected = crate::api::money::minor("expectedTotal", text, sheet.scale)?;
     match expected == found.amounts.total {
         true => Ok(()),
-        false => Err(conflict("price_changed", "The order costs another amount now.")
-            .with("quote", quote_json(sheet, cart, found))),
+        false => Err(
+            conflict("price_changed", "The order costs another amount now.")
+                .with("quote", quote_json(sheet, cart, found)),
+        ),
     }
 }
 
@@ -395,7 +406,9 @@ pub fn quote_json(sheet: &Sheet, cart: &Cart<'_>, found: &Priced) -> Value {
         .iter()
         .map(|index| {
             let available = sheet.available(*index);
-            let few = sheet.types[*index].quantity.map_or(10, |q| (q / 20).max(10));
+            let few = sheet.types[*index]
+                .quantity
+                .map_or(10, |q| (q / 20).max(10));
             let word = match available {
                 0 => "none",
                 n if n <= few => "few",

@@ -99,7 +99,10 @@ pub async fn started(
     let mut expires_at = order.expires_at.unwrap_or(cx.now);
     if !order.extended {
         let text = "SELECT hold_seconds FROM tk_events WHERE id = $1";
-        let row = cx.tx.fetch_optional(query(text).bind(&order.event_id)).await?;
+        let row = cx
+            .tx
+            .fetch_optional(query(text).bind(&order.event_id))
+            .await?;
         let seconds: i64 = row.map_or(Ok(0), |row| row.get("hold_seconds"))?;
         let time = CARD_TIME.min(seconds * 1_000_000);
         let longest = order.created_at + CARD_LIFE;

@@ -1,21 +1,21 @@
 //! Reserving: a batch of carts of one event, judged one after another and written together.
 
+mod write;
+
 use std::collections::{BTreeMap, HashMap};
 
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::{Arg, Row, query};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+pub(super) use self::write::{INSERT_ITEM, INSERT_ORDER, item_row, order_args};
 use super::desk::Cx;
 use super::judge::{self, BuyerFacts, Cart, Priced, Promo, Wish};
-use super::row::{Attendee, Contact, OrderRow, PartRow};
+use super::row::{Attendee, Contact};
 use super::sheet::{self, Sheet};
-use super::show::{self, Beside, HoldRow, ItemRow};
 use crate::api::problem::event_not_found;
 use crate::model::buyer::BuyerKey;
-use crate::privacy::Person;
 use crate::store::bulk;
-use crate::store::holds::{self, Hold};
 use crate::store::idempotency::{Kept, Once};
 
 /// A cart that somebody wants to reserve, its shape checked.
@@ -124,7 +124,14 @@ pub async fn batch(
             Err(problem) => outcomes[place] = Some(Err(problem)),
             Ok((priced, promo_id)) => {
                 firsts.insert(ask.once.identity(), place);
-                move_on(&mut sheet, &mut known, ask, lookup, &priced, promo_id.as_deref());
+                move_on(
+                    &mut sheet,
+                    &mut known,
+                    ask,
+                    lookup,
+                    &priced,
+                    promo_id.as_deref(),
+                );
                 taken.push(Taken {
                     place,
                     lookup,
@@ -134,7 +141,7 @@ pub async fn batch(
             }
         }
     }
-    for (place, kept, reserved) in write(cx, &sheet, asks, &taken, numbers).await? {
+    for (place, kept, reserved) in write::write(cx, &sheet, asks, &taken, numbers).await? {
         for (follower, _) in followers.iter().filter(|(_, first)| *first == place) {
             outcomes[*follower] = Some(Ok(Reserved::Again(kept.clone())));
         }
@@ -155,10 +162,7 @@ fn judged(
     now: i64,
 ) -> Result<(Priced, Option<String>), Problem> {
     visible(sheet, ask.access_key.as_deref())?;
-    let promo = ask
-        .promo_code
-        .as_ref()
-        .map(|code| known.promos.get(code));
+    let promo = ask.promo_code.as_ref().map(|code| known.promos.get(code));
     let mut buyer = known.buyers.get(&lookup).cloned().unwrap_or_default();
     if let Some(promo) = promo.flatten() {
         let uses = known.promo_uses.get(&(promo.id.clone(), lookup));
@@ -251,7 +255,8 @@ async fn known(cx: &mut Cx, sheet: &Sheet, asks: &[&Ask]) -> Result<Known, Probl
         let prefix = "SELECT buyer, COUNT(*) AS n FROM tk_promo_uses
             WHERE promo_id = $1 AND state IN ('taken', 'kept') AND buyer IN";
         let first = [Arg::from(&promo.id)];
-        let rows = bulk::select(&mut cx.tx, marks, prefix, "GROUP BY buyer", &first, keys()).await?;
+        let rows =
+            bulk::select(&mut cx.tx, marks, prefix, "GROUP BY buyer", &first, keys()).await?;
         for row in &rows {
             promo_uses.insert((promo.id.clone(), lookup_of(row)?), row.get("n")?);
         }
@@ -265,7 +270,9 @@ async fn known(cx: &mut Cx, sheet: &Sheet, asks: &[&Ask]) -> Result<Known, Probl
 
 fn lookup_of(row: &Row) -> Result<[u8; 32], Problem> {
     let bytes: Vec<u8> = row.get("buyer")?;
-    bytes.try_into().map_err(|_| Problem::internal("digest of a buyer"))
+    bytes
+        .try_into()
+        .map_err(|_| Problem::internal("digest of a buyer"))
 }
 
 async fn promos(
@@ -273,7 +280,10 @@ async fn promos(
     event_id: &str,
     asks: &[&Ask],
 ) -> Result<BTreeMap<String, Promo>, Problem> {
-    let mut codes: Vec<&String> = asks.iter().filter_map(|ask| ask.promo_code.as_ref()).collect();
+    let mut codes: Vec<&String> = asks
+        .iter()
+        .filter_map(|ask| ask.promo_code.as_ref())
+        .collect();
     codes.sort();
     codes.dedup();
     let mut found = BTreeMap::new();
@@ -297,7 +307,10 @@ pub async fn promo(
     let text = "SELECT id, kind, bp, amount, type_ids, valid_from, valid_until, max_uses,
         max_uses_per_buyer, min_order_amount, uses FROM tk_promos
         WHERE event_id = $1 AND code = $2";
-    let Some(row) = tx.fetch_optional(query(text).bind(event_id).bind(code)).await? else {
+    let Some(row) = tx
+        .fetch_optional(query(text).bind(event_id).bind(code))
+        .await?
+    else {
         return Ok(None);
     };
     let types: Option<String> = row.get("type_ids")?;
@@ -315,282 +328,4 @@ pub async fn promo(
         min_order_amount: row.get("min_order_amount")?,
         uses: row.get("uses")?,
     }))
-}
-
-/// The rows of all orders taken, table by table.
-#[derive(Default)]
-struct Rows {
-    orders: Vec<Vec<Arg>>,
-    items: Vec<Vec<Arg>>,
-    holds: Vec<Vec<Arg>>,
-    uses: Vec<Vec<Arg>>,
-    kept: Vec<Vec<Arg>>,
-    told: Vec<Vec<Arg>>,
-}
-
-async fn write(
-    cx: &mut Cx,
-    sheet: &Sheet,
-    asks: &[&Ask],
-    taken: &[Taken],
-    numbers: &mut Vec<String>,
-) -> Result<Vec<(usize, Kept, Reserved)>, Problem> {
-    let buyers: Vec<&BuyerKey> = taken.iter().map(|t| &asks[t.place].buyer).collect();
-    let room = cx.room.clone();
-    let persons = room.vault.persons(&room.store, &mut cx.tx, &buyers).await?;
-    let mut rows = Rows::default();
-    let mut answers = Vec::with_capacity(taken.len());
-    for one in taken {
-        let ask = asks[one.place];
-        let number = numbers
-            .pop()
-            .ok_or_else(|| Problem::internal("too few order numbers"))?;
-        let person = persons
-            .get(&ask.buyer)
-            .ok_or_else(|| Problem::internal("a buyer without a person"))?;
-        let (kept, reserved) = add(cx, sheet, ask, one, person, number, &mut rows)?;
-        answers.push((one.place, kept, reserved));
-    }
-    insert(cx, rows).await?;
-    let mut uses: BTreeMap<&str, i64> = BTreeMap::new();
-    for id in taken.iter().filter_map(|one| one.promo_id.as_deref()) {
-        *uses.entry(id).or_default() += 1;
-    }
-    for (id, count) in uses {
-        let text = "UPDATE tk_promos SET uses = uses + $1 WHERE id = $2";
-        cx.tx.execute(query(text).bind(count).bind(id)).await?;
-    }
-    Ok(answers)
-}
-
-async fn insert(cx: &mut Cx, rows: Rows) -> Result<(), Problem> {
-    let marks = cx.room.store.marks();
-    let tables = [
-        (
-            INSERT_ORDER,
-            rows.orders,
-        ),
-        (
-            INSERT_ITEM,
-            rows.items,
-        ),
-        (holds::INSERT, rows.holds),
-        (
-            "INSERT INTO tk_promo_uses (order_id, promo_id, buyer, state)",
-            rows.uses,
-        ),
-        (Once::INSERT, rows.kept),
-        (
-            "INSERT INTO tk_outbox (id, org_id, kind, data, created_at)",
-            rows.told,
-        ),
-    ];
-    for (prefix, rows) in tables {
-        bulk::insert(&mut cx.tx, marks, prefix, "", rows).await?;
-    }
-    Ok(())
-}
-
-fn add(
-    cx: &mut Cx,
-    sheet: &Sheet,
-    ask: &Ask,
-    one: &Taken,
-    person: &Person,
-    number: String,
-    rows: &mut Rows,
-) -> Result<(Kept, Reserved), Problem> {
-    let room = cx.room.clone();
-    let order = order_row(cx, sheet, ask, one, person, number)?;
-    let mut beside = Beside::default();
-    let sums = judge::item_sums(&ask.wishes, &one.priced.amounts);
-    for (line, (index, wish)) in one.priced.types.iter().zip(&ask.wishes).enumerate() {
-        let hold = Hold {
-            id: room.store.id(),
-            order_id: order.id.clone(),
-            type_id: wish.type_id.clone(),
-            pools: sheet.pool_ids(*index),
-            quantity: wish.quantity,
-            state: "held".to_owned(),
-        };
-        cx.moves.hold(&hold.type_id, &hold.pools, hold.quantity);
-        rows.holds.push(holds::row(&hold, &order.event_id, cx.now));
-        let item = ItemRow {
-            type_id: wish.type_id.clone(),
-            quantity: wish.quantity,
-            unit_price: sums[line].unit_price,
-            discount: sums[line].discount,
-            tax: sums[line].tax,
-            total: sums[line].total,
-        };
-        rows.items.push(item_row(&order.id, line, &item));
-        beside.items.push(item);
-        beside.holds.push(HoldRow {
-            id: hold.id,
-            type_id: hold.type_id,
-            quantity: hold.quantity,
-            state: hold.state,
-        });
-    }
-    rows.orders.push(order_args(&order, cx.now)?);
-    if let Some(promo_id) = &order.promo_id {
-        rows.uses.push(vec![
-            Arg::from(&order.id),
-            Arg::from(promo_id),
-            Arg::from(&one.lookup),
-            Arg::from("taken"),
-        ]);
-    }
-    let mut body = show::order(&order, &beside, Some(person), sheet.scale);
-    if let Some(token) = &ask.access_token {
-        body["accessToken"] = (&**token).into();
-    }
-    let kept = Kept {
-        status: 201,
-        location: Some(format!("/api/v1/orders/{}", order.id)),
-        person: Some(person.id.clone()),
-        body: person.seal("answer", &body.to_string()),
-    };
-    rows.kept.push(ask.once.row(&kept, cx.now));
-    let told = json!({"orderId": order.id, "number": order.number, "eventId": order.event_id,
-        "status": order.status, "currency": order.currency, "total": body["amounts"]["total"]});
-    rows.told.push(vec![
-        Arg::from(room.store.id()),
-        Arg::from(&order.org_id),
-        Arg::from("order.reserved"),
-        Arg::from(told.to_string()),
-        Arg::from(cx.now),
-    ]);
-    let reserved = Reserved::New {
-        order_id: order.id.clone(),
-        body,
-    };
-    Ok((kept, reserved))
-}
-
-fn order_row(
-    cx: &Cx,
-    sheet: &Sheet,
-    ask: &Ask,
-    one: &Taken,
-    person: &Person,
-    number: String,
-) -> Result<OrderRow, Problem> {
-    let amounts = &one.priced.amounts;
-    let sealed = |label: &str, value: Result<String, serde_json::Error>| {
-        value
-            .map(|text| person.seal(label, &text))
-            .map_err(Problem::internal)
-    };
-    let attendees = ask
-        .attendees
-        .as_ref()
-        .map(|all| sealed(show::ATTENDEES, serde_json::to_string(all)))
-        .transpose()?;
-    let digest = |token: &String| super::access::digest(&cx.room, token).to_vec();
-    Ok(OrderRow {
-        id: cx.room.store.id(),
-        number,
-        org_id: sheet.event.org_id.clone(),
-        event_id: sheet.event.id.clone(),
-        status: "reserved".to_owned(),
-        channel: "online".to_owned(),
-        buyer: one.lookup.to_vec(),
-        owner_sub: ask.owner_sub.clone(),
-        person_id: person.id.clone(),
-        contact: sealed(show::CONTACT, serde_json::to_string(&ask.contact))?,
-        attendees,
-        access_digest: ask.access_token.as_ref().map(digest),
-        currency: sheet.event.currency.clone(),
-        fee_payer: sheet.event.fee_payer,
-        promo_id: one.promo_id.clone(),
-        subtotal: amounts.subtotal,
-        discount: amounts.discount,
-        tax: amounts.tax,
-        tickets: amounts.tickets,
-        platform_fee: amounts.platform_fee,
-        processing_fee: amounts.processing_fee,
-        total: amounts.total,
-        refunded: 0,
-        parts: amounts
-            .parts
-            .iter()
-            .map(|part| {
-                let kind = &sheet.types[one.priced.types[part.line]];
-                PartRow::new(part, &kind.id, kind.type_no)
-            })
-            .collect(),
-        expires_at: Some(cx.now + sheet.event.hold_seconds * 1_000_000),
-        extended: false,
-        payment_method: None,
-        payment_status: "none".to_owned(),
-        payment_id: None,
-        late_honoured: false,
-        needs_review: false,
-        visitor_id: ask.visitor_id.clone(),
-        source: ask.source.clone(),
-        created_at: cx.now,
-        confirmed_at: None,
-    })
-}
-
-/// What stands before the rows of new orders.
-pub(super) const INSERT_ORDER: &str = "INSERT INTO tk_orders (id, number, org_id, event_id, status, channel, buyer,
-            owner_sub, person_id, contact, attendees, access_digest, currency, fee_payer, promo_id,
-            subtotal, discount, tax, tickets, platform_fee, processing_fee, total, parts, units,
-            expires_at, payment_status, visitor_id, source, created_at, updated_at)";
-
-/// What stands before the rows of new lines.
-pub(super) const INSERT_ITEM: &str = "INSERT INTO tk_order_items
-            (order_id, line, type_id, quantity, unit_price, discount, tax, total)";
-
-/// The row of a line, for [`INSERT_ITEM`].
-pub(super) fn item_row(order_id: &str, line: usize, item: &ItemRow) -> Vec<Arg> {
-    vec![
-        Arg::from(order_id),
-        Arg::from(i64::try_from(line).unwrap_or(0)),
-        Arg::from(&item.type_id),
-        Arg::from(item.quantity),
-        Arg::from(item.unit_price),
-        Arg::from(item.discount),
-        Arg::from(item.tax),
-        Arg::from(item.total),
-    ]
-}
-
-/// The row of an order, for [`INSERT_ORDER`].
-pub(super) fn order_args(order: &OrderRow, now: i64) -> Result<Vec<Arg>, Problem> {
-    let parts = serde_json::to_string(&order.parts).map_err(Problem::internal)?;
-    Ok(vec![
-        Arg::from(&order.id),
-        Arg::from(&order.number),
-        Arg::from(&order.org_id),
-        Arg::from(&order.event_id),
-        Arg::from(&order.status),
-        Arg::from(&order.channel),
-        Arg::from(order.buyer.clone()),
-        Arg::from(order.owner_sub.clone()),
-        Arg::from(&order.person_id),
-        Arg::from(order.contact.clone()),
-        Arg::from(order.attendees.clone()),
-        Arg::from(order.access_digest.clone()),
-        Arg::from(&order.currency),
-        Arg::from(order.fee_payer.word()),
-        Arg::from(order.promo_id.clone()),
-        Arg::from(order.subtotal),
-        Arg::from(order.discount),
-        Arg::from(order.tax),
-        Arg::from(order.tickets),
-        Arg::from(order.platform_fee),
-        Arg::from(order.processing_fee),
-        Arg::from(order.total),
-        Arg::from(parts),
-        Arg::from(i64::try_from(order.parts.len()).unwrap_or(0)),
-        Arg::from(order.expires_at),
-        Arg::from(&order.payment_status),
-        Arg::from(order.visitor_id.clone()),
-        Arg::from(order.source.clone()),
-        Arg::from(order.created_at),
-        Arg::from(now),
-    ])
 }

@@ -7,8 +7,8 @@ use florin_platform::sql::{Arg, query};
 use super::desk::Cx;
 use super::row::OrderRow;
 use super::sheet;
-use crate::store::holds::{self, Hold};
 use crate::store::bulk;
+use crate::store::holds::{self, Hold};
 
 /// Takes again what an expired order held: stock, pools, promo use, buyer limit. False when some
 /// of it is gone, or the event is over or cancelled; then nothing was written.
@@ -102,9 +102,12 @@ async fn within_limits(
         let all = has.iter().filter(|(kind, _)| kind == id);
         all.map(|(_, n)| n).sum()
     };
-    let all: i64 = has.iter().map(|(_, n)| n).sum::<i64>() + units.iter().map(|(_, n)| n).sum::<i64>();
+    let all: i64 =
+        has.iter().map(|(_, n)| n).sum::<i64>() + units.iter().map(|(_, n)| n).sum::<i64>();
     let types_fit = units.iter().all(|(id, wanted)| {
-        let most = sheet.type_index(id).and_then(|at| sheet.types[at].max_per_buyer);
+        let most = sheet
+            .type_index(id)
+            .and_then(|at| sheet.types[at].max_per_buyer);
         most.is_none_or(|most| of(id) + wanted <= most)
     });
     Ok(types_fit && sheet.event.max_per_buyer.is_none_or(|most| all <= most))

@@ -152,7 +152,11 @@ impl Sheet {
             let pool = &self.pools[*at];
             pool.capacity - pool.sold - pool.held
         });
-        own.into_iter().chain(pools).min().unwrap_or(i64::MAX).max(0)
+        own.into_iter()
+            .chain(pools)
+            .min()
+            .unwrap_or(i64::MAX)
+            .max(0)
     }
 }
 

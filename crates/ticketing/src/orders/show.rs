@@ -182,7 +182,11 @@ pub fn order(order: &OrderRow, beside: &Beside, person: Option<&Person>, scale: 
     if let Some(visitor) = &order.visitor_id {
         shown["visitorId"] = (&**visitor).into();
     }
-    if let Some(source) = order.source.as_deref().and_then(|s| serde_json::from_str(s).ok()) {
+    if let Some(source) = order
+        .source
+        .as_deref()
+        .and_then(|s| serde_json::from_str(s).ok())
+    {
         shown["source"] = source;
     }
     shown

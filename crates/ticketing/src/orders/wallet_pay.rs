@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use super::confirm::{How, confirm};
 use super::desk::Cx;
-use super::payment::{in_progress, method_mismatch, payable, tell_failed, wallet_at_work, wrong_state};
+use super::payment::{
+    in_progress, method_mismatch, payable, tell_failed, wallet_at_work, wrong_state,
+};
 use super::row::{self, OrderRow};
 use crate::Ticketing;
 use crate::money::due::{self, Due, DueRow};
@@ -212,14 +214,12 @@ async fn state_of(cx: &mut Cx, id: &str) -> Result<Option<String>, Problem> {
     Ok(row.map(|row| row.get("state")).transpose()?)
 }
 
-async fn set_state(
-    cx: &mut Cx,
-    id: &str,
-    state: &str,
-    code: Option<&str>,
-) -> Result<(), Problem> {
+async fn set_state(cx: &mut Cx, id: &str, state: &str, code: Option<&str>) -> Result<(), Problem> {
     let text = "UPDATE tk_wallet_payments SET state = $1, decline_code = $2 WHERE id = $3";
-    let statement = query(text).bind(state).bind(code.map(str::to_owned)).bind(id);
+    let statement = query(text)
+        .bind(state)
+        .bind(code.map(str::to_owned))
+        .bind(id);
     cx.tx.execute(statement).await?;
     Ok(())
 }
@@ -292,7 +292,8 @@ fn attempt(row: &Row) -> Result<Attempt, Problem> {
 /// The store's.
 pub async fn sweep(room: &Ticketing, all: bool) -> Result<usize, Problem> {
     let until = if all { i64::MAX } else { room.now() };
-    let text = "SELECT id, order_id, event_id, wallet_id, owner_sub, request FROM tk_wallet_payments
+    let text =
+        "SELECT id, order_id, event_id, wallet_id, owner_sub, request FROM tk_wallet_payments
         WHERE state = 'authorising' AND lease_until <= $1 ORDER BY lease_until LIMIT $2";
     let statement = query(text).bind(until).bind(SWEEP_MAX);
     let rows = room.store.db.fetch_all(statement).await?;
@@ -314,7 +315,9 @@ async fn take_up(room: &Ticketing, attempt: &Attempt) -> Result<(), Problem> {
             let dues = match &finished {
                 Finished::Confirmed(_, dues) | Finished::Released(_, dues) => dues,
             };
-            due::drive(room, dues).await.map_err(|error| unavailable(&error))
+            due::drive(room, dues)
+                .await
+                .map_err(|error| unavailable(&error))
         }
         Err(MoneyError::Wallet(code)) => run_decline(room, attempt, code.word()).await,
         Err(error) => Err(unavailable(&error)),

@@ -64,12 +64,7 @@ pub async fn convert(
     Ok(holds)
 }
 
-async fn leave(
-    tx: &mut Tx,
-    order_id: &str,
-    state: &str,
-    now: i64,
-) -> Result<Vec<Hold>, SqlError> {
+async fn leave(tx: &mut Tx, order_id: &str, state: &str, now: i64) -> Result<Vec<Hold>, SqlError> {
     let text = "UPDATE tk_holds SET state = $1, left_at = $2 WHERE order_id = $3 AND state = $4
         RETURNING id, order_id, type_id, pools, quantity, state";
     let statement = query(text)
@@ -92,14 +87,9 @@ pub async fn release(
     now: i64,
     moves: &mut Moves,
 ) -> Result<Vec<Hold>, SqlError> {
-    let first = [
-        Arg::from("released"),
-        Arg::from(now),
-        Arg::from("held"),
-    ];
+    let first = [Arg::from("released"), Arg::from(now), Arg::from("held")];
     let keys = orders.iter().map(Arg::from).collect();
-    let prefix =
-        "UPDATE tk_holds SET state = $1, left_at = $2 WHERE state = $3 AND order_id IN";
+    let prefix = "UPDATE tk_holds SET state = $1, left_at = $2 WHERE state = $3 AND order_id IN";
     let suffix = "RETURNING id, order_id, type_id, pools, quantity, state";
     let rows = bulk::select(tx, marks, prefix, suffix, &first, keys).await?;
     let holds: Vec<Hold> = rows.iter().map(hold).collect::<Result<_, _>>()?;

@@ -153,10 +153,7 @@ pub async fn move_pools(
         tx.execute(statement).await?;
     }
     let text = "UPDATE tk_holds SET pools = $1 WHERE type_id = $2 AND state = $3";
-    let statement = query(text)
-        .bind(join(after))
-        .bind(type_id)
-        .bind("held");
+    let statement = query(text).bind(join(after)).bind(type_id).bind("held");
     tx.execute(statement).await?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Refunds, payouts, and money that is half done when the process dies (contract B5, C3, C4).
 
-use florin_ledger::model::{Status, WalletType};
+use florin_ledger::model::Status;
 use florin_ticketing::Ticketing;
-use florin_ticketing::money::{due, projector};
+use florin_ticketing::money::due;
 use florin_ticketing::orders::refunds::job;
 use florin_ticketing::orders::row::{self, OrderRow};
 use florin_ticketing::orders::wallet_pay::{self, Attempt, Begun, Payer};
@@ -11,11 +11,14 @@ use florin_ticketing::store::idempotency::Once;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::shop::unlimited;
+use crate::shop::{cases, unlimited};
 use crate::stage::{ADMIN, ANA, BOB, DAY, Gig, OLGA, SECOND, Stage};
 
 async fn order_row(room: &Ticketing, id: &str) -> OrderRow {
-    row::find(&room.store.db, id).await.expect("reads").expect("is there")
+    row::find(&room.store.db, id)
+        .await
+        .expect("reads")
+        .expect("is there")
 }
 
 /// The first step of a wallet payment, after which the process dies.
@@ -47,7 +50,6 @@ async fn recover(stage: &Stage) {
 }
 
 /// Row 35, C3: the process dies after each step of a wallet sale; recovery ends or undoes it.
-#[tokio::test]
 async fn row_35_a_sale_that_dies_after_any_step_is_ended_or_undone() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 9).await;
@@ -58,10 +60,14 @@ async fn row_35_a_sale_that_dies_after_any_step_is_ended_or_undone() {
         let attempt = begun(&stage, &order, &wallet).await;
         let row = order_row(&stage.room, &order).await;
         if step >= 1 {
-            wallet_pay::reserve(&stage.room, &attempt, &row).await.expect("has money");
+            wallet_pay::reserve(&stage.room, &attempt, &row)
+                .await
+                .expect("has money");
         }
         if step >= 2 {
-            wallet_pay::run_finish(&stage.room, &attempt).await.expect("is alive");
+            wallet_pay::run_finish(&stage.room, &attempt)
+                .await
+                .expect("is alive");
         }
         let pay = json!({"method": "wallet", "walletId": wallet});
         let other = stage.checkout(ANA, &order, pay).await;
@@ -76,10 +82,22 @@ async fn row_35_a_sale_that_dies_after_any_step_is_ended_or_undone() {
         stage.advance(9 * SECOND);
         recover(&stage).await;
         paid += 1_059;
-        assert_eq!(order_row(&stage.room, &order).await.status, "confirmed", "step {step}");
+        assert_eq!(
+            order_row(&stage.room, &order).await.status,
+            "confirmed",
+            "step {step}"
+        );
         assert_eq!(stage.tickets(&order).await.len(), 1);
-        assert_eq!(stage.wallet_has(&wallet).await, (10_000 - paid, 10_000 - paid));
-        let names: Vec<String> = stage.postings(&order).await.into_iter().map(|p| p.0).collect();
+        assert_eq!(
+            stage.wallet_has(&wallet).await,
+            (10_000 - paid, 10_000 - paid)
+        );
+        let names: Vec<String> = stage
+            .postings(&order)
+            .await
+            .into_iter()
+            .map(|p| p.0)
+            .collect();
         assert_eq!(names, ["P3", "P2"], "step {step}");
         recover(&stage).await;
     }
@@ -87,7 +105,6 @@ async fn row_35_a_sale_that_dies_after_any_step_is_ended_or_undone() {
     stage.check_stock(&gig.event).await;
 }
 
-#[tokio::test]
 async fn row_35_money_reserved_for_an_order_that_ended_is_released() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 9).await;
@@ -95,7 +112,9 @@ async fn row_35_money_reserved_for_an_order_that_ended_is_released() {
     let order = stage.reserve(ANA, &gig, 1).await.ok(201).id();
     let attempt = begun(&stage, &order, &wallet).await;
     let row = order_row(&stage.room, &order).await;
-    wallet_pay::reserve(&stage.room, &attempt, &row).await.expect("has money");
+    wallet_pay::reserve(&stage.room, &attempt, &row)
+        .await
+        .expect("has money");
     assert_eq!(stage.wallet_has(&wallet).await, (10_000, 8_941));
     stage.advance(901 * SECOND);
     expiry::sweep(&stage.room).await.expect("sweeps");
@@ -108,7 +127,6 @@ async fn row_35_money_reserved_for_an_order_that_ended_is_released() {
 }
 
 /// INV-T6: a posting that is repeated for ever is there once.
-#[tokio::test]
 async fn inv_t6_what_is_posted_twice_is_there_once() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 9).await;
@@ -116,7 +134,10 @@ async fn inv_t6_what_is_posted_twice_is_there_once() {
     let order = stage.buy(ANA, &gig, 2, &wallet).await;
     let dues = [
         due::Due::Capture {
-            hold: order_row(&stage.room, &order).await.payment_id.expect("paid"),
+            hold: order_row(&stage.room, &order)
+                .await
+                .payment_id
+                .expect("paid"),
         },
         due::Due::Sale {
             order_id: order.clone(),
@@ -125,7 +146,9 @@ async fn inv_t6_what_is_posted_twice_is_there_once() {
     let before = stage.postings(&order).await;
     for _ in 0..3 {
         let mut tx = stage.room.store.begin().await.expect("begins");
-        let rows = due::plan(&stage.room.store, &mut tx, &order, &dues).await.expect("plans");
+        let rows = due::plan(&stage.room.store, &mut tx, &order, &dues)
+            .await
+            .expect("plans");
         tx.commit().await.expect("commits");
         due::drive(&stage.room, &rows).await.expect("posts");
     }
@@ -133,7 +156,6 @@ async fn inv_t6_what_is_posted_twice_is_there_once() {
     stage.check_clearing().await;
 }
 
-#[tokio::test]
 async fn rows_30_31_34_refunds_of_one_ticket_never_pass_what_was_paid() {
     let stage = Stage::new().await;
     let kind = json!({"price": "45.00", "quantity": 2, "taxRateBp": 700});
@@ -151,7 +173,10 @@ async fn rows_30_31_34_refunds_of_one_ticket_never_pass_what_was_paid() {
     assert_eq!(made.items()[0]["amount"], "30.00");
     assert_eq!(stage.tickets(&order).await[0].1, "valid");
     let much = json!({"ticketIds": first, "amountPerTicket": "16.47"});
-    stage.refund(OLGA, &order, much).await.refused(409, "refund_exceeds");
+    stage
+        .refund(OLGA, &order, much)
+        .await
+        .refused(409, "refund_exceeds");
     let rest = json!({"ticketIds": first});
     let race = join_all([
         stage.refund(OLGA, &order, rest.clone()),
@@ -161,17 +186,29 @@ async fn rows_30_31_34_refunds_of_one_ticket_never_pass_what_was_paid() {
     let won: Vec<_> = replies.iter().filter(|reply| reply.status == 202).collect();
     assert_eq!(won.len(), 1);
     assert_eq!(won[0].items()[0]["amount"], "16.46");
-    let lost = replies.iter().find(|reply| reply.status != 202).expect("one lost");
+    let lost = replies
+        .iter()
+        .find(|reply| reply.status != 202)
+        .expect("one lost");
     assert_eq!(lost.code(), (409, "ticket_state"));
     assert_eq!(stage.tickets(&order).await[0].1, "refunded");
     let seen = stage.get(OLGA, &event).await.ok(200);
     assert_eq!(status(&seen.body).as_deref(), Some("published"));
-    let order_now = stage.get(ANA, &format!("/api/v1/orders/{order}")).await.ok(200);
+    let order_now = stage
+        .get(ANA, &format!("/api/v1/orders/{order}"))
+        .await
+        .ok(200);
     assert_eq!(order_now.body["status"], "partially_refunded");
     assert_eq!(order_now.body["refundedAmount"], "46.46");
     assert_eq!(stage.wallet_has(&wallet).await.0, 10_000 - 9_291 + 4_646);
-    stage.refund(OLGA, &order, json!({"all": true})).await.ok(202);
-    let order_now = stage.get(ANA, &format!("/api/v1/orders/{order}")).await.ok(200);
+    stage
+        .refund(OLGA, &order, json!({"all": true}))
+        .await
+        .ok(202);
+    let order_now = stage
+        .get(ANA, &format!("/api/v1/orders/{order}"))
+        .await
+        .ok(200);
     assert_eq!(order_now.body["status"], "refunded");
     assert_eq!(stage.wallet_has(&wallet).await.0, 10_000);
     let payable = format!("payable:{}:{}", gig.org, gig.event);
@@ -179,12 +216,16 @@ async fn rows_30_31_34_refunds_of_one_ticket_never_pass_what_was_paid() {
     assert_eq!(stage.balance("fee:platform").await, 0);
     let path = format!("/api/v1/orders/{order}/refunds");
     let listed = stage.get(ANA, &path).await.ok(200);
-    assert!(listed.items().iter().all(|refund| refund["status"] == "succeeded"));
+    assert!(
+        listed
+            .items()
+            .iter()
+            .all(|refund| refund["status"] == "succeeded")
+    );
     stage.check_clearing().await;
     stage.check_stock(&gig.event).await;
 }
 
-#[tokio::test]
 async fn row_33_buyers_refund_in_time_and_organisers_may_always() {
     let stage = Stage::new().await;
     let kind = json!({"price": "10.00", "quantity": 9, "refundableUntil": stage.at(DAY)});
@@ -193,20 +234,31 @@ async fn row_33_buyers_refund_in_time_and_organisers_may_always() {
     let order = stage.buy(ANA, &gig, 3, &wallet).await;
     let tickets = stage.tickets(&order).await;
     let one = |at: usize| json!({"ticketIds": [tickets[at].0]});
-    stage.refund(BOB, &order, one(0)).await.refused(404, "order_not_found");
+    stage
+        .refund(BOB, &order, one(0))
+        .await
+        .refused(404, "order_not_found");
     stage.refund(ANA, &order, one(0)).await.ok(202);
     stage.advance(DAY);
-    stage.refund(ANA, &order, one(1)).await.refused(409, "refund_period_over");
+    stage
+        .refund(ANA, &order, one(1))
+        .await
+        .refused(409, "refund_period_over");
     stage.refund(OLGA, &order, one(1)).await.ok(202);
     let goodwill = json!({"ticketIds": [tickets[2].0], "keepTickets": true});
-    stage.refund(ANA, &order, goodwill).await.refused(403, "forbidden");
+    stage
+        .refund(ANA, &order, goodwill)
+        .await
+        .refused(403, "forbidden");
     let postpone = format!("/api/v1/events/{}/postpone", gig.event);
-    stage.post(OLGA, &postpone, json!({"reason": "ill"})).await.ok(200);
+    stage
+        .post(OLGA, &postpone, json!({"reason": "ill"}))
+        .await
+        .ok(200);
     stage.refund(ANA, &order, one(2)).await.ok(202);
     stage.check_stock(&gig.event).await;
 }
 
-#[tokio::test]
 async fn row_32_a_refund_that_failed_waits_in_its_account_and_is_tried_again() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 9).await;
@@ -222,7 +274,10 @@ async fn row_32_a_refund_that_failed_waits_in_its_account_and_is_tried_again() {
     };
     let call = florin_ledger::Call::UpdateWallet(Box::new(close));
     stage.ledger.submit(call).await.expect("open");
-    let made = stage.refund(OLGA, &order, json!({"all": true})).await.ok(202);
+    let made = stage
+        .refund(OLGA, &order, json!({"all": true}))
+        .await
+        .ok(202);
     let refund = made.items()[0]["id"].as_str().expect("an id").to_owned();
     let path = format!("/api/v1/refunds/{refund}");
     let failed = stage.get(OLGA, &path).await.ok(200);
@@ -235,12 +290,17 @@ async fn row_32_a_refund_that_failed_waits_in_its_account_and_is_tried_again() {
     stage.post(OLGA, &retry_path, retry.clone()).await.ok(202);
     assert_eq!(stage.wallet_has(&other).await.0, 1_059);
     assert_eq!(stage.balance(&format!("refunds:{refund}")).await, 0);
-    assert_eq!(stage.get(OLGA, &path).await.ok(200).body["status"], "succeeded");
-    stage.post(OLGA, &retry_path, retry).await.refused(409, "refund_state");
+    assert_eq!(
+        stage.get(OLGA, &path).await.ok(200).body["status"],
+        "succeeded"
+    );
+    stage
+        .post(OLGA, &retry_path, retry)
+        .await
+        .refused(409, "refund_state");
 }
 
 /// Rows 35 and 36: an event is cancelled with open and paid orders; its job dies and goes on.
-#[tokio::test]
 async fn rows_35_and_36_a_cancelled_event_pays_everybody_back_once() {
     let stage = unlimited().await;
     let gig = stage.event("10.00", 200).await;
@@ -251,7 +311,10 @@ async fn rows_35_and_36_a_cancelled_event_pays_everybody_back_once() {
     }
     let open = stage.reserve(BOB, &gig, 3).await.ok(201).id();
     let cancel = format!("/api/v1/events/{}/cancel", gig.event);
-    let cancelled = stage.post(OLGA, &cancel, json!({"reason": "rain"})).await.ok(202);
+    let cancelled = stage
+        .post(OLGA, &cancel, json!({"reason": "rain"}))
+        .await
+        .ok(202);
     let job_id = cancelled.text_of("refundJobId");
     assert_eq!(order_row(&stage.room, &open).await.status, "cancelled");
     let path = format!("/api/v1/events/{}/refund-jobs/{job_id}", gig.event);
@@ -269,7 +332,13 @@ async fn rows_35_and_36_a_cancelled_event_pays_everybody_back_once() {
     assert_eq!(stage.wallet_has(&wallet).await.0, 500_000);
     for order in &orders {
         assert_eq!(order_row(&stage.room, order).await.status, "refunded");
-        assert!(stage.tickets(order).await.iter().all(|(_, status)| status == "cancelled"));
+        assert!(
+            stage
+                .tickets(order)
+                .await
+                .iter()
+                .all(|(_, status)| status == "cancelled")
+        );
     }
     stage.check_clearing().await;
     stage.check_stock(&gig.event).await;
@@ -278,11 +347,13 @@ async fn rows_35_and_36_a_cancelled_event_pays_everybody_back_once() {
 async fn to_wallet(stage: &Stage, gig: &Gig) -> String {
     let wallet = stage.wallet("olga", "EUR", "0").await;
     let body = json!({"payoutMethod": {"kind": "wallet", "walletId": wallet}});
-    stage.patch(OLGA, &format!("/api/v1/orgs/{}", gig.org), body).await.ok(200);
+    stage
+        .patch(OLGA, &format!("/api/v1/orgs/{}", gig.org), body)
+        .await
+        .ok(200);
     wallet
 }
 
-#[tokio::test]
 async fn rows_39_and_43_payouts_follow_what_the_ledger_owes() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 50).await;
@@ -290,47 +361,77 @@ async fn rows_39_and_43_payouts_follow_what_the_ledger_owes() {
     let order = stage.buy(ANA, &gig, 4, &wallet).await;
     let path = format!("/api/v1/orgs/{}/payouts", gig.org);
     let all = json!({"currency": "EUR"});
-    stage.post(OLGA, &path, all.clone()).await.refused(409, "payout_not_ready");
+    stage
+        .post(OLGA, &path, all.clone())
+        .await
+        .refused(409, "payout_not_ready");
     let purse = to_wallet(&stage, &gig).await;
-    stage.post(OLGA, &path, all.clone()).await.refused(409, "payout_unavailable");
+    stage
+        .post(OLGA, &path, all.clone())
+        .await
+        .refused(409, "payout_unavailable");
     stage.advance(31 * DAY);
-    florin_ticketing::worker::complete_events(&stage.room).await.expect("completes");
-    stage.post(OLGA, &path, all.clone()).await.refused(409, "payout_unavailable");
+    florin_ticketing::worker::complete_events(&stage.room)
+        .await
+        .expect("completes");
+    stage
+        .post(OLGA, &path, all.clone())
+        .await
+        .refused(409, "payout_unavailable");
     stage.advance(7 * DAY);
-    let balance = stage.get(OLGA, &format!("/api/v1/orgs/{}/balance", gig.org)).await.ok(200);
+    let balance = stage
+        .get(OLGA, &format!("/api/v1/orgs/{}/balance", gig.org))
+        .await
+        .ok(200);
     assert_eq!(balance.items()[0]["available"], "40.00");
     let much = json!({"currency": "EUR", "amount": "40.01"});
-    stage.post(OLGA, &path, much).await.refused(409, "payout_unavailable");
+    stage
+        .post(OLGA, &path, much)
+        .await
+        .refused(409, "payout_unavailable");
     let part = json!({"currency": "EUR", "amount": "15.00"});
     let paid = stage.post(OLGA, &path, part).await.ok(201);
     assert_eq!(paid.body["status"], "paid");
     assert_eq!(paid.body["lines"][0]["net"], "15.00");
     assert_eq!(stage.wallet_has(&purse).await.0, 1_500);
     assert_eq!(stage.balance(&format!("payouts:{}", paid.id())).await, 0);
-    stage.get(BOB, &format!("/api/v1/payouts/{}", paid.id())).await.refused(404, "payout_not_found");
+    stage
+        .get(BOB, &format!("/api/v1/payouts/{}", paid.id()))
+        .await
+        .refused(404, "payout_not_found");
     // A refund after the payout, by will: the payable still covers it.
     let tickets = stage.tickets(&order).await;
     let one = json!({"ticketIds": [tickets[0].0]});
     stage.refund(OLGA, &order, one).await.ok(202);
-    let balance = stage.get(OLGA, &format!("/api/v1/orgs/{}/balance", gig.org)).await.ok(200);
+    let balance = stage
+        .get(OLGA, &format!("/api/v1/orgs/{}/balance", gig.org))
+        .await
+        .ok(200);
     assert_eq!(balance.items()[0]["available"], "15.00");
     stage.post(OLGA, &path, all).await.ok(201);
     assert_eq!(stage.wallet_has(&purse).await.0, 3_000);
     let two = json!({"ticketIds": [tickets[1].0]});
-    stage.refund(OLGA, &order, two).await.refused(409, "insufficient_payable");
+    stage
+        .refund(OLGA, &order, two)
+        .await
+        .refused(409, "insufficient_payable");
     stage.check_clearing().await;
 }
 
-#[tokio::test]
 async fn a_bank_payout_is_marked_by_an_admin_and_a_failed_one_gives_back() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 50).await;
     let wallet = stage.wallet("ana", "EUR", "500.00").await;
     stage.buy(ANA, &gig, 4, &wallet).await;
     let body = json!({"payoutMethod": {"kind": "bank_manual", "label": "House bank"}});
-    stage.patch(OLGA, &format!("/api/v1/orgs/{}", gig.org), body).await.ok(200);
+    stage
+        .patch(OLGA, &format!("/api/v1/orgs/{}", gig.org), body)
+        .await
+        .ok(200);
     stage.advance(38 * DAY);
-    florin_ticketing::worker::complete_events(&stage.room).await.expect("completes");
+    florin_ticketing::worker::complete_events(&stage.room)
+        .await
+        .expect("completes");
     let payable = format!("payable:{}:{}", gig.org, gig.event);
     assert_eq!(payouts::request::daily(&stage.room).await.expect("pays"), 1);
     assert_eq!(payouts::request::daily(&stage.room).await.expect("pays"), 0);
@@ -340,18 +441,33 @@ async fn a_bank_payout_is_marked_by_an_admin_and_a_failed_one_gives_back() {
     assert_eq!(listed.items()[0]["status"], "in_transit");
     assert_eq!(stage.balance(&payable).await, 0);
     let failed = format!("/api/v1/payouts/{payout}/mark-failed");
-    stage.post(OLGA, &failed, json!({})).await.refused(403, "forbidden");
-    stage.post(ADMIN, &failed, json!({"reason": "no such account"})).await.ok(200);
+    stage
+        .post(OLGA, &failed, json!({}))
+        .await
+        .refused(403, "forbidden");
+    stage
+        .post(ADMIN, &failed, json!({"reason": "no such account"}))
+        .await
+        .ok(200);
     assert_eq!(stage.balance(&payable).await, 4_000);
-    let again = stage.post(OLGA, &path, json!({"currency": "EUR"})).await.ok(201).id();
+    let again = stage
+        .post(OLGA, &path, json!({"currency": "EUR"}))
+        .await
+        .ok(201)
+        .id();
     let paid = format!("/api/v1/payouts/{again}/mark-paid");
-    stage.post(ADMIN, &paid, json!({"reference": "T-1"})).await.ok(200);
-    stage.post(ADMIN, &paid, json!({"reference": "T-1"})).await.refused(409, "payout_state");
+    stage
+        .post(ADMIN, &paid, json!({"reference": "T-1"}))
+        .await
+        .ok(200);
+    stage
+        .post(ADMIN, &paid, json!({"reference": "T-1"}))
+        .await
+        .refused(409, "payout_state");
     assert_eq!(stage.balance(&format!("payouts:{again}")).await, 0);
     assert_eq!(stage.balance("bank").await, -4_000);
 }
 
-#[tokio::test]
 async fn the_narrowest_fee_rule_applies_and_is_frozen() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 50).await;
@@ -359,21 +475,51 @@ async fn the_narrowest_fee_rule_applies_and_is_frozen() {
         json!({"scope": scope, "scopeId": id, "currency": "EUR",
             "platform": {"percentBp": 0, "fixed": fixed}})
     };
-    stage.put(OLGA, "/api/v1/fee-rules", rule("platform", None, "1.00")).await.refused(403, "forbidden");
-    stage.put(ADMIN, "/api/v1/fee-rules", rule("platform", None, "1.00")).await.ok(200);
+    stage
+        .put(OLGA, "/api/v1/fee-rules", rule("platform", None, "1.00"))
+        .await
+        .refused(403, "forbidden");
+    stage
+        .put(ADMIN, "/api/v1/fee-rules", rule("platform", None, "1.00"))
+        .await
+        .ok(200);
     let first = stage.reserve(ANA, &gig, 1).await.ok(201);
     assert_eq!(first.body["amounts"]["platformFee"], "1.00");
-    stage.put(ADMIN, "/api/v1/fee-rules", rule("event", Some(&gig.event), "2.00")).await.ok(200);
-    stage.put(ADMIN, "/api/v1/fee-rules", rule("org", Some(&gig.org), "3.00")).await.ok(200);
+    stage
+        .put(
+            ADMIN,
+            "/api/v1/fee-rules",
+            rule("event", Some(&gig.event), "2.00"),
+        )
+        .await
+        .ok(200);
+    stage
+        .put(
+            ADMIN,
+            "/api/v1/fee-rules",
+            rule("org", Some(&gig.org), "3.00"),
+        )
+        .await
+        .ok(200);
     let second = stage.reserve(BOB, &gig, 1).await.ok(201);
     assert_eq!(second.body["amounts"]["platformFee"], "2.00");
-    let kept = stage.get(ANA, &format!("/api/v1/orders/{}", first.id())).await.ok(200);
+    let kept = stage
+        .get(ANA, &format!("/api/v1/orders/{}", first.id()))
+        .await
+        .ok(200);
     assert_eq!(kept.body["amounts"]["total"], "11.00");
-    assert_eq!(stage.get(ADMIN, "/api/v1/fee-rules").await.ok(200).items().len(), 3);
+    assert_eq!(
+        stage
+            .get(ADMIN, "/api/v1/fee-rules")
+            .await
+            .ok(200)
+            .items()
+            .len(),
+        3
+    );
 }
 
 /// A room's hold is nobody else's: the wallets' routes do not see it as theirs to resolve.
-#[tokio::test]
 async fn a_frozen_wallet_pays_what_it_promised_and_refuses_the_next() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 9).await;
@@ -381,7 +527,9 @@ async fn a_frozen_wallet_pays_what_it_promised_and_refuses_the_next() {
     let order = stage.reserve(ANA, &gig, 1).await.ok(201).id();
     let attempt = begun(&stage, &order, &wallet).await;
     let row = order_row(&stage.room, &order).await;
-    let hold = wallet_pay::reserve(&stage.room, &attempt, &row).await.expect("has money");
+    let hold = wallet_pay::reserve(&stage.room, &attempt, &row)
+        .await
+        .expect("has money");
     let foreign = florin_ledger::call::ResolveHold {
         actor: None,
         owner: None,
@@ -397,7 +545,10 @@ async fn a_frozen_wallet_pays_what_it_promised_and_refuses_the_next() {
     };
     let call = florin_ledger::Call::ResolveHold(Box::new(foreign));
     let answer = stage.ledger.submit(call).await.expect("open");
-    assert!(matches!(answer.outcome, florin_ledger::Outcome::Refused(_)), "{answer:?}");
+    assert!(
+        matches!(answer.outcome, florin_ledger::Outcome::Refused(_)),
+        "{answer:?}"
+    );
     let freeze = florin_ledger::call::UpdateWallet {
         actor: None,
         owner: None,
@@ -414,9 +565,28 @@ async fn a_frozen_wallet_pays_what_it_promised_and_refuses_the_next() {
     assert_eq!(stage.wallet_has(&wallet).await.0, 10_000 - 1_059);
     let next = stage.reserve(ANA, &gig, 1).await.ok(201).id();
     let pay = json!({"method": "wallet", "walletId": wallet});
-    let refused = stage.checkout(ANA, &next, pay).await.refused(402, "payment_declined");
+    let refused = stage
+        .checkout(ANA, &next, pay)
+        .await
+        .refused(402, "payment_declined");
     assert_eq!(refused.body["declineCode"], "wallet_frozen");
-    stage.refund(OLGA, &order, json!({"all": true})).await.ok(202);
+    stage
+        .refund(OLGA, &order, json!({"all": true}))
+        .await
+        .ok(202);
     assert_eq!(stage.wallet_has(&wallet).await.0, 10_000);
-    let _ = (WalletType::Payment, projector::position(&stage.room.store.db).await);
+}
+
+cases! {
+    row_35_a_sale_that_dies_after_any_step_is_ended_or_undone,
+    row_35_money_reserved_for_an_order_that_ended_is_released,
+    inv_t6_what_is_posted_twice_is_there_once,
+    rows_30_31_34_refunds_of_one_ticket_never_pass_what_was_paid,
+    row_33_buyers_refund_in_time_and_organisers_may_always,
+    row_32_a_refund_that_failed_waits_in_its_account_and_is_tried_again,
+    rows_35_and_36_a_cancelled_event_pays_everybody_back_once,
+    rows_39_and_43_payouts_follow_what_the_ledger_owes,
+    a_bank_payout_is_marked_by_an_admin_and_a_failed_one_gives_back,
+    the_narrowest_fee_rule_applies_and_is_frozen,
+    a_frozen_wallet_pays_what_it_promised_and_refuses_the_next,
 }

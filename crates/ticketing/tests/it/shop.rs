@@ -3,13 +3,43 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use florin_base::Decimal;
-use florin_ledger::call::{Call, CreateWallet, Outcome, Query, Reference, View, WalletAmount, WalletMove};
+use florin_ledger::call::{
+    Call, CreateWallet, Outcome, Query, Reference, View, WalletAmount, WalletMove,
+};
 use florin_ledger::model::{AccountId, WalletType};
 use florin_platform::sql::query;
 use florin_ticketing::money::projector;
 use serde_json::{Value, json};
 
 use crate::stage::{Gig, Reply, Stage};
+
+/// Tests of cases, `async fn`s without arguments: each on SQLite, and all of them on one
+/// PostgreSQL, where it is installed.
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    Box::pin(super::$case()).await;
+                }
+            )+
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_postgres() {
+            use florin_platform::testing::postgres::TestPostgres;
+            let Some(server) = TestPostgres::start().await else {
+                return;
+            };
+            $(
+                eprintln!("case {}", stringify!($case));
+                florin_platform::testing::on(&server, Box::pin($case())).await;
+            )+
+        }
+    };
+}
+pub(crate) use cases;
 
 /// A stage on which nobody is too fast.
 pub async fn unlimited() -> Stage {
@@ -55,10 +85,15 @@ impl Stage {
             metadata: Default::default(),
             reference: reference(),
         };
-        let answer = self.ledger.submit(Call::CreateWallet(call)).await.expect("open");
+        let answer = self
+            .ledger
+            .submit(Call::CreateWallet(call))
+            .await
+            .expect("open");
         assert!(matches!(answer.outcome, Outcome::Done(_)), "{answer:?}");
         if money != "0" {
-            self.move_money(&id.to_string(), WalletType::Deposit, money).await;
+            self.move_money(&id.to_string(), WalletType::Deposit, money)
+                .await;
         }
         id.to_string()
     }
@@ -83,7 +118,11 @@ impl Stage {
             effective_at: None,
             module: "wallets".into(),
         };
-        let answer = self.ledger.submit(Call::WalletMove(Box::new(call))).await.expect("open");
+        let answer = self
+            .ledger
+            .submit(Call::WalletMove(Box::new(call)))
+            .await
+            .expect("open");
         assert!(matches!(answer.outcome, Outcome::Done(_)), "{answer:?}");
     }
 
@@ -107,9 +146,11 @@ impl Stage {
     pub async fn balance(&self, name: &str) -> i128 {
         let id = AccountId::parse(&format!("florin:tk:{name}:EUR")).expect("an id");
         match self.ledger.query(Query::Account(id)).await.expect("open") {
-            View::Account(Some(view)) => {
-                view.totals.balance(view.facts.normal).to_i128().expect("small")
-            }
+            View::Account(Some(view)) => view
+                .totals
+                .balance(view.facts.normal)
+                .to_i128()
+                .expect("small"),
             _ => 0,
         }
     }
@@ -131,7 +172,8 @@ impl Stage {
     }
 
     pub async fn checkout(&self, who: &str, order: &str, body: Value) -> Reply {
-        self.post(who, &format!("/api/v1/orders/{order}/checkout"), body).await
+        self.post(who, &format!("/api/v1/orders/{order}/checkout"), body)
+            .await
     }
 
     /// Reserves and pays from a wallet; the order.
@@ -143,21 +185,39 @@ impl Stage {
     }
 
     pub async fn refund(&self, who: &str, order: &str, body: Value) -> Reply {
-        self.post(who, &format!("/api/v1/orders/{order}/refunds"), body).await
+        self.post(who, &format!("/api/v1/orders/{order}/refunds"), body)
+            .await
     }
 
     /// Ids of an order's tickets, 01 first, with their status.
     pub async fn tickets(&self, order: &str) -> Vec<(String, String)> {
         let text = "SELECT id, status FROM tk_tickets WHERE order_id = $1 ORDER BY position";
-        let rows = self.room.store.db.fetch_all(query(text).bind(order)).await.expect("reads");
+        let rows = self
+            .room
+            .store
+            .db
+            .fetch_all(query(text).bind(order))
+            .await
+            .expect("reads");
         rows.iter()
-            .map(|row| (row.get("id").expect("id"), row.get("status").expect("status")))
+            .map(|row| {
+                (
+                    row.get("id").expect("id"),
+                    row.get("status").expect("status"),
+                )
+            })
             .collect()
     }
 
     /// One number of the tables.
     pub async fn count(&self, sql: &'static str, id: &str) -> i64 {
-        let row = self.room.store.db.fetch_optional(query(sql).bind(id)).await.expect("reads");
+        let row = self
+            .room
+            .store
+            .db
+            .fetch_optional(query(sql).bind(id))
+            .await
+            .expect("reads");
         row.expect("a row").get("n").expect("n")
     }
 
@@ -165,7 +225,13 @@ impl Stage {
     pub async fn check_stock(&self, event: &str) {
         let text = "SELECT id, quantity, sold, held, held_ever, converted, released
             FROM tk_types WHERE event_id = $1";
-        let rows = self.room.store.db.fetch_all(query(text).bind(event)).await.expect("reads");
+        let rows = self
+            .room
+            .store
+            .db
+            .fetch_all(query(text).bind(event))
+            .await
+            .expect("reads");
         for row in &rows {
             let id: String = row.get("id").expect("id");
             let n = |name: &str| row.get::<i64>(name).expect("a number");
@@ -179,7 +245,11 @@ impl Stage {
             let sold = "SELECT COUNT(*) AS n FROM tk_tickets WHERE type_id = $1
                 AND status IN ('valid', 'used', 'suspended', 'listed')";
             assert_eq!(self.count(sold, &id).await, n("sold"), "INV-T2 sold");
-            assert_eq!(n("held_ever"), n("held") + n("converted") + n("released"), "INV-T3");
+            assert_eq!(
+                n("held_ever"),
+                n("held") + n("converted") + n("released"),
+                "INV-T3"
+            );
             let ever = "SELECT COALESCE(CAST(SUM(quantity) AS BIGINT), 0) AS n FROM tk_holds
                 WHERE type_id = $1";
             assert_eq!(self.count(ever, &id).await, n("held_ever"), "INV-T3 ever");
@@ -193,14 +263,25 @@ impl Stage {
 
     /// Postings of an order, name and amounts by component.
     pub async fn postings(&self, order: &str) -> Vec<(String, Vec<(String, i64)>)> {
-        projector::catch_up(&self.room).await.expect("reads the feed");
+        projector::catch_up(&self.room)
+            .await
+            .expect("reads the feed");
         let text = "SELECT posting, component, amount FROM tk_posting_lines
             WHERE order_id = $1 ORDER BY seq";
-        let rows = self.room.store.db.fetch_all(query(text).bind(order)).await.expect("reads");
+        let rows = self
+            .room
+            .store
+            .db
+            .fetch_all(query(text).bind(order))
+            .await
+            .expect("reads");
         let mut found: Vec<(String, Vec<(String, i64)>)> = Vec::new();
         for row in &rows {
             let posting: String = row.get("posting").expect("posting");
-            let line = (row.get("component").expect("c"), row.get("amount").expect("a"));
+            let line = (
+                row.get("component").expect("c"),
+                row.get("amount").expect("a"),
+            );
             match found.last_mut().filter(|(name, _)| *name == posting) {
                 Some((_, lines)) => lines.push(line),
                 None => found.push((posting, vec![line])),
@@ -211,7 +292,9 @@ impl Stage {
 
     /// INV-T7: the fold of all postings is 0 for every order's clearing.
     pub async fn check_clearing(&self) {
-        projector::catch_up(&self.room).await.expect("reads the feed");
+        projector::catch_up(&self.room)
+            .await
+            .expect("reads the feed");
         let text = "SELECT COUNT(*) AS n FROM (SELECT account, SUM(amount) AS balance FROM (
             SELECT credit AS account, amount FROM tk_posting_lines
             UNION ALL SELECT debit AS account, -amount FROM tk_posting_lines) AS lines

@@ -1,6 +1,4 @@
-//! Lists of orders and attendees, and the mail of an order again.
-
-use std::collections::BTreeMap;
+//! Lists of orders, and the mail of an order again.
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -9,7 +7,7 @@ use florin_platform::http::json::{Json, Path};
 use florin_platform::http::page::{FilterDigest, Page, PageLimits, Position};
 use florin_platform::http::problem::Problem;
 use florin_platform::http::router::{RequestInfo, RouteSpec, Routes};
-use florin_platform::sql::{Query, query};
+use florin_platform::sql::Query;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -34,10 +32,6 @@ pub fn routes() -> Routes<Ticketing> {
         .route(
             RouteSpec::get("/api/v1/events/{id}/orders", permission::ORDERS_READ),
             of_event,
-        )
-        .route(
-            RouteSpec::get("/api/v1/events/{id}/attendees", permission::ORDERS_READ),
-            attendees,
         )
         .route(
             RouteSpec::post("/api/v1/orders/{id}/resend", Access::Optional),
@@ -165,80 +159,6 @@ pub async fn of_event(
     page(&room, "event-orders", filters(first, &asked), &asked)
         .await
         .map(Json)
-}
-
-/// Page of attendees.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AttendeesQuery {
-    /// Tickets on a page, at most 500.
-    limit: Option<u32>,
-    /// Where the page starts.
-    cursor: Option<String>,
-}
-
-/// Who comes to an event: its tickets that are good or used, with what was asked of the holders.
-#[utoipa::path(
-    get, path = "/api/v1/events/{id}/attendees", tag = "Orders",
-    params(("id" = String, Path), AttendeesQuery),
-    responses((status = 200, description = "A page", body = Value), (status = 404, description = "`event_not_found`"))
-)]
-pub async fn attendees(
-    State(room): State<Ticketing>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Search(asked): Search<AttendeesQuery>,
-) -> Result<Json<Page<Value>>, Problem> {
-    let event = allowed(&room, &caller, &id, permission::ORDERS_READ).await?;
-    let limit = PageLimits::default().resolve(asked.limit)?;
-    let digest = FilterDigest::new("attendees", [("event", &*event.id)]);
-    let after = match &asked.cursor {
-        None => String::new(),
-        Some(cursor) => {
-            let position = room.cursors.open(digest, cursor)?;
-            String::from_utf8(position.after).map_err(Problem::internal)?
-        }
-    };
-    let text = "SELECT id FROM tk_tickets WHERE event_id = $1 AND id > $2
-        AND status IN ('valid', 'used', 'suspended', 'listed') ORDER BY id LIMIT $3";
-    let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let statement = query(text).bind(&event.id).bind(after).bind(more);
-    let rows = room.store.db.fetch_all(statement).await?;
-    let mut ids: Vec<String> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        ids.push(row.get("id")?);
-    }
-    let next_cursor = (ids.len() > limit).then(|| {
-        ids.truncate(limit);
-        let after = ids
-            .last()
-            .map_or_else(Vec::new, |id| id.clone().into_bytes());
-        room.cursors.seal(digest, &Position { snapshot: 0, after })
-    });
-    let tickets = crate::tickets::by_ids(&room.store.db, &ids).await?;
-    let holders = crate::tickets::holders(&room, &room.store.db, &tickets).await?;
-    let known: BTreeMap<&str, usize> = tickets
-        .iter()
-        .enumerate()
-        .map(|(at, t)| (&*t.id, at))
-        .collect();
-    let mut items = Vec::with_capacity(ids.len());
-    for at in ids.iter().filter_map(|id| known.get(&**id)) {
-        let (ticket, holder) = (&tickets[*at], &holders[*at]);
-        items.push(json!({
-            "ticketId": ticket.id,
-            "number": ticket.number,
-            "orderId": ticket.order_id,
-            "ticketTypeId": ticket.type_id,
-            "status": ticket.status.as_str(),
-            "name": holder.name,
-            "email": holder.email,
-            "answers": holder.answers.as_deref()
-                .and_then(|text| serde_json::from_str::<Value>(text).ok()),
-        }));
-    }
-    Ok(Json(Page { items, next_cursor }))
 }
 
 /// Send the mail with the order's tickets again.

@@ -1,6 +1,6 @@
 //! `/orders`: reserve, see, pay and give up orders (contract B1–B4).
 
-mod body;
+pub(in crate::api) mod body;
 mod checkout;
 mod comps;
 mod lists;
@@ -37,7 +37,7 @@ use crate::{Ticketing, limits};
     tags((name = "Orders", description = "Reserve, pay, see and give up orders")),
     paths(
         quote, create, get, by_number, patch, cancel_order, claim,
-        checkout::checkout, comps::create, lists::own, lists::of_event, lists::attendees,
+        checkout::checkout, comps::create, lists::own, lists::of_event,
         lists::resend
     )
 )]

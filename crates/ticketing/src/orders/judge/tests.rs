@@ -88,7 +88,10 @@ fn rows_2_and_4_the_scarcest_of_type_and_pools_decides() {
     assert_eq!(code(judged(&sheet, &[("a", 5)], &nobody)), "good");
     assert_eq!(code(judged(&sheet, &[("a", 6)], &nobody)), "not_enough");
     // The pool takes the units of both lines.
-    assert_eq!(code(judged(&sheet, &[("a", 3), ("b", 4)], &nobody)), "not_enough");
+    assert_eq!(
+        code(judged(&sheet, &[("a", 3), ("b", 4)], &nobody)),
+        "not_enough"
+    );
     assert_eq!(code(judged(&sheet, &[("a", 3), ("b", 3)], &nobody)), "good");
     sheet.hold(1, 6);
     assert_eq!(sheet.available(0), 0);
@@ -108,7 +111,10 @@ fn the_first_failure_answers() {
     wrong.types[0].sale_starts_at = Some(900);
     wrong.event.status = "postponed".into();
     wrong.event.org_status = "suspended".into();
-    assert_eq!(code(judged(&wrong, &[("x", 1)], &nobody)), "ticket_type_not_found");
+    assert_eq!(
+        code(judged(&wrong, &[("x", 1)], &nobody)),
+        "ticket_type_not_found"
+    );
     assert_eq!(code(judged(&wrong, &[("a", 11)], &nobody)), "org_suspended");
     wrong.event.org_status = "active".into();
     assert_eq!(code(judged(&wrong, &[("a", 11)], &nobody)), "event_state");
@@ -120,12 +126,18 @@ fn the_first_failure_answers() {
     wrong.types[0].sale_ends_at = Some(500);
     assert_eq!(code(judged(&wrong, &[("a", 11)], &nobody)), "sale_closed");
     wrong.types[0].sale_ends_at = Some(501);
-    assert_eq!(code(judged(&wrong, &[("a", 11)], &nobody)), "limit_per_order");
+    assert_eq!(
+        code(judged(&wrong, &[("a", 11)], &nobody)),
+        "limit_per_order"
+    );
     let busy = BuyerFacts {
         open_orders: OPEN_MAX,
         ..BuyerFacts::default()
     };
-    assert_eq!(code(judged(&wrong, &[("a", 6)], &busy)), "too_many_open_orders");
+    assert_eq!(
+        code(judged(&wrong, &[("a", 6)], &busy)),
+        "too_many_open_orders"
+    );
     assert_eq!(code(judged(&wrong, &[("a", 6)], &nobody)), "not_enough");
 }
 

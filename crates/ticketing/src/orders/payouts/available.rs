@@ -100,11 +100,16 @@ pub async fn owed(
     fill(room, org, currency, &mut events).await?;
     let text = "SELECT p.lines FROM tk_payouts p JOIN tk_due d ON d.line = p.id AND d.place = 0
         WHERE p.org_id = $1 AND p.currency = $2";
-    for row in tx.fetch_all(query(text).bind(&org.id).bind(currency)).await? {
+    for row in tx
+        .fetch_all(query(text).bind(&org.id).bind(currency))
+        .await?
+    {
         let lines: String = row.get("lines")?;
         let lines: Vec<Line> = serde_json::from_str(&lines).map_err(Problem::internal)?;
         for line in lines {
-            let found = events.iter_mut().find(|event| event.event_id == line.event_id);
+            let found = events
+                .iter_mut()
+                .find(|event| event.event_id == line.event_id);
             if let Some(event) = found {
                 event.payable -= i128::from(line.net);
                 event.tax -= i128::from(line.tax);
@@ -245,6 +250,9 @@ mod tests {
             tax,
         };
         assert_eq!(lines(&events, 520), [line("a", 500, 20)]);
-        assert_eq!(lines(&events, 850), [line("a", 500, 40), line("c", 300, 10)]);
+        assert_eq!(
+            lines(&events, 850),
+            [line("a", 500, 40), line("c", 300, 10)]
+        );
     }
 }

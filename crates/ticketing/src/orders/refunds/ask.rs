@@ -124,7 +124,11 @@ pub async fn ask(
 
 fn chosen(all: &[Left], ask: &Ask) -> Result<Vec<Left>, Problem> {
     let Some(ids) = &ask.ticket_ids else {
-        let alive: Vec<Left> = all.iter().filter(|ticket| !ticket.is_dead()).cloned().collect();
+        let alive: Vec<Left> = all
+            .iter()
+            .filter(|ticket| !ticket.is_dead())
+            .cloned()
+            .collect();
         return match alive.is_empty() {
             true => Err(ticket_state()),
             false => Ok(alive),
@@ -145,13 +149,19 @@ fn chosen(all: &[Left], ask: &Ask) -> Result<Vec<Left>, Problem> {
         found.push(ticket.clone());
     }
     match found.is_empty() {
-        true => Err(Problem::validation("ticketIds", "Name at least one ticket.")),
+        true => Err(Problem::validation(
+            "ticketIds",
+            "Name at least one ticket.",
+        )),
         false => Ok(found),
     }
 }
 
 fn ticket_state() -> Problem {
-    conflict("ticket_state", "The ticket was refunded or cancelled already.")
+    conflict(
+        "ticket_state",
+        "The ticket was refunded or cancelled already.",
+    )
 }
 
 async fn by_buyer(
@@ -164,13 +174,19 @@ async fn by_buyer(
         return Err(Problem::forbidden("orders:refund"));
     }
     if chosen.iter().any(|ticket| ticket.transferred) {
-        return Err(conflict("ticket_transferred", "The ticket was handed on to another person."));
+        return Err(conflict(
+            "ticket_transferred",
+            "The ticket was handed on to another person.",
+        ));
     }
     if chosen.iter().any(|ticket| ticket.used) {
         return Err(conflict("ticket_used", "The ticket was used."));
     }
     let text = "SELECT status, refund_until FROM tk_events WHERE id = $1";
-    let row = cx.tx.fetch_optional(query(text).bind(&order.event_id)).await?;
+    let row = cx
+        .tx
+        .fetch_optional(query(text).bind(&order.event_id))
+        .await?;
     let row = row.ok_or_else(crate::api::problem::event_not_found)?;
     let status: String = row.get("status")?;
     let until: Option<i64> = row.get("refund_until")?;
@@ -199,7 +215,10 @@ async fn by_buyer(
 fn by_staff(chosen: &[Left], ask: &Ask) -> Result<(), Problem> {
     let refuses_used = !ask.force && !ask.keep_tickets;
     match refuses_used && chosen.iter().any(|ticket| ticket.used) {
-        true => Err(conflict("ticket_used", "The ticket was used; `force` refunds it all the same.")),
+        true => Err(conflict(
+            "ticket_used",
+            "The ticket was used; `force` refunds it all the same.",
+        )),
         false => Ok(()),
     }
 }
@@ -209,8 +228,11 @@ fn lines(order: &OrderRow, chosen: &[Left], ask: &Ask) -> Result<Vec<(Left, Paid
         let whole = ticket.left.by_buyer(order.fee_payer);
         let amount = ask.amount_per_ticket.unwrap_or(whole);
         let parts = amounts::refund(&ticket.left, order.fee_payer, amount).ok_or_else(|| {
-            conflict("refund_exceeds", "That is more than what was paid and is left.")
-                .with("ticketId", &*ticket.id)
+            conflict(
+                "refund_exceeds",
+                "That is more than what was paid and is left.",
+            )
+            .with("ticketId", &*ticket.id)
         })?;
         Ok((ticket.clone(), parts))
     };

@@ -11,9 +11,9 @@ use super::{RefundRow, find_in};
 use crate::api::money::print;
 use crate::model::amounts::{FeePayer, Minor, Paid};
 use crate::money::due::{self, Due, DueRow};
+use crate::outbox;
 use crate::store::{bulk, stock};
 use crate::tickets::{self, Death};
-use crate::outbox;
 
 /// A ticket with what is left of it.
 #[derive(Debug, Clone)]

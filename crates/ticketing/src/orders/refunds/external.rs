@@ -27,7 +27,10 @@ pub async fn taken_in(
     let found = row::find_in(&mut cx.tx, order_id).await?;
     let order = found.ok_or_else(row::not_found)?;
     let tickets = left(cx, &order).await?;
-    let whole: Minor = tickets.iter().map(|t| t.left.by_buyer(order.fee_payer)).sum();
+    let whole: Minor = tickets
+        .iter()
+        .map(|t| t.left.by_buyer(order.fee_payer))
+        .sum();
     if amount > whole || amount <= 0 {
         return Ok(None);
     }

@@ -134,7 +134,9 @@ pub fn refund(row: &Row) -> Result<RefundRow, Problem> {
 /// # Errors
 /// The store's.
 pub async fn find(db: &Db, id: &str) -> Result<Option<RefundRow>, Problem> {
-    let row = db.fetch_optional(select("WHERE r.id = $1").bind(id)).await?;
+    let row = db
+        .fetch_optional(select("WHERE r.id = $1").bind(id))
+        .await?;
     row.as_ref().map(refund).transpose()
 }
 
@@ -143,7 +145,9 @@ pub async fn find(db: &Db, id: &str) -> Result<Option<RefundRow>, Problem> {
 /// # Errors
 /// The store's.
 pub async fn find_in(tx: &mut Tx, id: &str) -> Result<Option<RefundRow>, Problem> {
-    let row = tx.fetch_optional(select("WHERE r.id = $1").bind(id)).await?;
+    let row = tx
+        .fetch_optional(select("WHERE r.id = $1").bind(id))
+        .await?;
     row.as_ref().map(refund).transpose()
 }
 

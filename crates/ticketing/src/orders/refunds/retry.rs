@@ -29,8 +29,10 @@ pub async fn retry(
     }
     let mut refund = again(cx, id).await?;
     if refund.status != "failed" {
-        return Err(conflict("refund_state", "Only a refund that failed is tried again.")
-            .with("refundStatus", &*refund.status));
+        return Err(
+            conflict("refund_state", "Only a refund that failed is tried again.")
+                .with("refundStatus", &*refund.status),
+        );
     }
     cx.dirty = true;
     refund.attempt += 1;
