@@ -217,10 +217,11 @@ pub async fn drive(room: &Ticketing, rows: &[DueRow]) -> Result<(), MoneyError> 
     Ok(())
 }
 
-/// Posts what is due in a line now.
+/// Posts what is due in a line now: after it, everything that was due is in the ledger.
 ///
 /// # Errors
-/// The store's; what the ledger refuses stays in its row.
+/// 503 when something could not be posted, which stays in its row and is tried again; the
+/// store's.
 pub async fn drive_line(room: &Ticketing, line: &str) -> Result<(), Problem> {
     let text = "SELECT id, body, tries FROM tk_due WHERE line = $1 AND state = 'due'
         ORDER BY place, created_at, id";
@@ -231,7 +232,9 @@ pub async fn drive_line(room: &Ticketing, line: &str) -> Result<(), Problem> {
         match run(room, &due).await {
             Ok(()) => delete(room, std::slice::from_ref(&id)).await?,
             Err(error) => {
-                return postpone(room, &id, row.get("tries")?, &error).await;
+                postpone(room, &id, row.get("tries")?, &error).await?;
+                let detail = "A posting before it waits for the ledger.";
+                return Err(Problem::unavailable("store_unavailable", detail));
             }
         }
     }
@@ -282,7 +285,10 @@ pub async fn sweep(room: &Ticketing, all: bool) -> Result<usize, Problem> {
         .fetch_all(query(text).bind(until).bind(LINES_MAX))
         .await?;
     for row in &rows {
-        drive_line(room, &row.get::<String>("line")?).await?;
+        let line: String = row.get("line")?;
+        if let Err(problem) = drive_line(room, &line).await {
+            tracing::warn!(line, %problem, "postings wait");
+        }
     }
     Ok(rows.len())
 }

@@ -240,6 +240,8 @@ pub async fn mark(
     let ended = end(room, &mut tx, id, status, reference, failure).await?;
     let ended = ended.ok_or_else(wrong)?;
     tx.commit().await?;
-    due::drive_line(room, id).await?;
+    if let Err(problem) = due::drive_line(room, id).await {
+        tracing::warn!(payout = id, %problem, "postings of a payout wait");
+    }
     Ok(ended)
 }
