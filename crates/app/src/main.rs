@@ -28,6 +28,7 @@ mod reference;
 mod roles;
 mod serve;
 mod shadow;
+mod ticket;
 
 use std::process::ExitCode;
 

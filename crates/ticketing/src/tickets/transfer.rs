@@ -278,6 +278,23 @@ pub async fn expire(tx: &mut Tx, now: i64, ticket_id: Option<&str>) -> Result<u6
     Ok(tx.execute(statement).await?)
 }
 
+/// Ends all offers whose time is over; answers how many.
+///
+/// # Errors
+/// The store's.
+pub async fn expire_due(room: &Ticketing) -> Result<u64, Problem> {
+    let text = "SELECT event_id FROM tk_transfers WHERE status = 'pending' AND expires_at <= $1
+        LIMIT 1";
+    let due = query(text).bind(room.now());
+    if room.store.db.fetch_optional(due).await?.is_none() {
+        return Ok(0);
+    }
+    let mut tx = room.store.begin().await?;
+    let ended = expire(&mut tx, room.now(), None).await?;
+    tx.commit().await?;
+    Ok(ended)
+}
+
 /// Withdraws the open offers of tickets.
 ///
 /// # Errors
