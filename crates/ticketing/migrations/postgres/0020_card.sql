@@ -3,7 +3,7 @@
 -- it can still be paid; `paid`: it confirmed the order; `returning`: its money goes back;
 -- `closed`: it was given up.
 CREATE TABLE tk_card_intents (
-    id TEXT COLLATE "C" PRIMARY KEY,
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     order_id TEXT COLLATE "C" NOT NULL,
     order_number TEXT COLLATE "C" NOT NULL,
     event_id TEXT COLLATE "C" NOT NULL,
@@ -38,7 +38,7 @@ CREATE INDEX tk_card_intents_costless ON tk_card_intents (ask_at)
 -- `return` is a payment that bought nothing, `console` was made at the provider. The id is that of
 -- the account `refunds:{refund_id}`, `:`, the try.
 CREATE TABLE tk_card_refunds (
-    id TEXT COLLATE "C" PRIMARY KEY,
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     kind TEXT COLLATE "C" NOT NULL,
     refund_id TEXT COLLATE "C" NOT NULL,
     attempt BIGINT NOT NULL,
@@ -63,7 +63,7 @@ CREATE INDEX tk_card_refunds_due ON tk_card_refunds (ask_at) WHERE state IN ('cr
 
 -- Disputes of card payments: `inquiry`, `open`, `won`, `lost`, `closed`.
 CREATE TABLE tk_card_disputes (
-    id TEXT COLLATE "C" PRIMARY KEY,
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     provider_id TEXT COLLATE "C" NOT NULL UNIQUE,
     intent_id TEXT COLLATE "C" NOT NULL,
     order_id TEXT COLLATE "C" NOT NULL,
@@ -103,7 +103,7 @@ CREATE INDEX tk_card_inbox_time ON tk_card_inbox (received_at, event_id);
 
 -- Payouts of the provider to our bank account.
 CREATE TABLE tk_card_payouts (
-    provider_id TEXT COLLATE "C" PRIMARY KEY,
+    provider_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     amount BIGINT NOT NULL,
     currency TEXT COLLATE "C" NOT NULL,
     posted_at BIGINT NOT NULL
@@ -111,13 +111,13 @@ CREATE TABLE tk_card_payouts (
 
 -- How far the provider's list of events was read, in its seconds.
 CREATE TABLE tk_card_positions (
-    reader TEXT COLLATE "C" PRIMARY KEY,
+    reader TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     position BIGINT NOT NULL
 );
 
 -- The comparison of each day.
 CREATE TABLE tk_card_reports (
-    day TEXT COLLATE "C" PRIMARY KEY,
+    day TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     body TEXT COLLATE "C" NOT NULL,
     made_at BIGINT NOT NULL
 );

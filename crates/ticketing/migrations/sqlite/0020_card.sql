@@ -3,7 +3,7 @@
 -- it can still be paid; `paid`: it confirmed the order; `returning`: its money goes back;
 -- `closed`: it was given up.
 CREATE TABLE tk_card_intents (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     order_id TEXT NOT NULL,
     order_number TEXT NOT NULL,
     event_id TEXT NOT NULL,
@@ -38,7 +38,7 @@ CREATE INDEX tk_card_intents_costless ON tk_card_intents (ask_at)
 -- `return` is a payment that bought nothing, `console` was made at the provider. The id is that of
 -- the account `refunds:{refund_id}`, `:`, the try.
 CREATE TABLE tk_card_refunds (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     kind TEXT NOT NULL,
     refund_id TEXT NOT NULL,
     attempt INTEGER NOT NULL,
@@ -63,7 +63,7 @@ CREATE INDEX tk_card_refunds_due ON tk_card_refunds (ask_at) WHERE state IN ('cr
 
 -- Disputes of card payments: `inquiry`, `open`, `won`, `lost`, `closed`.
 CREATE TABLE tk_card_disputes (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     provider_id TEXT NOT NULL UNIQUE,
     intent_id TEXT NOT NULL,
     order_id TEXT NOT NULL,
@@ -103,7 +103,7 @@ CREATE INDEX tk_card_inbox_time ON tk_card_inbox (received_at, event_id);
 
 -- Payouts of the provider to our bank account.
 CREATE TABLE tk_card_payouts (
-    provider_id TEXT PRIMARY KEY,
+    provider_id TEXT NOT NULL PRIMARY KEY,
     amount INTEGER NOT NULL,
     currency TEXT NOT NULL,
     posted_at INTEGER NOT NULL
@@ -111,13 +111,13 @@ CREATE TABLE tk_card_payouts (
 
 -- How far the provider's list of events was read, in its seconds.
 CREATE TABLE tk_card_positions (
-    reader TEXT PRIMARY KEY,
+    reader TEXT NOT NULL PRIMARY KEY,
     position INTEGER NOT NULL
 ) STRICT;
 
 -- The comparison of each day.
 CREATE TABLE tk_card_reports (
-    day TEXT PRIMARY KEY,
+    day TEXT NOT NULL PRIMARY KEY,
     body TEXT NOT NULL,
     made_at INTEGER NOT NULL
 ) STRICT;

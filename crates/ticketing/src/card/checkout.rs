@@ -190,7 +190,10 @@ pub async fn pending_now(
         return Ok(None);
     };
     let provider = provider(room)?;
-    let intent = provider.intent(&id).await.map_err(|error| provider_away(&error))?;
+    let intent = provider
+        .intent(&id)
+        .await
+        .map_err(|error| provider_away(&error))?;
     Ok(Some(pending(provider, &intent)))
 }
 

@@ -195,7 +195,8 @@ async fn not_paid(cx: &mut Cx, id: &str, intent: &Intent) -> Result<Decided, Pro
     let waits = order.is_some_and(|order| {
         order.status == "pending" && order.payment_id.as_deref() == Some(&*row.id)
     });
-    let closed = intent.status == IntentStatus::Canceled;
+    // One that was given up stays so, whatever is told of it late.
+    let closed = intent.status == IntentStatus::Canceled || row.state == "closed";
     let state = if closed { "closed" } else { "open" };
     intents::seen(&mut cx.tx, id, intent, state, cx.now).await?;
     match (intent.status, &intent.declined) {

@@ -23,7 +23,7 @@ use crate::Ticketing;
 use crate::api::money::print;
 use crate::api::problem::{conflict, field};
 use crate::model::amounts::Minor;
-use crate::money::{self, Account};
+use crate::money::{self, Account, projector};
 
 const DAY: i64 = 86_400_000_000;
 /// Time of day after which yesterday is compared.
@@ -150,6 +150,7 @@ async fn compare(room: &Ticketing, day: i64) -> Result<Value, Problem> {
             "ledger": posted.map(|sum| print(sum, places)),
         }));
     }
+    projector::catch_up(room).await?;
     differences.extend(unknown(room, day, &known).await?);
     Ok(json!({
         "date": date(day),

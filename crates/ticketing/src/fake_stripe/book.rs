@@ -61,6 +61,8 @@ pub struct Book {
     pub events: Vec<Event>,
     pub endpoints: Vec<Endpoint>,
     pub deliveries: VecDeque<Delivery>,
+    /// Attempts under way.
+    pub in_flight: usize,
     pub delivering: Delivering,
     pub faults: Vec<Fault>,
     pub kept: HashMap<String, Kept>,
@@ -83,6 +85,7 @@ impl Book {
             events: Vec::new(),
             endpoints: Vec::new(),
             deliveries: VecDeque::new(),
+            in_flight: 0,
             delivering: Delivering {
                 drop: false,
                 repeat: 1,

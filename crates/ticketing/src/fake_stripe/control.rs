@@ -287,7 +287,7 @@ fn state(fake: &Shared) -> Value {
         "balanceTransactions": book.transactions.iter().map(|one| one.json()).collect::<Vec<_>>(),
         "events": events.collect::<Vec<_>>(),
         "webhookEndpoints": book.endpoints.iter().map(|one| one.json()).collect::<Vec<_>>(),
-        "pendingDeliveries": book.deliveries.len(),
+        "pendingDeliveries": book.deliveries.len() + book.in_flight,
         "faults": shown_faults(&book),
         "calls": book.calls,
     })

@@ -76,6 +76,7 @@ fn take_due(fake: &Fake) -> (Vec<Delivery>, Option<Instant>) {
     }
     let next = later.iter().map(|delivery| delivery.due).min();
     book.deliveries.extend(later);
+    book.in_flight += due.len();
     match order {
         Order::Created => {}
         Order::Reverse => due.reverse(),
@@ -87,28 +88,12 @@ fn take_due(fake: &Fake) -> (Vec<Delivery>, Option<Instant>) {
 }
 
 async fn attempt(fake: &Fake, delivery: Delivery) {
-    let Some((url, header, body)) = prepare(fake, &delivery) else {
+    let taken = send(fake, &delivery).await;
+    let mut book = fake.book.lock();
+    book.in_flight -= 1;
+    let Some(taken) = taken else {
         return;
     };
-    let request = match fake.client.post(&url) {
-        Ok(request) => request,
-        Err(error) => {
-            tracing::warn!(%error, "the webhook's address cannot be called");
-            return;
-        }
-    };
-    let request = request
-        .header("content-type", "application/json; charset=utf-8")
-        .header("stripe-signature", header)
-        .body(body);
-    let taken = match request.send().await {
-        Ok(response) => response.status().is_success(),
-        Err(error) => {
-            tracing::debug!(%error, "a webhook was not delivered");
-            false
-        }
-    };
-    let mut book = fake.book.lock();
     let event = &mut book.events[delivery.event];
     event.attempts += 1;
     if taken {
@@ -125,6 +110,29 @@ async fn attempt(fake: &Fake, delivery: Delivery) {
         });
         drop(book);
         fake.due.notify_one();
+    }
+}
+
+/// Whether the endpoint took it; `None` when there is nobody to send it to.
+async fn send(fake: &Fake, delivery: &Delivery) -> Option<bool> {
+    let (url, header, body) = prepare(fake, delivery)?;
+    let request = match fake.client.post(&url) {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::warn!(%error, "the webhook's address cannot be called");
+            return None;
+        }
+    };
+    let request = request
+        .header("content-type", "application/json; charset=utf-8")
+        .header("stripe-signature", header)
+        .body(body);
+    match request.send().await {
+        Ok(response) => Some(response.status().is_success()),
+        Err(error) => {
+            tracing::debug!(%error, "a webhook was not delivered");
+            Some(false)
+        }
     }
 }
 

@@ -27,5 +27,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         step!(30, "tickets", "0030_tickets.sql"),
         step!(31, "gate", "0031_gate.sql"),
         step!(32, "provenance", "0032_provenance.sql"),
+        step!(40, "analytics", "0040_analytics.sql"),
     ],
 };

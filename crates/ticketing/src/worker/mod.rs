@@ -19,13 +19,17 @@ const MAILS: Duration = Duration::from_millis(500);
 const CHECKPOINT: Duration = Duration::from_secs(10);
 /// Time between two looks for offers that nobody accepted.
 const OFFERS: Duration = Duration::from_secs(60);
+/// Time between two looks for exports.
+const EXPORTS: Duration = Duration::from_secs(1);
+/// Time between two folds of postings; figures are at most 5 s old (contract E).
+const FIGURES: Duration = Duration::from_secs(1);
 /// Time between two looks for what organisers are to be told.
 const OUTBOX: Duration = Duration::from_millis(500);
 
 /// Statuses of events, mails.
 pub async fn run_events(room: Ticketing, shutdown: Shutdown) {
     let complete = every("event statuses", COMPLETE, &shutdown, || {
-        events::lifecycle::complete_due(&room)
+        complete_events(&room)
     });
     let mails = every("mails", MAILS, &shutdown, || mail::send_due(&room));
     tokio::join!(complete, mails, run_tickets(&room, &shutdown));
@@ -61,13 +65,45 @@ pub async fn run_orders(room: Ticketing, shutdown: Shutdown) {
 
 /// Exports, figures.
 pub async fn run_analytics(room: Ticketing, shutdown: Shutdown) {
-    let _ = room;
-    shutdown.drain().await;
+    let exports = every("exports", EXPORTS, &shutdown, || crate::analytics::export::step(&room));
+    // A fold of its own pace, so that the first report of a large sale finds little to do.
+    let figures = every("figures", FIGURES, &shutdown, || async {
+        crate::analytics::fold::catch_up(&room).await.map(|_| 0)
+    });
+    tokio::join!(exports, figures);
+}
+
+/// Ends events whose time has come; answers how many.
+///
+/// # Errors
+/// The store's.
+pub async fn complete_events(room: &Ticketing) -> Result<usize, Problem> {
+    events::lifecycle::complete_due(room).await
 }
 
 /// Hands what organisers are to be told to the webhooks; runs where these are.
 pub async fn run_outbox(room: Ticketing, shutdown: Shutdown) {
-    every("outbox", OUTBOX, &shutdown, || outbox::hand_on(&room)).await;
+    loop {
+        let step = tokio::select! {
+            done = outbox::hand_on(&room) => done,
+            () = shutdown.drain() => return,
+        };
+        match step {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(problem) => told("outbox", &problem),
+        }
+        tokio::select! {
+            () = room.told.notified() => {}
+            () = tokio::time::sleep(OUTBOX) => {}
+            () = shutdown.drain() => return,
+        }
+    }
+}
+
+fn told(worker: &'static str, problem: &Problem) {
+    let cause = problem.cause().unwrap_or_default();
+    tracing::warn!(worker, code = problem.code(), cause, "waits");
 }
 
 /// Repeats a step: at once while it finds work, else after a pause. A step that fails is told
@@ -88,8 +124,7 @@ pub async fn every<F>(
         let more = match found {
             Ok(found) => found > 0,
             Err(problem) => {
-                let cause = problem.cause().unwrap_or_default();
-                tracing::warn!(worker = name, code = problem.code(), cause, "waits");
+                told(name, &problem);
                 false
             }
         };

@@ -22,7 +22,12 @@ async fn qr(cards: &Cards, order: &str) -> Value {
 }
 
 async fn names(cards: &Cards, order: &str) -> Vec<String> {
-    cards.postings(order).await.into_iter().map(|(name, _)| name).collect()
+    cards
+        .postings(order)
+        .await
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 #[tokio::test]
@@ -41,7 +46,10 @@ async fn row_37_an_inquiry_does_nothing_a_dispute_suspends_and_a_won_one_restore
     assert_eq!(cards.order(&order).await["payment"]["status"], "disputed");
     cards.quiet().await;
     cards.check_money().await;
-    let list = cards.get(ADMIN, "/api/v1/payments/disputes?state=open").await.ok(200);
+    let list = cards
+        .get(ADMIN, "/api/v1/payments/disputes?state=open")
+        .await
+        .ok(200);
     assert_eq!(list.items()[0]["amount"], "51.75");
     assert_eq!(list.items()[0]["fee"], "15.00");
     let id = list.items()[0]["id"].as_str().expect("an id").to_owned();
@@ -49,8 +57,15 @@ async fn row_37_an_inquiry_does_nothing_a_dispute_suspends_and_a_won_one_restore
     act(&cards, &order, "win").await;
     cards.reaches(IN_STATE, "won", 1).await;
     assert_eq!(status(&cards, &order).await, "valid");
-    assert_eq!(qr(&cards, &order).await, before, "the same code works again");
-    assert_eq!(names(&cards, &order).await, ["P1", "P4", "P2", "P10", "P11"]);
+    assert_eq!(
+        qr(&cards, &order).await,
+        before,
+        "the same code works again"
+    );
+    assert_eq!(
+        names(&cards, &order).await,
+        ["P1", "P4", "P2", "P10", "P11"]
+    );
     assert_eq!(cards.balance(&format!("chargebacks:{id}")).await, 0);
     assert_eq!(cards.order(&order).await["payment"]["status"], "succeeded");
     cards.quiet().await;
@@ -67,10 +82,16 @@ async fn row_37_a_lost_dispute_is_borne_by_the_organiser_and_cancels_the_tickets
     cards.reaches(IN_STATE, "lost", 1).await;
     assert_eq!(status(&cards, &order).await, "cancelled");
     cards.quiet().await;
-    assert_eq!(names(&cards, &order).await, ["P1", "P4", "P2", "P10", "P12"]);
+    assert_eq!(
+        names(&cards, &order).await,
+        ["P1", "P4", "P2", "P10", "P12"]
+    );
     let payable = format!("payable:{}:{}", gig.org, gig.event);
     assert_eq!(cards.balance(&payable).await, 5_000 - 5_175);
-    assert_eq!(cards.order(&order).await["payment"]["status"], "charged_back");
+    assert_eq!(
+        cards.order(&order).await["payment"]["status"],
+        "charged_back"
+    );
     cards.check_money().await;
     cards.check_stock(&gig.event).await;
 }
@@ -83,11 +104,16 @@ async fn a_dispute_of_which_only_the_end_was_heard_is_posted_whole() {
     cards.quiet().await;
     cards.control("webhooks", json!({"mode": "drop"})).await;
     act(&cards, &order, "open").await;
-    cards.control("webhooks", json!({"mode": "deliver", "order": "reverse"})).await;
+    cards
+        .control("webhooks", json!({"mode": "deliver", "order": "reverse"}))
+        .await;
     act(&cards, &order, "lose").await;
     cards.reaches(IN_STATE, "lost", 1).await;
     cards.quiet().await;
-    assert_eq!(names(&cards, &order).await, ["P1", "P4", "P2", "P10", "P12"]);
+    assert_eq!(
+        names(&cards, &order).await,
+        ["P1", "P4", "P2", "P10", "P12"]
+    );
     assert_eq!(status(&cards, &order).await, "cancelled");
     cards.check_money().await;
 }
@@ -99,7 +125,10 @@ async fn row_38_nothing_is_refunded_while_a_dispute_is_open() {
     let order = cards.bought(ANA, &gig, 1, "pm_card_createDispute").await;
     cards.reaches(IN_STATE, "open", 1).await;
     let all = json!({"all": true, "reason": "ill"});
-    cards.refund(OLGA, &order, all.clone()).await.refused(409, "payment_disputed");
+    cards
+        .refund(OLGA, &order, all.clone())
+        .await
+        .refused(409, "payment_disputed");
     act(&cards, &order, "win").await;
     cards.reaches(IN_STATE, "won", 1).await;
     cards.refund(OLGA, &order, all).await.ok(202);
@@ -112,9 +141,14 @@ async fn row_38_nothing_is_refunded_while_a_dispute_is_open() {
 async fn an_inquiry_of_the_card_itself_blocks_nothing() {
     let cards = Cards::new().await;
     let gig = cards.event("50.00", 10).await;
-    let order = cards.bought(ANA, &gig, 1, "pm_card_createDisputeInquiry").await;
+    let order = cards
+        .bought(ANA, &gig, 1, "pm_card_createDisputeInquiry")
+        .await;
     cards.reaches(IN_STATE, "inquiry", 1).await;
-    cards.refund(OLGA, &order, json!({"all": true, "reason": "ill"})).await.ok(202);
+    cards
+        .refund(OLGA, &order, json!({"all": true, "reason": "ill"}))
+        .await
+        .ok(202);
     cards.work().await;
     cards.quiet().await;
     assert_eq!(cards.order(&order).await["status"], "refunded");

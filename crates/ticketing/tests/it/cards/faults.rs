@@ -18,11 +18,18 @@ async fn row_15_without_any_event_the_poller_confirms_within_two_minutes() {
     let gig = cards.event("50.00", 10).await;
     cards.control("webhooks", json!({"mode": "drop"})).await;
     let order = cards.reserve(ANA, &gig, 1).await.ok(201).id();
-    cards.card(ANA, &order, Some("pm_card_authenticationRequired")).await.ok(200);
+    cards
+        .card(ANA, &order, Some("pm_card_authenticationRequired"))
+        .await
+        .ok(200);
     let pass = json!({"paymentIntent": cards.intent(&order).await, "result": "success"});
     cards.control("authenticate", pass).await;
     cards.work().await;
-    assert_eq!(cards.order(&order).await["status"], "pending", "not yet silent");
+    assert_eq!(
+        cards.order(&order).await["status"],
+        "pending",
+        "not yet silent"
+    );
     cards.advance(60 * SECOND);
     cards.work().await;
     assert_eq!(cards.order(&order).await["status"], "confirmed", "INV-T5");
@@ -39,7 +46,10 @@ async fn what_was_never_delivered_is_found_in_the_provider_s_list() {
     worker::sweep(&cards.room).await.expect("sweeps");
     cards.control("webhooks", json!({"mode": "drop"})).await;
     let order = cards.reserve(ANA, &gig, 1).await.ok(201).id();
-    cards.card(ANA, &order, Some("pm_card_authenticationRequired")).await.ok(200);
+    cards
+        .card(ANA, &order, Some("pm_card_authenticationRequired"))
+        .await
+        .ok(200);
     let intent = cards.intent(&order).await;
     cards.expire(1_900).await;
     cards.work().await;
@@ -72,7 +82,9 @@ async fn row_16_a_bad_signature_is_refused_and_nothing_is_stored() {
         format!("t={time},v1={}", hex::encode(tag))
     };
     let send = |header: String| {
-        let call = cards.call("", "POST", path).header("stripe-signature", &header);
+        let call = cards
+            .call("", "POST", path)
+            .header("stripe-signature", &header);
         call.json(body.clone()).send()
     };
     for header in [
@@ -94,7 +106,10 @@ async fn row_17_a_store_that_fails_answers_500_and_the_retry_takes_effect_once()
     let cards = Cards::new().await;
     let gig = cards.event("50.00", 10).await;
     let order = cards.reserve(ANA, &gig, 1).await.ok(201).id();
-    cards.card(ANA, &order, Some("pm_card_authenticationRequired")).await.ok(200);
+    cards
+        .card(ANA, &order, Some("pm_card_authenticationRequired"))
+        .await
+        .ok(200);
     cards.quiet().await;
     let db = &cards.room.store.db;
     let break_it = query("ALTER TABLE tk_card_inbox RENAME TO tk_card_inbox_away");
@@ -105,7 +120,9 @@ async fn row_17_a_store_that_fails_answers_500_and_the_retry_takes_effect_once()
     while attempts == 0 {
         let state = cards.provider().await;
         let all = state["events"].as_array().expect("events");
-        let told = all.iter().find(|event| event["type"] == "payment_intent.succeeded");
+        let told = all
+            .iter()
+            .find(|event| event["type"] == "payment_intent.succeeded");
         let told = told.expect("told");
         attempts = told["attempts"].as_i64().expect("a number");
         assert_eq!(told["delivered"], 0);
@@ -162,7 +179,10 @@ async fn the_day_is_compared_with_the_provider() {
     let day = cards.get(ADMIN, path).await.ok(200);
     assert_eq!(day.body["matched"], 1, "{}", day.text);
     assert_eq!(day.body["differences"], json!([]));
-    assert_eq!(day.body["balances"][0]["provider"], day.body["balances"][0]["ledger"]);
+    assert_eq!(
+        day.body["balances"][0]["provider"],
+        day.body["balances"][0]["ledger"]
+    );
     // Somebody takes money at the provider that nobody told us of.
     cards.control("webhooks", json!({"mode": "drop"})).await;
     let form = format!("payment_intent={}&amount=100", cards.intent(&order).await);
@@ -171,8 +191,14 @@ async fn the_day_is_compared_with_the_provider() {
     assert_eq!(day.body["matched"], 1, "{}", day.text);
     assert_eq!(day.body["differences"][0]["kind"], "missing_in_ledger");
     assert_eq!(day.body["differences"][0]["provider"], "-1.00");
-    cards.get(ADMIN, "/api/v1/payments/reconciliation?date=2030-02-30").await.refused(400, "date_invalid");
-    cards.get(ADMIN, "/api/v1/payments/reconciliation?date=2031-01-01").await.refused(400, "date_in_future");
+    cards
+        .get(ADMIN, "/api/v1/payments/reconciliation?date=2030-02-30")
+        .await
+        .refused(400, "date_invalid");
+    cards
+        .get(ADMIN, "/api/v1/payments/reconciliation?date=2031-01-01")
+        .await
+        .refused(400, "date_in_future");
 }
 
 #[tokio::test]

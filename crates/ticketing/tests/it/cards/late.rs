@@ -8,7 +8,10 @@ use crate::stage::{ANA, BOB, Gig};
 /// An order of Ana's that waits for her bank, and its intent.
 async fn waiting(cards: &Cards, gig: &Gig) -> (String, String) {
     let order = cards.reserve(ANA, gig, 1).await.ok(201).id();
-    cards.card(ANA, &order, Some("pm_card_authenticationRequired")).await.ok(200);
+    cards
+        .card(ANA, &order, Some("pm_card_authenticationRequired"))
+        .await
+        .ok(200);
     let intent = cards.intent(&order).await;
     (order, intent)
 }
@@ -28,7 +31,12 @@ async fn went_back(cards: &Cards, order: &str) {
     cards.reaches(DECIDED, order, 1).await;
     cards.work().await;
     cards.reaches(RETURNED, order, 1).await;
-    let names: Vec<String> = cards.postings(order).await.into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = cards
+        .postings(order)
+        .await
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(names, ["P1", "P4", "P7", "P6"]);
     assert_eq!(cards.tickets(order).await.len(), 0);
     cards.quiet().await;
@@ -92,7 +100,10 @@ async fn a_cancel_finds_that_the_payment_has_succeeded() {
     cards.control("authenticate", pass).await;
     assert_eq!(cards.order(&order).await["status"], "pending");
     let path = format!("/api/v1/orders/{order}/cancel");
-    cards.post(ANA, &path, json!({})).await.refused(409, "payment_succeeded");
+    cards
+        .post(ANA, &path, json!({}))
+        .await
+        .refused(409, "payment_succeeded");
     assert_eq!(cards.order(&order).await["status"], "confirmed");
     assert_eq!(cards.tickets(&order).await.len(), 1);
     cards.check_money().await;

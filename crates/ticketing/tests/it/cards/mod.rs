@@ -46,7 +46,9 @@ impl std::ops::Deref for Cards {
 
 impl Cards {
     pub async fn new() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let hook = listener.local_addr().expect("an address");
         let mut fake = None;
         let stage = Stage::build(Settings::default(), |parts| {
@@ -83,11 +85,14 @@ impl Cards {
     }
 
     /// Does something to the provider.
-    #[track_caller]
     pub async fn control(&self, what: &str, body: Value) -> Value {
         let url = format!("{}/_control/{what}", self.base);
         let request = self.client.post(&url).expect("a URL");
-        let answer = request.body(body.to_string()).send().await.expect("an answer");
+        let answer = request
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("an answer");
         let status = answer.status();
         let body = answer.bytes().await.expect("a body");
         let body: Value = serde_json::from_slice(&body).expect("JSON");
@@ -105,9 +110,16 @@ impl Cards {
 
     /// A call with the secret key, as somebody at the provider's console makes it.
     pub async fn console(&self, path: &str, form: &str) -> Value {
-        let request = self.client.post(&format!("{}{path}", self.base)).expect("a URL");
+        let request = self
+            .client
+            .post(&format!("{}{path}", self.base))
+            .expect("a URL");
         let request = request.header("authorization", format!("Bearer {SECRET_KEY}"));
-        let answer = request.body(form.to_owned()).send().await.expect("an answer");
+        let answer = request
+            .body(form.to_owned())
+            .send()
+            .await
+            .expect("an answer");
         let body = answer.bytes().await.expect("a body");
         serde_json::from_slice(&body).expect("JSON")
     }
@@ -134,8 +146,13 @@ impl Cards {
         let text = "SELECT provider_id FROM tk_card_intents WHERE order_id = $1
             ORDER BY created_at DESC, id DESC LIMIT 1";
         let db = &self.room.store.db;
-        let row = db.fetch_optional(query(text).bind(order)).await.expect("reads");
-        row.expect("an intent").get("provider_id").expect("known to the provider")
+        let row = db
+            .fetch_optional(query(text).bind(order))
+            .await
+            .expect("reads");
+        row.expect("an intent")
+            .get("provider_id")
+            .expect("known to the provider")
     }
 
     /// An order as its buyer or an administrator sees it.
@@ -145,7 +162,6 @@ impl Cards {
     }
 
     /// Waits until an order has a status.
-    #[track_caller]
     pub async fn becomes(&self, order: &str, status: &str) -> Value {
         let started = Instant::now();
         loop {
@@ -153,13 +169,15 @@ impl Cards {
             if shown["status"] == status {
                 return shown;
             }
-            assert!(started.elapsed() < PATIENCE, "{order} is not {status}: {shown}");
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{order} is not {status}: {shown}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Waits until a count of the tables is reached.
-    #[track_caller]
     pub async fn reaches(&self, sql: &'static str, id: &str, wanted: i64) {
         let started = Instant::now();
         loop {
@@ -196,17 +214,22 @@ impl Cards {
             if state["pendingDeliveries"] == 0 {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "deliveries: {}", state["pendingDeliveries"]);
+            assert!(
+                started.elapsed() < PATIENCE,
+                "deliveries: {}",
+                state["pendingDeliveries"]
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// INV-T7 and INV-T10: clearing is empty, both sides agree about the provider's balance, and
     /// the sum of all accounts is zero.
-    #[track_caller]
     pub async fn check_money(&self) {
         self.check_clearing().await;
-        let provider = self.provider().await["balance"]["eur"].as_i64().unwrap_or(0);
+        let provider = self.provider().await["balance"]["eur"]
+            .as_i64()
+            .unwrap_or(0);
         let ours = self.balance("psp:stripe").await;
         assert_eq!(ours, i128::from(provider), "INV-T10");
         let ask = florin_ledger::call::Query::TrialBalance;

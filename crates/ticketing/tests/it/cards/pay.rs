@@ -72,19 +72,29 @@ async fn a_second_checkout_without_a_method_shows_the_same_intent() {
     assert!(replay.is_replay());
     for reply in [&first, &second, &replay] {
         assert_eq!(reply.body["status"], "pending");
-        assert_eq!(reply.body["payment"], first.body["payment"], "{}", reply.text);
+        assert_eq!(
+            reply.body["payment"], first.body["payment"],
+            "{}",
+            reply.text
+        );
     }
-    let secret = first.body["payment"]["clientSecret"].as_str().expect("a secret");
+    let secret = first.body["payment"]["clientSecret"]
+        .as_str()
+        .expect("a secret");
     assert!(secret.starts_with("pi_"));
     assert_eq!(first.body["payment"]["publishableKey"], "pk_test_florin");
     assert_eq!(
-        cards.provider().await["paymentIntents"].as_array().map(Vec::len),
+        cards.provider().await["paymentIntents"]
+            .as_array()
+            .map(Vec::len),
         Some(1)
     );
     // The browser confirms with what it was given; the event confirms the order.
     let intent = first.body["payment"]["intentId"].as_str().expect("an id");
     let form = format!("payment_method=pm_card_visa&client_secret={secret}");
-    cards.console(&format!("/v1/payment_intents/{intent}/confirm"), &form).await;
+    cards
+        .console(&format!("/v1/payment_intents/{intent}/confirm"), &form)
+        .await;
     cards.becomes(&order.id(), "confirmed").await;
     cards.check_money().await;
 }
@@ -96,7 +106,11 @@ async fn row_12_declined_the_order_is_reserved_and_a_retry_works() {
     let order = cards.reserve(ANA, &gig, 1).await.ok(201);
     let (id, expires) = (order.id(), order.text_of("expiresAt"));
     let declined = cards
-        .card(ANA, &id, Some("pm_card_visa_chargeDeclinedInsufficientFunds"))
+        .card(
+            ANA,
+            &id,
+            Some("pm_card_visa_chargeDeclinedInsufficientFunds"),
+        )
         .await
         .refused(402, "payment_declined");
     assert_eq!(declined.body["declineCode"], "insufficient_funds");
@@ -104,7 +118,11 @@ async fn row_12_declined_the_order_is_reserved_and_a_retry_works() {
     assert_eq!(shown["status"], "reserved");
     assert_eq!(shown["payment"]["status"], "failed");
     assert_eq!(shown["holds"][0]["state"], "held");
-    assert_eq!(shown["expiresAt"], json!(expires), "the hold was long enough");
+    assert_eq!(
+        shown["expiresAt"],
+        json!(expires),
+        "the hold was long enough"
+    );
     cards
         .card(ANA, &id, Some("pm_card_visa_chargeDeclined"))
         .await
@@ -131,7 +149,10 @@ async fn row_13_authentication_is_asked_for_and_confirms_after_it() {
     assert_eq!(waits.body["status"], "pending");
     assert_eq!(waits.body["payment"]["status"], "requires_action");
     let action = &waits.body["payment"]["nextAction"];
-    assert_eq!(action["redirect_to_url"]["return_url"], "https://shop.example/back");
+    assert_eq!(
+        action["redirect_to_url"]["return_url"],
+        "https://shop.example/back"
+    );
     let other = cards.wallet("ana", "EUR", "200.00").await;
     cards
         .checkout(ANA, &order, json!({"method": "wallet", "walletId": other}))
@@ -142,7 +163,10 @@ async fn row_13_authentication_is_asked_for_and_confirms_after_it() {
     cards.control("authenticate", pass).await;
     cards.becomes(&order, "confirmed").await;
     let second = cards.reserve(BOB, &gig, 1).await.ok(201).id();
-    cards.card(BOB, &second, Some("pm_card_authenticationRequired")).await.ok(200);
+    cards
+        .card(BOB, &second, Some("pm_card_authenticationRequired"))
+        .await
+        .ok(200);
     let fail = json!({"paymentIntent": cards.intent(&second).await, "result": "fail"});
     cards.control("authenticate", fail).await;
     let shown = cards.becomes(&second, "reserved").await;
@@ -156,7 +180,10 @@ async fn row_14_events_repeated_and_out_of_order_take_effect_once() {
     let gig = cards.event("50.00", 10).await;
     cards.control("webhooks", json!({"repeat": 3})).await;
     let order = cards.reserve(ANA, &gig, 1).await.ok(201).id();
-    cards.card(ANA, &order, Some("pm_card_authenticationRequired")).await.ok(200);
+    cards
+        .card(ANA, &order, Some("pm_card_authenticationRequired"))
+        .await
+        .ok(200);
     let intent = cards.intent(&order).await;
     let pass = json!({"paymentIntent": intent, "result": "success"});
     cards.control("authenticate", pass).await;
@@ -212,5 +239,8 @@ async fn what_cannot_be_paid_by_card_is_refused() {
     cards.card(ANA, &order, Some("pm_card_visa")).await.ok(200);
     let inbox = cards.get(ADMIN, "/api/v1/payments/inbox").await.ok(200);
     assert!(!inbox.items().is_empty());
-    cards.get(ANA, "/api/v1/payments/inbox").await.refused(403, "forbidden");
+    cards
+        .get(ANA, "/api/v1/payments/inbox")
+        .await
+        .refused(403, "forbidden");
 }

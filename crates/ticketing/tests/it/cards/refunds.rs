@@ -24,13 +24,21 @@ async fn a_refund_goes_back_to_the_card() {
     cards.refund(OLGA, &order, body).await.ok(202);
     cards.work().await;
     cards.reaches(ENDED, &order, 1).await;
-    let shown = cards.get(OLGA, &format!("/api/v1/orders/{order}/refunds")).await.ok(200);
+    let shown = cards
+        .get(OLGA, &format!("/api/v1/orders/{order}/refunds"))
+        .await
+        .ok(200);
     assert_eq!(shown.items()[0]["status"], "succeeded");
     // Half of 103.20.
     assert_eq!(shown.items()[0]["amount"], "51.60");
     let refunds = cards.provider().await["refunds"].clone();
     assert_eq!(refunds[0]["amount"], 5_160);
-    let names: Vec<String> = cards.postings(&order).await.into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = cards
+        .postings(&order)
+        .await
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(names, ["P1", "P4", "P2", "P5", "P6"]);
     assert_eq!(cards.order(&order).await["status"], "partially_refunded");
     cards.quiet().await;
@@ -43,15 +51,24 @@ async fn a_refund_that_takes_its_time_is_pending_until_it_is_there() {
     let cards = Cards::new().await;
     let gig = cards.event("50.00", 10).await;
     let order = cards.bought(ANA, &gig, 1, "pm_card_pendingRefund").await;
-    cards.refund(OLGA, &order, json!({"all": true, "reason": "ill"})).await.ok(202);
+    cards
+        .refund(OLGA, &order, json!({"all": true, "reason": "ill"}))
+        .await
+        .ok(202);
     cards.work().await;
     let id = refund_id(&cards, &order).await;
-    let shown = cards.get(OLGA, &format!("/api/v1/refunds/{id}")).await.ok(200);
+    let shown = cards
+        .get(OLGA, &format!("/api/v1/refunds/{id}"))
+        .await
+        .ok(200);
     assert_eq!(shown.body["status"], "pending");
     assert_eq!(cards.balance(&format!("refunds:{id}")).await, 5_175);
     cards.advance(5 * SECOND);
     cards.reaches(ENDED, &order, 1).await;
-    let shown = cards.get(OLGA, &format!("/api/v1/refunds/{id}")).await.ok(200);
+    let shown = cards
+        .get(OLGA, &format!("/api/v1/refunds/{id}"))
+        .await
+        .ok(200);
     assert_eq!(shown.body["status"], "succeeded");
     assert_eq!(cards.balance(&format!("refunds:{id}")).await, 0);
     cards.quiet().await;
@@ -63,14 +80,24 @@ async fn row_32_a_refund_that_fails_stays_visible_and_goes_to_a_wallet() {
     let cards = Cards::new().await;
     let gig = cards.event("50.00", 10).await;
     let order = cards.bought(ANA, &gig, 1, "pm_card_refundFail").await;
-    cards.refund(OLGA, &order, json!({"all": true, "reason": "ill"})).await.ok(202);
+    cards
+        .refund(OLGA, &order, json!({"all": true, "reason": "ill"}))
+        .await
+        .ok(202);
     cards.work().await;
     cards.advance(5 * SECOND);
     cards.reaches(ENDED, &order, 1).await;
     let id = refund_id(&cards, &order).await;
-    let shown = cards.get(OLGA, &format!("/api/v1/refunds/{id}")).await.ok(200);
+    let shown = cards
+        .get(OLGA, &format!("/api/v1/refunds/{id}"))
+        .await
+        .ok(200);
     assert_eq!(shown.body["status"], "failed");
-    assert_eq!(cards.balance(&format!("refunds:{id}")).await, 5_175, "the sum stays there");
+    assert_eq!(
+        cards.balance(&format!("refunds:{id}")).await,
+        5_175,
+        "the sum stays there"
+    );
     let wallet = cards.wallet("ana", "EUR", "0").await;
     let retry = json!({"to": "wallet", "walletId": wallet});
     let path = format!("/api/v1/refunds/{id}/retry");
@@ -91,7 +118,10 @@ async fn refunds_whose_answers_are_lost_are_made_once() {
     let order = cards.bought(ANA, &gig, 1, "pm_card_visa").await;
     let fault = json!({"path": "POST /v1/refunds", "kind": "fail_after", "next": 5});
     cards.control("faults", fault).await;
-    cards.refund(OLGA, &order, json!({"all": true, "reason": "ill"})).await.ok(202);
+    cards
+        .refund(OLGA, &order, json!({"all": true, "reason": "ill"}))
+        .await
+        .ok(202);
     for _ in 0..5 {
         cards.work().await;
         cards.advance(61 * SECOND);
@@ -110,18 +140,28 @@ async fn refunds_of_the_provider_s_console_are_taken_in() {
     let gig = cards.event("50.00", 10).await;
     let order = cards.bought(ANA, &gig, 2, "pm_card_visa").await;
     let intent = cards.intent(&order).await;
-    cards.console("/v1/refunds", &format!("payment_intent={intent}&amount=2000")).await;
+    cards
+        .console(
+            "/v1/refunds",
+            &format!("payment_intent={intent}&amount=2000"),
+        )
+        .await;
     cards.reaches(ENDED, &order, 1).await;
     let shown = cards.order(&order).await;
     assert_eq!(shown["status"], "partially_refunded");
     assert_eq!(shown["needsReview"], true);
     let alive = |tickets: Vec<(String, String)>| {
-        tickets.iter().filter(|(_, status)| status == "valid").count()
+        tickets
+            .iter()
+            .filter(|(_, status)| status == "valid")
+            .count()
     };
     assert_eq!(alive(cards.tickets(&order).await), 2, "tickets stay");
     cards.quiet().await;
     cards.check_money().await;
-    cards.console("/v1/refunds", &format!("payment_intent={intent}")).await;
+    cards
+        .console("/v1/refunds", &format!("payment_intent={intent}"))
+        .await;
     cards.reaches(ENDED, &order, 2).await;
     assert_eq!(cards.order(&order).await["status"], "refunded");
     assert_eq!(alive(cards.tickets(&order).await), 0, "repaid in full");

@@ -14,7 +14,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (self.0 >> 33) % sides
     }
 
@@ -59,7 +62,9 @@ async fn weather(cards: &Cards, dice: &mut Dice) {
 
 async fn buy(cards: &Cards, dice: &mut Dice, gig: &Gig, orders: &mut Vec<String>) {
     let who = format!("user:buyer{}", dice.roll(40));
-    let reply = cards.reserve(&who, gig, 1 + i64::try_from(dice.roll(2)).expect("small")).await;
+    let reply = cards
+        .reserve(&who, gig, 1 + i64::try_from(dice.roll(2)).expect("small"))
+        .await;
     if reply.status != 201 {
         return;
     }
@@ -67,7 +72,9 @@ async fn buy(cards: &Cards, dice: &mut Dice, gig: &Gig, orders: &mut Vec<String>
     // Whatever comes of it, the invariants decide.
     cards.card(&who, &order, Some(dice.pick(&METHODS))).await;
     if dice.roll(4) == 0 {
-        cards.post(&who, &format!("/api/v1/orders/{order}/cancel"), json!({})).await;
+        cards
+            .post(&who, &format!("/api/v1/orders/{order}/cancel"), json!({}))
+            .await;
     }
     orders.push(order);
 }
@@ -78,7 +85,9 @@ async fn meddle(cards: &Cards, dice: &mut Dice, orders: &[String]) {
     };
     match dice.roll(4) {
         0 => {
-            cards.refund(OLGA, order, json!({"all": true, "reason": "x"})).await;
+            cards
+                .refund(OLGA, order, json!({"all": true, "reason": "x"}))
+                .await;
         }
         1 => {
             let tickets = cards.tickets(order).await;
@@ -90,7 +99,9 @@ async fn meddle(cards: &Cards, dice: &mut Dice, orders: &[String]) {
         _ => {
             let state = cards.provider().await;
             let intents = state["paymentIntents"].as_array().expect("intents").clone();
-            let of_order = intents.iter().filter(|i| i["metadata"]["order_id"] == **order);
+            let of_order = intents
+                .iter()
+                .filter(|i| i["metadata"]["order_id"] == **order);
             for intent in of_order {
                 let open = ["requires_action", "canceled", "requires_payment_method"];
                 let waits = open.contains(&intent["status"].as_str().unwrap_or_default());
@@ -137,7 +148,11 @@ async fn nobody_paid_for_nothing(cards: &Cards, seed: u64) {
         let text = "SELECT COUNT(*) AS n FROM tk_card_intents WHERE provider_id = $1
             AND (state = 'paid' OR (state = 'returning' AND EXISTS (SELECT 1 FROM tk_card_refunds r
                 WHERE r.intent_id = tk_card_intents.id AND r.kind = 'return')))";
-        assert_eq!(cards.count(text, id).await, 1, "INV-T5, seed {seed}: {order} {intent}");
+        assert_eq!(
+            cards.count(text, id).await,
+            1,
+            "INV-T5, seed {seed}: {order} {intent}"
+        );
     }
 }
 
