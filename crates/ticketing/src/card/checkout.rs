@@ -1,4 +1,4 @@
-//! Paying an order by card (contract B2), and giving a payment up.
+//! Paying an order by card (contract B2).
 
 use florin_platform::http::problem::{Problem, Status};
 use serde_json::Value;
@@ -57,15 +57,6 @@ pub struct PendingPayment {
     pub status: &'static str,
 }
 
-/// Whether a payment was given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cancelled {
-    /// There is none, or it can no longer succeed; money that comes after all goes back.
-    Gone,
-    /// It had succeeded: the order is confirmed.
-    Succeeded,
-}
-
 impl CardCheckout {
     /// Checks tokens and addresses.
     ///
@@ -109,7 +100,7 @@ pub fn provider_away(error: &ProviderError) -> Problem {
     .with_cause(error)
 }
 
-fn provider(room: &Ticketing) -> Result<&dyn Provider, Problem> {
+pub(super) fn provider(room: &Ticketing) -> Result<&dyn Provider, Problem> {
     room.card.as_deref().ok_or_else(|| {
         conflict(
             "card_unavailable",
@@ -455,52 +446,6 @@ pub fn declined(code: &str) -> Problem {
     )
     .with("declineCode", code)
     .refused()
-}
-
-/// Gives the card payment of an order up, before the order itself is cancelled.
-///
-/// # Errors
-/// 503 when the provider does not answer, since the money may have been taken; the store's.
-pub async fn cancel_now(room: &Ticketing, order_id: &str) -> Result<Cancelled, Problem> {
-    let Some(row) = intents::live(&room.store.db, order_id).await? else {
-        return Ok(Cancelled::Gone);
-    };
-    match give_up(room, &row).await? {
-        Decided::Paid => Ok(Cancelled::Succeeded),
-        _ => Ok(Cancelled::Gone),
-    }
-}
-
-/// Cancels a live intent at the provider, and applies what that shows.
-///
-/// # Errors
-/// 503 when the provider does not answer; the store's.
-pub async fn give_up(room: &Ticketing, row: &IntentRow) -> Result<Decided, Problem> {
-    let provider = provider(room)?;
-    let provider_id = match &row.provider_id {
-        Some(id) => id.clone(),
-        // It may be there or not; made again under its key it is there, and can be cancelled.
-        None => match provider.create(&row.new_intent()).await {
-            Ok(made) => made.id,
-            Err(ProviderError::Refused { .. }) => {
-                let mut tx = room.store.begin_event(&row.event_id).await?;
-                intents::close(&mut tx, &row.id, room.now()).await?;
-                tx.commit().await?;
-                return Ok(Decided::Closed);
-            }
-            Err(error) => return Err(provider_away(&error)),
-        },
-    };
-    let key = format!("florin-cancel-{}-{}", row.id, row.tries);
-    let shown = match provider.cancel(&provider_id, &key).await {
-        Ok(intent) => intent,
-        Err(ProviderError::State(_)) => provider
-            .intent(&provider_id)
-            .await
-            .map_err(|error| provider_away(&error))?,
-        Err(error) => return Err(provider_away(&error)),
-    };
-    decide::apply(room, row, &shown).await
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use florin_platform::sql::query;
 use super::checkout::provider_away;
 use super::intents::{self, IntentRow};
 use super::provider::{Intent, ProviderError, ProviderEvent};
-use super::{Provider, decide, disputes, refunds, settlement};
+use super::{Provider, console, decide, disputes, settlement};
 use crate::Ticketing;
 
 /// Where an event came from.
@@ -131,7 +131,7 @@ async fn handle(
         "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
             let shown = found(provider.refund_now(&event.object_id).await)?;
             match shown {
-                Some(shown) => refunds::take_in(room, &shown).await.map(|()| true),
+                Some(shown) => console::take_in(room, &shown).await.map(|()| true),
                 None => Ok(false),
             }
         }
@@ -202,7 +202,7 @@ async fn all_refunds(
         return Ok(false);
     };
     for shown in &all {
-        refunds::take_in(room, shown).await?;
+        console::take_in(room, shown).await?;
     }
     Ok(!all.is_empty())
 }

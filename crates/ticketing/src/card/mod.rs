@@ -13,7 +13,9 @@
 //!   order, or it goes back whole (INV-T5).
 //! - A secret of the provider's is shown to the buyer and never stored.
 
+pub mod cancel;
 pub mod checkout;
+pub mod console;
 pub mod decide;
 pub mod disputes;
 pub mod inbox;
@@ -25,8 +27,6 @@ pub mod settlement;
 pub mod stripe;
 pub mod worker;
 
-pub use checkout::{
-    Cancelled, CardCheckout, CardOutcome, PendingPayment, cancel_now, checkout, declined,
-    pending_now,
-};
+pub use cancel::{Cancelled, cancel_now};
+pub use checkout::{CardCheckout, CardOutcome, PendingPayment, checkout, declined, pending_now};
 pub use provider::Provider;

@@ -95,11 +95,11 @@ impl RefundRow {
 const COLUMNS: &str = "SELECT id, kind, refund_id, attempt, order_id, event_id, org_id, intent_id,
     amount, currency, reason, state, provider_id, tries, ask_at FROM tk_card_refunds";
 
-fn select(rest: &str) -> Query {
+pub(super) fn select(rest: &str) -> Query {
     Query::assembled(format!("{COLUMNS} {rest}"))
 }
 
-fn refund(row: &Row) -> Result<RefundRow, Problem> {
+pub(super) fn refund(row: &Row) -> Result<RefundRow, Problem> {
     Ok(RefundRow {
         id: row.get("id")?,
         kind: row.get("kind")?,
@@ -177,7 +177,7 @@ pub async fn order_return(
     insert(tx, &row, now).await
 }
 
-async fn insert(tx: &mut Tx, row: &RefundRow, now: i64) -> Result<(), Problem> {
+pub(super) async fn insert(tx: &mut Tx, row: &RefundRow, now: i64) -> Result<(), Problem> {
     let text = "INSERT INTO tk_card_refunds (id, kind, refund_id, attempt, order_id, event_id,
         org_id, intent_id, amount, currency, reason, state, provider_id, ask_at, created_at,
         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
@@ -213,7 +213,7 @@ pub async fn due(db: &Db, now: i64, limit: i64) -> Result<Vec<RefundRow>, Proble
     rows.iter().map(refund).collect()
 }
 
-async fn first(db: &Db, column: &str, id: &str) -> Result<Option<RefundRow>, Problem> {
+pub(super) async fn first(db: &Db, column: &str, id: &str) -> Result<Option<RefundRow>, Problem> {
     let statement = select(&format!("WHERE {column} = $1")).bind(id);
     let row = db.fetch_optional(statement).await?;
     row.as_ref().map(refund).transpose()
@@ -462,86 +462,4 @@ async fn return_failed(tx: &mut Tx, row: &RefundRow, why: &str, now: i64) -> Res
         ..row.clone()
     };
     insert(tx, &next, now).await
-}
-
-/// Takes in what the provider tells of a refund, whoever made it.
-///
-/// # Errors
-/// 503 when the ledger or the store is away; the same may be applied again.
-pub async fn take_in(room: &Ticketing, shown: &Refund) -> Result<(), Problem> {
-    let db = &room.store.db;
-    let mut known = first(db, "provider_id", &shown.id).await?;
-    if let (None, Some(reference)) = (&known, &shown.reference) {
-        known = first(db, "id", reference).await?;
-    }
-    if let Some(row) = known {
-        return apply(room, &row, shown).await;
-    }
-    let Some(intent_id) = &shown.intent_id else {
-        return Ok(());
-    };
-    let Some(paid) = intents::by_provider(db, intent_id).await? else {
-        return Ok(());
-    };
-    if paid.state != "paid" || shown.status == RefundStatus::Failed {
-        // A payment that goes back by itself, or money that never left.
-        tracing::warn!(
-            intent = paid.id,
-            refund = shown.id,
-            "a refund of another's making"
-        );
-        return Ok(());
-    }
-    let (lane, paid, told) = (paid.event_id.clone(), paid, shown.clone());
-    let row = room
-        .desk
-        .run(&lane, move |cx| {
-            let (paid, told) = (paid.clone(), told.clone());
-            Box::pin(async move { from_console(cx, &paid, &told).await })
-        })
-        .await?;
-    match row {
-        Some(row) => apply(room, &row, shown).await,
-        None => Ok(()),
-    }
-}
-
-async fn from_console(
-    cx: &mut Cx,
-    paid: &IntentRow,
-    shown: &Refund,
-) -> Result<Option<RefundRow>, Problem> {
-    let statement = select("WHERE provider_id = $1").bind(&shown.id);
-    if let Some(row) = cx.tx.fetch_optional(statement).await? {
-        return refund(&row).map(Some);
-    }
-    let reason = "Made at the card payment provider.";
-    let taken = refunds::external::taken_in(cx, &paid.order_id, shown.amount, reason).await?;
-    let Some((made, _)) = taken else {
-        tracing::error!(
-            intent = paid.id,
-            refund = shown.id,
-            "more went back than was left"
-        );
-        return Ok(None);
-    };
-    let row = RefundRow {
-        id: format!("{}:1", made.id),
-        kind: "console".to_owned(),
-        refund_id: made.id,
-        attempt: 1,
-        order_id: paid.order_id.clone(),
-        event_id: paid.event_id.clone(),
-        org_id: paid.org_id.clone(),
-        intent_id: paid.id.clone(),
-        amount: shown.amount,
-        currency: shown.currency.clone(),
-        reason: None,
-        state: "pending".to_owned(),
-        provider_id: Some(shown.id.clone()),
-        tries: 0,
-        ask_at: cx.now + ASK_AFTER,
-    };
-    insert(&mut cx.tx, &row, cx.now).await?;
-    Ok(Some(row))
 }

@@ -11,7 +11,8 @@ use florin_platform::http::problem::Problem;
 use florin_platform::http::shutdown::Shutdown;
 use florin_platform::sql::query;
 
-use super::checkout::{self, provider_away};
+use super::cancel::give_up;
+use super::checkout::provider_away;
 use super::decide;
 use super::inbox::{self, Source};
 use super::intents::{self, IntentRow};
@@ -124,7 +125,7 @@ async fn ask(room: &Ticketing, row: &IntentRow) -> Result<(), Problem> {
     let open = order
         .is_some_and(|order| order.is_open() && order.expires_at.is_none_or(|at| room.now() < at));
     if !open {
-        return checkout::give_up(room, row).await.map(drop);
+        return give_up(room, row).await.map(drop);
     }
     let shown = match &row.provider_id {
         Some(id) => provider.intent(id).await,
@@ -132,7 +133,7 @@ async fn ask(room: &Ticketing, row: &IntentRow) -> Result<(), Problem> {
             // What is known of it beyond being there comes with the next look.
             Err(ProviderError::Refused { code }) => {
                 tracing::warn!(intent = row.id, code, "the provider refuses an intent");
-                return checkout::give_up(room, row).await.map(drop);
+                return give_up(room, row).await.map(drop);
             }
             made => made,
         },
