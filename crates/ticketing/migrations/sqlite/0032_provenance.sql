@@ -27,12 +27,12 @@ CREATE INDEX tk_leaves_person ON tk_leaves (person_id);
 
 -- Roots of complete blocks of 256 leaves.
 CREATE TABLE tk_log_blocks (
-    place INTEGER PRIMARY KEY,
+    place INTEGER NOT NULL PRIMARY KEY,
     hash BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE tk_checkpoints (
-    size INTEGER PRIMARY KEY,
+    size INTEGER NOT NULL PRIMARY KEY,
     root BLOB NOT NULL,
     note TEXT NOT NULL,
     created_at INTEGER NOT NULL
