@@ -3,7 +3,7 @@
 use florin_base::Timestamp;
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::{Row, Tx, query};
-use florin_platform::webhooks::Event;
+use florin_platform::webhooks::{Event, NUMBERED};
 use serde_json::{Value, json};
 
 use crate::Ticketing;
@@ -93,11 +93,14 @@ pub fn message(id: &str, org_id: &str, kind: &str, at: i64, data: Value, seq: u6
         "orgId": org_id,
         "data": data,
     });
+    // Each endpoint counts what it is sent.
+    let text = body.to_string();
+    let text = format!("{NUMBERED}{}", text.strip_prefix('{').unwrap_or(&text));
     Event {
         id: id.into(),
         event_type: kind.into(),
         key: org_id.into(),
         seq,
-        body: body.to_string().into(),
+        body: text.into(),
     }
 }

@@ -28,7 +28,7 @@ mod worker;
 use crate::sql::{Migration, Migrations};
 
 pub use api::routes;
-pub use model::{Delivery, Endpoint, Event, State};
+pub use model::{Delivery, Endpoint, Event, NUMBERED, State};
 pub use schedule::{TRIES, wait_micros};
 pub use service::{Head, HeadFuture, Settings, Webhooks};
 pub use sign::SigningSecret;
@@ -49,6 +49,12 @@ pub const MIGRATIONS: Migrations = Migrations {
             name: "webhooks_place",
             sqlite: include_str!("../../migrations/sqlite/0005_webhooks_place.sql"),
             postgres: include_str!("../../migrations/postgres/0005_webhooks_place.sql"),
+        },
+        Migration {
+            version: 12,
+            name: "webhooks_sequence",
+            sqlite: include_str!("../../migrations/sqlite/0012_webhooks_sequence.sql"),
+            postgres: include_str!("../../migrations/postgres/0012_webhooks_sequence.sql"),
         },
     ],
 };

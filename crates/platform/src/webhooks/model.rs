@@ -2,6 +2,10 @@
 
 use super::sign::SigningSecret;
 
+/// How the body of an event begins that wants a running number: each endpoint gets `1, 2, 3 …` in
+/// the place of `null`, without gaps (ticketing contract, section F).
+pub const NUMBERED: &str = "{\"sequence\":null,";
+
 /// Something that happened, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

@@ -1,7 +1,9 @@
 //! The tables of endpoints, deliveries and tries.
 
+use std::borrow::Cow;
+
 use super::{
-    model::{Delivery, Endpoint, Event, State, Try},
+    model::{Delivery, Endpoint, Event, NUMBERED, State, Try},
     sign::SigningSecret,
 };
 use crate::sql::{Arg, Db, Query, Row, SqlError, Tx, query};
@@ -152,6 +154,9 @@ pub async fn enqueue(
     place: i64,
     now: i64,
 ) -> Result<(), SqlError> {
+    let Some(body) = numbered(tx, endpoint, event).await? else {
+        return Ok(());
+    };
     let insert = "INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, event_key,
             place, body, state, tries, tries_total, next_at, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7,
@@ -166,9 +171,30 @@ pub async fn enqueue(
         .bind(&*event.event_type)
         .bind(&*event.key)
         .bind(place)
-        .bind(&*event.body)
+        .bind(&*body)
         .bind(now);
     tx.execute(insert).await.map(drop)
+}
+
+/// The body with the endpoint's next number, where it wants one; `None` when the event was queued
+/// before and has its number.
+async fn numbered<'a>(
+    tx: &mut Tx,
+    endpoint: &Endpoint,
+    event: &'a Event,
+) -> Result<Option<Cow<'a, str>>, SqlError> {
+    let Some(rest) = event.body.strip_prefix(NUMBERED) else {
+        return Ok(Some(Cow::Borrowed(&*event.body)));
+    };
+    let next = "UPDATE webhook_endpoints SET sequence = sequence + 1 WHERE id = $1
+        AND NOT EXISTS (SELECT 1 FROM webhook_deliveries WHERE endpoint_id = $1 AND event_id = $2)
+        RETURNING sequence";
+    let next = query(next).bind(&*endpoint.id).bind(&*event.id);
+    let Some(row) = tx.fetch_optional(next).await? else {
+        return Ok(None);
+    };
+    let number: i64 = row.get("sequence")?;
+    Ok(Some(format!("{{\"sequence\":{number},{rest}").into()))
 }
 
 /// The largest place given out. In a transaction of the whole lane it stays so.

@@ -436,7 +436,10 @@ async fn events_end_by_themselves() {
     assert_eq!(complete().await.expect("works"), 0);
     stage.advance(30 * DAY + 4 * HOUR);
     assert_eq!(complete().await.expect("works"), 1);
-    let status = |path: String| async { stage.get(OLGA, &path).await.ok(200).text_of("status") };
+    let status = |path: String| {
+        let stage = &stage;
+        async move { stage.get(OLGA, &path).await.ok(200).text_of("status") }
+    };
     assert_eq!(status(event_path(&over.event)).await, "completed");
     assert_eq!(status(path.clone()).await, "postponed");
     stage.advance(90 * DAY);
@@ -593,7 +596,8 @@ async fn an_image_is_checked_after_its_upload() {
     let (id, url) = begin(&stage, &gig.event, PNG.len()).await;
     let complete = |id: &str| {
         let path = format!("{}/images/{id}/complete", event_path(&gig.event));
-        stage.post(OLGA, &path, json!({}))
+        let stage = &stage;
+        async move { stage.post(OLGA, &path, json!({})).await }
     };
     let put = |url: &str, kind: &'static str, bytes: &[u8]| {
         stage.call(GUEST, "PUT", url).bytes(kind, bytes).send()
