@@ -176,7 +176,8 @@ make_plan() {
     done <"$WORK/danger"
     terraform show -json "$WORK/plan" >"$WORK/plan.json"
     [ -z "${FLORIN_DEPLOY_PLAN_JSON:-}" ] || cp "$WORK/plan.json" "$FLORIN_DEPLOY_PLAN_JSON"
-    "$FLORIN_BIN" aws cost --plan "$WORK/plan.json" --usage "$HERE/usage/$ENVIRONMENT.toml" >"$WORK/cost" 2>&1 || say "warning: some resources have no price"
+    prices=$(find "$HERE/prices" -name '*.csv' | sort | tail -n 1)
+    "$FLORIN_BIN" aws cost --plan "$WORK/plan.json" --prices "$prices" --usage "$HERE/usage/$ENVIRONMENT.toml" >"$WORK/cost" 2>&1 || say "warning: some resources have no price"
     sed -n '/^total/,$p' "$WORK/cost" | while read -r line; do say "cost: $line"; done
 }
 

@@ -143,14 +143,16 @@ echo "  production: $(grep -m 1 '^Plan:' "$WORK/production.log")"
 python3 "$HERE/checks.py" iam "$WORK/state.json"
 python3 "$HERE/checks.py" iam "$WORK/production.json"
 python3 "$HERE/checks.py" sizes "$WORK/staging.json" "$WORK/production.json"
+# The prices of this tree, whichever program reads them.
+PRICES=$(find "$AWS_DIR/prices" -name '*.csv' | sort | tail -n 1)
 for at in min desired max; do
-    "$FLORIN_BIN" aws cost --plan "$WORK/production.json" --usage "$AWS_DIR/usage/production.toml" --at "$at" >"$WORK/cost-$at" || { tail -n 20 "$WORK/cost-$at" >&2; fail "a resource of production has no price"; }
+    "$FLORIN_BIN" aws cost --plan "$WORK/production.json" --prices "$PRICES" --usage "$AWS_DIR/usage/production.toml" --at "$at" >"$WORK/cost-$at" || { tail -n 20 "$WORK/cost-$at" >&2; fail "a resource of production has no price"; }
     echo "  production at $at: $(grep '^total' "$WORK/cost-$at")"
 done
 grep '^warning' "$WORK/cost-desired" | sed 's/^/  /' || true
 # The budget is 1.15 times the estimate at desired counts, rounded up to 100 (DEP-132).
 for environment in staging production; do
-    "$FLORIN_BIN" aws cost --plan "$WORK/$environment.json" --usage "$AWS_DIR/usage/$environment.toml" --output json >"$WORK/cost.json"
+    "$FLORIN_BIN" aws cost --plan "$WORK/$environment.json" --prices "$PRICES" --usage "$AWS_DIR/usage/$environment.toml" --output json >"$WORK/cost.json"
     python3 "$HERE/checks.py" budget "$environment" "$WORK/cost.json"
 done
 
