@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::{
     PostgresOptions,
     apply::{self, HeadAfter},
-    book::{Keys, Working},
+    book::Working,
     cache::Cache,
+    collect::Keys,
     directory::Directory,
     load,
     schema::{self, Connections},

@@ -6,10 +6,10 @@ use florin_base::Timestamp;
 use sqlx::{Connection, PgConnection, Row as _};
 
 use super::{
+    ahead::{After, Ahead},
     apply::{self, HeadAfter},
     batcher::{Batcher, InDoubt},
-    book::Keys,
-    collect::Collector,
+    collect::{Collector, Keys},
     load::{self, LoadError},
     pulse::Pulse,
     queue::Message,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     call::{Answer, Call, Head, Unavailable},
-    engine::judge_one,
+    engine::{ClockState, judge_one},
     model::Record,
     proof::{Frontier, Hash},
     rules::{
@@ -29,9 +29,6 @@ use crate::{
 
 /// Most expiries in one batch.
 const EXPIRIES: usize = 4_096;
-/// Records from which on the rows of a batch are sent before its records are hashed: below, the
-/// further round trip costs more than is gained.
-const LARGE: usize = 1_024;
 /// Most times a batch is judged before it counts as a fault: each time loads what was missed.
 const JUDGEMENTS_MAX: u32 = 64;
 
@@ -68,15 +65,15 @@ impl From<sqlx::Error> for Failed {
 }
 
 /// The head as locked.
-struct Locked {
-    head: Head,
-    note: u64,
-    accounts: u64,
-    assets: usize,
-    settled_at: i64,
+pub(super) struct Locked {
+    pub head: Head,
+    pub note: u64,
+    pub accounts: u64,
+    pub assets: usize,
+    pub settled_at: i64,
     chain: Hash,
     frontier: Frontier,
-    next_due: Option<i64>,
+    pub next_due: Option<i64>,
     server_micros: i64,
 }
 
@@ -94,7 +91,7 @@ pub(super) struct Decided {
 }
 
 /// A judged batch.
-struct Judgement {
+pub(super) struct Judgement {
     answers: Vec<Option<Result<Answer, Unavailable>>>,
     records: Vec<Record>,
     notes: Vec<Note>,
@@ -111,6 +108,7 @@ impl Batcher {
         connection: &mut PgConnection,
         pulse: &mut Pulse,
         messages: &[Message],
+        judged: Option<Ahead>,
     ) -> Result<Decided, Failed> {
         let locked = pulse.during(lock(connection)).await?;
         let head = locked.head;
@@ -126,16 +124,24 @@ impl Batcher {
         if head.batch > 0 {
             self.known = Some((head.batch, locked.chain.as_bytes().to_vec()));
         }
-        // Only a clock that may decide moves ledger time on: a wrong one must leave no trace.
-        let start = Start {
-            batch: head.batch + 1,
-            now: self.time.next(),
-            last_seq: head.seq,
-            last_note: locked.note,
+        let judged = judged.filter(|ahead| self.valid_at == Some(head.seq) && ahead.fits(&locked));
+        let (start, judgement) = match judged {
+            Some(ahead) => (ahead.start, ahead.judgement),
+            None => {
+                // Only a clock that may decide moves ledger time on: a wrong one must leave no
+                // trace.
+                let start = Start {
+                    batch: head.batch + 1,
+                    now: self.time.next(),
+                    last_seq: head.seq,
+                    last_note: locked.note,
+                };
+                let loading = self.load(connection, messages, &locked, start);
+                pulse.during(loading).await?;
+                let judgement = self.judge(connection, pulse, messages, start).await?;
+                (start, judgement)
+            }
         };
-        let loading = self.load(connection, messages, &locked, start);
-        pulse.during(loading).await?;
-        let judgement = self.judge(connection, pulse, messages, start).await?;
         let decided = Decided {
             answers: judgement.answers,
             now: Ok(start.now),
@@ -189,9 +195,7 @@ impl Batcher {
             }
         }
         let Collector { keys, trusted, .. } = collector;
-        let new = trusted.iter().map(|key| (*key, None));
-        self.working.loaded.identities.extend(new);
-        self.working.loaded.trusted.extend(trusted);
+        self.working.trust(trusted);
         load::load(connection, &mut self.working, keys).await
     }
 
@@ -249,7 +253,7 @@ impl Batcher {
     }
 
     /// One judgement of the whole batch, and the first import that a fault interrupted.
-    fn judge_once(
+    pub(super) fn judge_once(
         &mut self,
         messages: &[Message],
         start: Start,
@@ -309,55 +313,81 @@ impl Batcher {
         let mut edge = locked.frontier;
         let replaces = self.doubts > 0;
         let mut writes = Writes::of(&self.working, start, records);
-        let rows = match records.len() >= LARGE {
+        let large = records.len() >= self.large_batch;
+        let rows = match large {
             true => std::mem::take(&mut writes.rows),
             false => Rows::default(),
         };
-        let sealing = writes.seal(
-            &self.working,
-            start,
-            records,
-            notes,
-            &locked.chain,
-            &mut edge,
-        );
         let sending = apply::rows(connection, rows, replaces);
-        let both = async { tokio::join!(sending, sealing).0 };
-        pulse.during(both).await?;
-        let tails = std::mem::take(&mut writes.tails);
-        let seq = start.last_seq + records.len() as u64;
-        let batch = if records.is_empty() {
-            locked.head.batch
-        } else {
-            start.batch
+        let preparing = async {
+            let edge = &mut edge;
+            writes
+                .seal(&self.working, start, records, notes, &locked.chain, edge)
+                .await;
+            let after = After {
+                seq: start.last_seq + records.len() as u64,
+                batch: if records.is_empty() {
+                    locked.head.batch
+                } else {
+                    start.batch
+                },
+                note: start.last_note + notes.len() as u64,
+                accounts: locked.accounts + self.working.new_slots().len() as u64,
+                assets: self.working.assets().len(),
+            };
+            let applied = large && self.look_ahead(&after, &mut writes.tails);
+            (after, applied)
         };
+        let both = async {
+            let (sent, prepared) = tokio::join!(sending, preparing);
+            sent.map(|()| prepared)
+        };
+        let (after, applied) = pulse.during(both).await?;
+        let tails = std::mem::take(&mut writes.tails);
         self.attempt += 1;
         let head = HeadAfter {
             writer: self.writer,
             attempt: self.attempt,
             channel: self.channel.clone(),
             before_seq: start.last_seq,
-            seq,
-            batch,
-            note: start.last_note + notes.len() as u64,
-            accounts: locked.accounts + self.working.new_slots().len() as u64,
-            assets: self.working.assets().len(),
+            seq: after.seq,
+            batch: after.batch,
+            note: after.note,
+            accounts: after.accounts,
+            assets: after.assets,
             recorded_at: start.now.0,
             chain: writes.chain.unwrap_or(locked.chain).as_bytes().to_vec(),
             frontier: edge.to_bytes(),
             replaces,
         };
-        let after = Head {
-            seq,
-            batch,
-            recorded_at: start.now,
-        };
         self.in_doubt = Some(InDoubt {
-            after,
+            after: Head {
+                seq: after.seq,
+                batch: after.batch,
+                recorded_at: start.now,
+            },
             chain: head.chain.clone(),
             tails,
+            applied,
         });
         Ok((head, writes))
+    }
+
+    /// Whether the own clock may decide: it did not jump, and it is not far from the ledger's.
+    fn clock_is_safe(&mut self, settled_at: i64, server_micros: i64) -> bool {
+        let wall = self.shared.clock.wall_micros();
+        let far = self.shared.policy.clock_forward_max_micros;
+        // At the first batch there is no own history to measure a jump against.
+        let ahead = !self.clock_compared && wall.saturating_sub(server_micros) > far;
+        let behind = settled_at.saturating_sub(wall) > far;
+        let state = match self.time.state() {
+            _ if (ahead || behind) && !self.clock_accepted => ClockState::Unsafe,
+            state => state,
+        };
+        self.clock_compared |= state != ClockState::Unsafe;
+        // What refuses a call here must be seen in the status before the caller looks.
+        self.shared.status.lock().clock = state;
+        state != ClockState::Unsafe
     }
 }
 

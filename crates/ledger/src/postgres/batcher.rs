@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Shared,
+    PostgresOptions, Shared,
+    ahead::{Ahead, Next as NextBatch},
     attempt::{Decided, Failed, close, rollback},
     book::Working,
     cache::Cache,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     call::{Call, Head, Unavailable},
-    engine::{ClockState, LedgerTime},
+    engine::LedgerTime,
     model::Slot,
 };
 
@@ -53,6 +54,8 @@ pub(super) struct InDoubt {
     /// Hash chain after it.
     pub chain: Vec<u8>,
     pub tails: Vec<(Slot, Vec<u64>)>,
+    /// Its changes are remembered already.
+    pub applied: bool,
 }
 
 /// Everything the batcher owns.
@@ -71,25 +74,33 @@ pub(super) struct Batcher {
     pub next_due: Option<i64>,
     /// Batches left whose identities are looked up before they are judged.
     pub doubts: u32,
+    /// Records from which on a batch is written in two steps, so that work goes on beside it.
+    pub large_batch: usize,
+    /// The next batch, if it was judged ahead.
+    pub next: Option<NextBatch>,
     /// A commit that was seen: its number and the hash chain after it.
     pub known: Option<(u64, Vec<u8>)>,
-    clock_accepted: bool,
-    clock_compared: bool,
+    pub clock_accepted: bool,
+    pub clock_compared: bool,
     session: Option<Session>,
     pulse: Option<Pulse>,
     /// The journal has partitions up to this month.
     months_made: Option<Month>,
     /// When a month that could not be made is tried again.
     months_again: Option<Instant>,
-    waiting: VecDeque<Message>,
+    pub waiting: VecDeque<Message>,
 }
 
 impl Batcher {
-    pub(super) fn new(shared: Arc<Shared>, channel: String, accounts_cached: usize) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, channel: String, options: &PostgresOptions) -> Self {
         let (clock, policy) = (shared.clock.clone(), shared.policy.clone());
         let writer = IdSource::new().uuid_v7(clock.wall_micros());
         let directory = shared.directory.clone();
-        let working = Working::new(directory, shared.hash_key, Cache::new(accounts_cached));
+        let working = Working::new(
+            directory,
+            shared.hash_key,
+            Cache::new(options.accounts_cached),
+        );
         Self {
             time: LedgerTime::new(clock, 0, policy.clock_forward_max_micros),
             writer,
@@ -100,6 +111,8 @@ impl Batcher {
             in_doubt: None,
             next_due: None,
             doubts: 0,
+            large_batch: options.large_batch,
+            next: None,
             known: None,
             clock_accepted: false,
             clock_compared: false,
@@ -115,6 +128,10 @@ impl Batcher {
     /// Runs until the queue is closed and empty.
     pub(super) async fn run(mut self) {
         loop {
+            if let Some(NextBatch { messages, judged }) = self.next.take() {
+                self.decide(messages, Some(judged)).await;
+                continue;
+            }
             let shared = self.shared.clone();
             // In this order: what came before the end is in the queue by then.
             let closed = shared.queue.is_closed();
@@ -142,7 +159,7 @@ impl Batcher {
                 continue;
             }
             let batch = self.gather();
-            self.decide(batch).await;
+            self.decide(batch, None).await;
         }
         if let Some(session) = self.session.take() {
             close(session.connection).await;
@@ -202,7 +219,7 @@ impl Batcher {
             Err(error) => return self.lost(&error),
         }
         if self.next_due.is_some_and(|at| at <= self.time.now()) {
-            self.decide(Vec::new()).await;
+            self.decide(Vec::new(), None).await;
         }
     }
 
@@ -268,7 +285,7 @@ impl Batcher {
     }
 
     /// Takes waiting messages up to the size of a commit.
-    fn gather(&mut self) -> Vec<Message> {
+    pub(super) fn gather(&mut self) -> Vec<Message> {
         let (mut bytes, mut count) = (0, 0);
         let mut batch = Vec::new();
         while let Some(message) = self.waiting.pop_front() {
@@ -297,7 +314,7 @@ impl Batcher {
     }
 
     /// Decides a batch and answers it.
-    async fn decide(&mut self, batch: Vec<Message>) {
+    async fn decide(&mut self, batch: Vec<Message>, mut judged: Option<Ahead>) {
         let begun = Instant::now();
         loop {
             let Some(mut session) = self.session.take() else {
@@ -311,9 +328,14 @@ impl Batcher {
                 continue;
             };
             let mut pulse = self.take_pulse();
-            let attempt = self.attempt(&mut session.connection, &mut pulse, &batch);
+            let attempt = self.attempt(&mut session.connection, &mut pulse, &batch, judged.take());
             let attempted = attempt.await;
             self.pulse = Some(pulse);
+            if attempted.is_err()
+                && let Some(next) = self.next.take()
+            {
+                self.put_back(next.messages);
+            }
             let next = match attempted {
                 Ok(decided) => {
                     self.session = Some(session);
@@ -415,12 +437,15 @@ impl Batcher {
             after,
             chain,
             tails,
+            applied,
         }) = self.in_doubt.take()
         else {
             return;
         };
         if happened {
-            self.working.committed(tails);
+            if !applied {
+                self.working.committed(tails);
+            }
             self.working.cache.age();
             self.doubts = self.doubts.saturating_sub(1);
             self.valid_at = Some(after.seq);
@@ -448,23 +473,6 @@ impl Batcher {
         for message in later.into_iter().rev() {
             self.waiting.push_front(message);
         }
-    }
-
-    /// Whether the own clock may decide: it did not jump, and it is not far from the ledger's.
-    pub(super) fn clock_is_safe(&mut self, settled_at: i64, server_micros: i64) -> bool {
-        let wall = self.shared.clock.wall_micros();
-        let far = self.shared.policy.clock_forward_max_micros;
-        // At the first batch there is no own history to measure a jump against.
-        let ahead = !self.clock_compared && wall.saturating_sub(server_micros) > far;
-        let behind = settled_at.saturating_sub(wall) > far;
-        let state = match self.time.state() {
-            _ if (ahead || behind) && !self.clock_accepted => ClockState::Unsafe,
-            state => state,
-        };
-        self.clock_compared |= state != ClockState::Unsafe;
-        // What refuses a call here must be seen in the status before the caller looks.
-        self.shared.status.lock().clock = state;
-        state != ClockState::Unsafe
     }
 }
 

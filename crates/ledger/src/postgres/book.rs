@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     cache::{Account, Cache, Cold, Live, Wallet},
+    collect::Keys,
     directory::{Directory, Row},
     rows,
     shown::nobody,
@@ -23,33 +24,6 @@ use crate::{
     },
     rules::book::{Book, Fault, Hot, Known, Note, OpenPending, Space, WalletInfo, Windows},
 };
-
-/// What the rules asked for in vain, or what is to be loaded.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Keys {
-    pub slots: HashSet<Slot>,
-    pub accounts: HashSet<AccountId>,
-    pub identities: HashSet<Uuid>,
-    pub pendings: HashSet<TransferId>,
-    pub records: HashSet<u64>,
-    pub notes: HashSet<u64>,
-    pub owners: HashSet<(Box<str>, AssetNo)>,
-    /// With each record also so many after it, up to `last_seq`: chains are asked for one by one.
-    pub reach: u64,
-    pub last_seq: u64,
-}
-
-impl Keys {
-    pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-            && self.accounts.is_empty()
-            && self.identities.is_empty()
-            && self.pendings.is_empty()
-            && self.records.is_empty()
-            && self.notes.is_empty()
-            && self.owners.is_empty()
-    }
-}
 
 /// What was loaded for one batch; absent things are known to be absent.
 #[derive(Default)]
@@ -119,6 +93,13 @@ impl Working {
         self.first_new_slot = Slot::try_from(accounts).unwrap_or(Slot::MAX);
         self.forget_judgement();
         self.assets = assets;
+    }
+
+    /// Takes identities for new without a look.
+    pub(super) fn trust(&mut self, identities: Vec<Uuid>) {
+        let new = identities.iter().map(|key| (*key, None));
+        self.loaded.identities.extend(new);
+        self.loaded.trusted.extend(identities);
     }
 
     /// Throws the judgement away; what was loaded stays.

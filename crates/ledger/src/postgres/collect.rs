@@ -1,14 +1,42 @@
 //! What a batch will need, guessed from its calls before anything is judged. A guess that falls
 //! short costs a round trip, never correctness: see [`super::book`].
 
+use hashbrown::HashSet;
 use uuid::Uuid;
 
-use super::book::{Keys, Working};
+use super::book::Working;
 use crate::{
     call::{Call, CallKey, CreateWallet, ImportLine, Item, ResolveHold, ReverseCall, WalletMove},
-    model::{AccountId, SystemAccount, TransferId},
+    model::{AccountId, AssetNo, Slot, SystemAccount, TransferId},
     rules::book::{Book, Space},
 };
+
+/// What the rules asked for in vain, or what is to be loaded.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Keys {
+    pub slots: HashSet<Slot>,
+    pub accounts: HashSet<AccountId>,
+    pub identities: HashSet<Uuid>,
+    pub pendings: HashSet<TransferId>,
+    pub records: HashSet<u64>,
+    pub notes: HashSet<u64>,
+    pub owners: HashSet<(Box<str>, AssetNo)>,
+    /// With each record also so many after it, up to `last_seq`: chains are asked for one by one.
+    pub reach: u64,
+    pub last_seq: u64,
+}
+
+impl Keys {
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+            && self.accounts.is_empty()
+            && self.identities.is_empty()
+            && self.pendings.is_empty()
+            && self.records.is_empty()
+            && self.notes.is_empty()
+            && self.owners.is_empty()
+    }
+}
 
 /// Adds to `keys` what a call will need and `working` does not have.
 pub(super) struct Collector<'w> {

@@ -27,6 +27,18 @@ pub(crate) enum CommitsError {
     /// The database or the way to it.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// A month is in a file and not in the database.
+    #[error(
+        "records {first_seq} to {last_seq} are archived in {file}; `florin ledger archive --restore` brings them back"
+    )]
+    Archived {
+        /// Its first record.
+        first_seq: u64,
+        /// Its last record.
+        last_seq: u64,
+        /// Where it was put.
+        file: String,
+    },
     /// Rows are not what the engine wrote; the first record that is missing or wrong.
     #[error("record {seq}: {what}")]
     Damaged {
@@ -168,7 +180,7 @@ impl Commits {
         .bind(first.2)
         .bind(last.2)
         .bind(last.0 + 1)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
         for (number, first_seq, recorded_at) in found {
             self.batches.push_back(Batch {
@@ -207,11 +219,8 @@ impl Commits {
                 .extend(records.map_err(|e| damaged(e.to_string()))?);
         }
         let empty = self.batches.iter().find(|batch| batch.records.is_empty());
-        match empty {
-            Some(batch) => Err(CommitsError::Damaged {
-                seq: batch.first_seq,
-                what: "it is not in the journal; it may have been archived".into(),
-            }),
+        match empty.map(|batch| batch.first_seq) {
+            Some(seq) => Err(absent(connection, seq).await?),
             None => Ok(()),
         }
     }
@@ -245,4 +254,25 @@ impl Commits {
         }
         Ok(())
     }
+}
+
+/// Why a record is not in the journal.
+async fn absent(connection: &mut PgConnection, seq: u64) -> Result<CommitsError, sqlx::Error> {
+    let archive: Option<(i64, i64, String)> = sqlx::query_as(
+        "SELECT first_seq, last_seq, file FROM archives WHERE first_seq <= $1 AND last_seq >= $1",
+    )
+    .bind(seq as i64)
+    .fetch_optional(connection)
+    .await?;
+    Ok(match archive {
+        Some((first, last, file)) => CommitsError::Archived {
+            first_seq: first as u64,
+            last_seq: last as u64,
+            file,
+        },
+        None => CommitsError::Damaged {
+            seq,
+            what: "it is not in the journal".into(),
+        },
+    })
 }

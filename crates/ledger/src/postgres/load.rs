@@ -8,8 +8,9 @@ use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    book::{Keys, Working},
+    book::Working,
     cache::{Account, Cold, Live, Wallet},
+    collect::Keys,
     directory::Row,
     rows,
 };

@@ -13,9 +13,12 @@
 //! What this process remembers of accounts is used only while the head says that nobody else
 //! committed since.
 
+mod ahead;
 mod append;
 mod apply;
 mod archive;
+mod archive_file;
+mod archive_restore;
 mod attempt;
 mod batcher;
 mod book;
@@ -40,7 +43,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use florin_base::{Clock, IdSource, Secret, Timestamp};
@@ -83,6 +86,9 @@ pub struct PostgresOptions {
     pub pool_max: u32,
     /// Most accounts remembered between batches.
     pub accounts_cached: usize,
+    /// Records from which on a batch is written in two steps, so that the next one is judged
+    /// while the server writes: below, the further round trip costs more than is gained.
+    pub large_batch: usize,
     /// Time between two checkpoints, when there is news.
     pub checkpoint_interval: Duration,
     /// Name of the key that signs checkpoints; `None` = `florin/ledger/{ledgerId}`.
@@ -104,6 +110,7 @@ impl PostgresOptions {
             queue_max: 16_384,
             pool_max: 8,
             accounts_cached: 1_000_000,
+            large_batch: 1_024,
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_key_name: None,
             checkpoint_key: None,
@@ -123,11 +130,19 @@ struct Shared {
     directory: Arc<Directory>,
     /// Last `seq` known here to be committed.
     seq: watch::Sender<u64>,
+    /// When the primary was last heard of.
+    heard: Mutex<Instant>,
 }
 
 impl Shared {
-    /// The head moved, by this process or another.
+    /// For how long nothing was heard of the primary. Its head is read every second.
+    fn silent_for(&self) -> Duration {
+        self.heard.lock().elapsed()
+    }
+
+    /// The primary said where the head is, whoever moved it.
     fn advance(&self, head: Head) {
+        *self.heard.lock() = Instant::now();
         let mut status = self.status.lock();
         if head.seq >= status.head.seq {
             status.head = head;
@@ -153,7 +168,7 @@ fn start_batcher(
         .enable_all()
         .build()
         .map_err(refused)?;
-    let batcher = Batcher::new(shared.clone(), channel, options.accounts_cached);
+    let batcher = Batcher::new(shared.clone(), channel, options);
     let guard = Guard(shared.clone());
     std::thread::Builder::new()
         .name("florin-ledger".into())
@@ -225,6 +240,7 @@ impl Postgres {
             }),
             directory: Arc::new(Directory::new(options.accounts_cached)),
             seq: watch::channel(0).0,
+            heard: Mutex::new(Instant::now()),
             connections: connections.clone(),
         });
         let reads = Reads::open(shared.clone(), &connections, &options, facts.ledger_id).await?;

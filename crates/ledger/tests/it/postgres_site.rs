@@ -39,6 +39,8 @@ impl Site {
 
     pub fn options(&self, name: &str) -> PostgresOptions {
         let mut options = PostgresOptions::new(self.url.clone(), self.dir.path().join(name));
+        // Nearly every batch is written in two steps, with the next one judged beside it.
+        options.large_batch = 2;
         options.schema = self.schema.clone();
         options
     }

@@ -132,6 +132,8 @@ impl World {
             for name in 0..REPLICAS {
                 let dir = self.home.join(name.to_string());
                 let mut options = PostgresOptions::new(url.clone(), dir);
+                // Nearly every batch is written in two steps, with the next one judged beside it.
+                options.large_batch = 2;
                 options.schema = schema.clone();
                 options.assets = assets();
                 options.pool_max = 2;

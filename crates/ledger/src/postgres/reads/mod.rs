@@ -12,6 +12,7 @@ mod checkpoints;
 mod chunks;
 mod history;
 mod proofs;
+mod replica;
 mod store;
 mod view;
 
@@ -19,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 use florin_base::Timestamp;
 use parking_lot::Mutex;
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub(crate) use self::view::PgView;
@@ -38,13 +39,6 @@ use crate::{
     proof::Checkpoint,
 };
 
-/// Longest wait for the replica to catch up with what is known here (contract E).
-const REPLICA_WAIT: Duration = Duration::from_millis(200);
-/// Time between two looks at the replica.
-const REPLICA_STEP: Duration = Duration::from_millis(10);
-/// For how long a replica that did not catch up is left alone.
-const REPLICA_REST: Duration = Duration::from_secs(1);
-
 /// Connections that listen for the head: one, and one to look at it.
 const LISTENERS: u32 = 2;
 
@@ -59,8 +53,6 @@ pub(super) struct Reads {
     store: Arc<Store>,
     tree: Arc<LedgerTree>,
     checkpoints: Arc<Checkpoints>,
-    has_replica: bool,
-    replica_rests_until: Mutex<Option<Instant>>,
     checkpointer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -93,8 +85,6 @@ impl Reads {
             tree: Arc::new(proofs::tree(store.clone())),
             store,
             checkpoints,
-            has_replica: options.replica_url.is_some(),
-            replica_rests_until: Mutex::default(),
             checkpointer: Mutex::default(),
         };
         reads.refuse_unfinished().await?;
@@ -176,40 +166,14 @@ impl Reads {
         Ok(head)
     }
 
-    fn view_at(&self, pool: &sqlx::postgres::PgPool, seq: u64) -> PgView {
+    /// A view on the primary.
+    fn view_at(&self, seq: u64) -> PgView {
         PgView {
             store: self.store.clone(),
             tree: self.tree.clone(),
-            pool: pool.clone(),
+            pool: self.store.primary.clone(),
+            is_replica: false,
             seq,
-        }
-    }
-
-    /// A view on the replica that shows at least `min`, if it gets that far in time.
-    async fn replica_view(&self, min: u64) -> Option<PgView> {
-        let started = Instant::now();
-        let rests = *self.replica_rests_until.lock();
-        if !self.has_replica || rests.is_some_and(|until| started < until) {
-            return None;
-        }
-        loop {
-            let store = self.store.clone();
-            let work = async move { store.head_now(&store.replica).await };
-            match self.store.run(work).await {
-                Ok(head) if head.seq >= min => {
-                    return Some(self.view_at(&self.store.replica, head.seq));
-                }
-                Ok(_) if started.elapsed() < REPLICA_WAIT => {
-                    tokio::time::sleep(REPLICA_STEP).await;
-                }
-                read => {
-                    if let Err(error) = read {
-                        tracing::warn!(%error, "the read replica does not answer");
-                    }
-                    *self.replica_rests_until.lock() = Some(Instant::now() + REPLICA_REST);
-                    return None;
-                }
-            }
         }
     }
 }
@@ -232,6 +196,7 @@ impl Maker {
             store: self.store.clone(),
             tree: self.tree.clone(),
             pool: self.store.primary.clone(),
+            is_replica: false,
             seq: head.map_err(|e| e.to_string())?.seq,
         };
         make_checkpoint(&view.into(), &self.checkpoints)
@@ -258,7 +223,7 @@ impl Postgres {
     /// A view of everything acknowledged before, on any replica.
     pub(crate) async fn read_view(&self) -> Result<PgView, Unavailable> {
         let head = self.reads.head().await.map_err(|error| away(&error))?;
-        Ok(self.reads.view_at(&self.reads.store.primary, head.seq))
+        Ok(self.reads.view_at(head.seq))
     }
 
     /// A view of everything acknowledged by this process and at least `min`; it may lack what

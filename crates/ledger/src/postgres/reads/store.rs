@@ -20,7 +20,10 @@ use crate::{
     record::{bytes::Take, codec::take_asset, line::Names},
 };
 
-use super::chunks::{Chunk, Chunks};
+use super::{
+    chunks::{Chunk, Chunks},
+    replica::Replica,
+};
 
 /// Threads that wait for the database; the work is the database's.
 const THREADS: usize = 2;
@@ -41,8 +44,8 @@ pub(super) struct Store {
     runtime: Option<Runtime>,
     /// Shows every acknowledged write.
     pub primary: PgPool,
-    /// May be stale; the same as `primary` when there is no replica.
-    pub replica: PgPool,
+    /// May be stale.
+    pub replica: Replica,
     chunks: Chunks,
 }
 
@@ -70,11 +73,9 @@ impl Store {
         let (primary, replica) = {
             let _entered = runtime.enter();
             let primary = connections.pool(options.pool_max);
-            let replica = match options.replica_url {
-                Some(_) => connections.stale_pool(options.pool_max),
-                None => primary.clone(),
-            };
-            (primary, replica)
+            let url = options.replica_url.as_ref();
+            let replica = url.map(|_| connections.stale_pool(options.pool_max));
+            (primary, Replica::new(replica))
         };
         Ok(Self {
             shared,

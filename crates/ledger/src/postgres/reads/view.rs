@@ -11,6 +11,7 @@ use sqlx::{Row as _, postgres::PgPool};
 use super::{
     super::rows,
     proofs::LedgerTree,
+    replica,
     store::{LineNames, Store, broken},
 };
 use crate::{
@@ -26,17 +27,34 @@ pub(crate) struct PgView {
     pub(super) store: Arc<Store>,
     pub(super) tree: Arc<LedgerTree>,
     pub(super) pool: PgPool,
+    /// Whether `pool` leads to the read replica.
+    pub(super) is_replica: bool,
     pub(super) seq: u64,
 }
 
 impl PgView {
-    /// Runs a read of this view on the readers' threads and blocks for its answer.
-    pub(super) fn block<T, W>(&self, work: impl FnOnce(Self) -> W) -> Result<T, ReadError>
+    /// Runs a read of this view on the readers' threads and blocks for its answer. The primary
+    /// holds all that its replica showed: what fails there is read here.
+    pub(super) fn block<T, W>(&self, work: impl FnOnce(Self) -> W + Clone) -> Result<T, ReadError>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, ReadError>> + Send + 'static,
     {
-        self.store.block(work(self.clone()))
+        if self.is_replica {
+            let read = replica::in_time(work.clone()(self.clone()));
+            match self.store.block(read) {
+                Err(error) => self.store.replica.failed(&error),
+                done => return done,
+            }
+        }
+        self.store.block(work(Self {
+            pool: match self.is_replica {
+                true => self.store.primary.clone(),
+                false => self.pool.clone(),
+            },
+            is_replica: false,
+            ..self.clone()
+        }))
     }
 
     pub(crate) fn seq(&self) -> u64 {
