@@ -170,6 +170,7 @@ module "edge" {
   providers          = { aws = aws, aws.us_east_1 = aws.us_east_1 }
   name               = local.name
   environment        = var.environment
+  account_id         = var.allowed_account_id
   domain_name        = var.domain_name
   hosted_zone_id     = var.hosted_zone_id
   units              = { for name, u in local.served : name => { entrance = u.entrance, release = u.release } }

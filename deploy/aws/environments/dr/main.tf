@@ -83,6 +83,7 @@ module "edge" {
   providers          = { aws = aws, aws.us_east_1 = aws.us_east_1 }
   name               = local.name
   environment        = "dr"
+  account_id         = var.allowed_account_id
   domain_name        = var.domain_name
   hosted_zone_id     = var.hosted_zone_id
   units              = { for name, u in local.units : name => { entrance = u.entrance, release = "rolling" } }

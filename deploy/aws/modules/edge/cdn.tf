@@ -157,7 +157,7 @@ resource "aws_cloudwatch_log_delivery_source" "cdn" {
   provider     = aws.us_east_1
   name         = "${var.name}-cdn"
   log_type     = "ACCESS_LOGS"
-  resource_arn = aws_cloudfront_distribution.this.arn
+  resource_arn = "arn:aws:cloudfront::${var.account_id}:distribution/${aws_cloudfront_distribution.this.id}"
   tags         = merge(var.tags, { Name = "${var.name}-cdn", DEP = "111" })
 }
 

@@ -22,6 +22,11 @@ variable "tags" {
   default     = {}
 }
 
+variable "account_id" {
+  description = "Account of the distribution."
+  type        = string
+}
+
 variable "domain_name" {
   description = "Domain of the platform; api.<domain> and app.<domain> are made."
   type        = string

@@ -6,6 +6,7 @@ mock_provider "aws" {
 variables {
   name               = "florin-production"
   environment        = "production"
+  account_id         = "111122223333"
   domain_name        = "pay.example.com"
   hosted_zone_id     = "Z0000000000001"
   vpc_id             = "vpc-1"
