@@ -12,6 +12,7 @@ use std::sync::Arc;
 use florin_platform::http::router::{BoundRoutes, Description};
 use florin_platform::http::shutdown::Shutdown;
 use florin_platform::{audit, blobs, identity, webhooks};
+use florin_ticketing as ticketing;
 use florin_wallets::api;
 
 use crate::fail::failure;
@@ -37,6 +38,8 @@ pub enum Part {
     Blobs,
     /// The shadow ledger.
     Shadow,
+    /// Ticketing.
+    Ticketing,
 }
 
 /// A part: its name, what it is, what must be open before it.
@@ -101,6 +104,18 @@ pub const PARTS: &[PartRow] = &[
         name: "shadow",
         about: "shadow ledger, `shadow.db` in the data directory",
         needs: &[Part::Tables],
+    },
+    PartRow {
+        part: Part::Ticketing,
+        name: "ticketing",
+        about: "ticketing, `ticketing.db` in the data directory",
+        needs: &[
+            Part::Tables,
+            Part::Audit,
+            Part::Ledger,
+            Part::Blobs,
+            Part::Webhooks,
+        ],
     },
 ];
 
@@ -311,10 +326,60 @@ pub const ROLES: &[Role] = &[
         ],
     },
     Role {
+        name: "ticketing-events",
+        port: 8091,
+        about: "ticketing: organisations, events, tickets, the gate, proofs",
+        parts: &[Part::Identity, Part::Ticketing],
+        describe: || ticketing::api::event_routes().describe(),
+        mount: |wired| vec![ticketing::api::event_routes().bind(wired.ticketing())],
+        workers: &[Worker {
+            name: "ticketing-events",
+            about: "ends events, sends mails, signs checkpoints of the ticket log",
+            start: |wired, shutdown| {
+                Box::pin(ticketing::worker::run_events(wired.ticketing(), shutdown))
+            },
+        }],
+    },
+    Role {
+        name: "ticketing-orders",
+        port: 8092,
+        about: "ticketing: orders, payments, refunds, payouts",
+        parts: &[Part::Identity, Part::Ticketing],
+        describe: || ticketing::api::order_routes().describe(),
+        mount: |wired| vec![ticketing::api::order_routes().bind(wired.ticketing())],
+        workers: &[Worker {
+            name: "ticketing-orders",
+            about: "releases what was not paid, ends what was begun, asks the provider, pays out",
+            start: |wired, shutdown| {
+                Box::pin(ticketing::worker::run_orders(wired.ticketing(), shutdown))
+            },
+        }],
+    },
+    Role {
+        name: "ticketing-analytics",
+        port: 8093,
+        about: "ticketing: figures, live streams, exports",
+        parts: &[Part::Identity, Part::Ticketing],
+        describe: || ticketing::api::analytics_routes().describe(),
+        mount: |wired| vec![ticketing::api::analytics_routes().bind(wired.ticketing())],
+        workers: &[Worker {
+            name: "ticketing-analytics",
+            about: "makes exports, follows the ledger",
+            start: |wired, shutdown| {
+                Box::pin(ticketing::worker::run_analytics(wired.ticketing(), shutdown))
+            },
+        }],
+    },
+    Role {
         name: "workers",
         port: 8088,
         about: "feed readers; webhooks: endpoints, deliveries, replay",
-        parts: &[Part::Identity, Part::Webhooks, Part::Shadow],
+        parts: &[
+            Part::Identity,
+            Part::Webhooks,
+            Part::Shadow,
+            Part::Ticketing,
+        ],
         describe: || webhooks::routes().describe(),
         mount: |wired| vec![webhooks::routes().bind(wired.webhooks())],
         workers: &[
@@ -332,6 +397,13 @@ pub const ROLES: &[Role] = &[
                 name: "shadow-mirror",
                 about: "publishes to topics what the shadow log says, with copies of what came in over HTTP and dead letters",
                 start: |wired, shutdown| wired.tell_shadow_topics(shutdown),
+            },
+            Worker {
+                name: "ticketing-outbox",
+                about: "tells webhooks what happened to events, orders and tickets",
+                start: |wired, shutdown| {
+                    Box::pin(ticketing::worker::run_outbox(wired.ticketing(), shutdown))
+                },
             },
             Worker {
                 name: "webhook-deliveries",
@@ -423,7 +495,15 @@ mod tests {
         assert_eq!(
             names(&["workers"]),
             [
-                "tables", "audit", "identity", "ledger", "bus", "webhooks", "shadow"
+                "blobs",
+                "tables",
+                "audit",
+                "identity",
+                "ledger",
+                "bus",
+                "webhooks",
+                "shadow",
+                "ticketing"
             ]
         );
         assert_eq!(names(&[]).len(), PARTS.len());

@@ -13,6 +13,7 @@ pub mod production;
 pub mod secret;
 mod settings;
 mod shadow;
+mod ticketing;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use layers::{Layers, Origin};
 pub use policy::{assets, policy};
 pub use settings::{Cache as CacheSetting, Config, Environment, LogForm, Profile};
 pub use shadow::{ShadowPolicy, control};
+pub use ticketing::{settings as ticketing, stripe};
 
 /// Options of every command that reads the configuration.
 #[derive(Debug, Clone, Args, Default)]

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer};
 use super::parse_duration;
 use super::policy::{AssetSetting, LimitsSetting, RangeSetting};
 use super::shadow::Shadow;
+use super::ticketing::Ticketing;
 
 /// Which world this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -71,6 +72,8 @@ pub struct Config {
     pub wallets: Wallets,
     /// `shadow`.
     pub shadow: Shadow,
+    /// `ticketing`.
+    pub ticketing: Ticketing,
     /// `auth`.
     pub auth: identity::Settings,
     /// `limits`.
@@ -230,6 +233,8 @@ pub struct Ledger {
     pub snapshot_mib: u32,
     /// Bound of waiting calls.
     pub queue_max: usize,
+    /// Accounts remembered between batches (PostgreSQL).
+    pub accounts_cached: usize,
 }
 
 impl Ledger {

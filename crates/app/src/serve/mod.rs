@@ -15,6 +15,7 @@ pub mod offline;
 pub mod parts;
 mod refuse;
 pub mod shadow;
+pub mod ticketing;
 pub mod watch;
 
 use std::net::{IpAddr, SocketAddr};

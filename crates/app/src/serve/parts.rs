@@ -69,6 +69,7 @@ pub struct Wired {
     webhooks: Option<Webhooks>,
     blobs: Option<Blobs>,
     pub(super) shadow: Option<super::shadow::OpenShadow>,
+    pub(super) ticketing: Option<florin_ticketing::Ticketing>,
 }
 
 const ORDER: &str = "the table of roles starts a part before it is used";
@@ -121,6 +122,7 @@ impl Wired {
             webhooks: None,
             blobs: None,
             shadow: None,
+            ticketing: None,
         })
     }
 
@@ -136,6 +138,7 @@ impl Wired {
             Part::Webhooks => self.start_webhooks().await,
             Part::Blobs => self.start_blobs(),
             Part::Shadow => self.start_shadow().await,
+            Part::Ticketing => self.start_ticketing().await,
         }
     }
 
@@ -155,6 +158,7 @@ impl Wired {
             Part::Webhooks => self.webhooks = None,
             Part::Blobs => self.blobs = None,
             Part::Shadow => self.shadow = None,
+            Part::Ticketing => self.ticketing = None,
         }
     }
 
@@ -230,6 +234,7 @@ impl Wired {
             dir,
             assets: config::assets(&self.config)?,
             queue_max: settings.queue_max,
+            accounts_cached: settings.accounts_cached,
             pool_max: settings.pool_max,
             checkpoint_key: settings.checkpoint_key(),
             checkpoint_interval: settings.checkpoint_interval,

@@ -132,6 +132,7 @@ pub fn with_hierarchy(config: &Config) -> anyhow::Result<identity::Settings> {
 pub fn event_names() -> Vec<&'static str> {
     let mut names = florin_wallets::events::NAMES.to_vec();
     names.extend(florin_shadow::EVENT_NAMES);
+    names.extend(florin_ticketing::EVENT_NAMES);
     names
 }
 
