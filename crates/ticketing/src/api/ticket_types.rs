@@ -509,7 +509,7 @@ async fn listed(
     }
     let db = &room.store.db;
     let event = store::events::load(db, id).await?;
-    let principal = caller.as_ref().map(|caller| &**caller);
+    let principal = caller.as_deref();
     let seen = events::visible(room, principal, event, query.access_key.as_deref()).await?;
     let mut types = store::types::list(db, id).await?;
     let pools = store::types::pools(db, id).await?;

@@ -100,11 +100,11 @@ pub fn act(book: &mut Book, intent_id: &str, action: Action, now: i64) -> Result
         }
         (Action::Lose, Some((id, false))) => close(book, &id, "lost", now),
     }
-    let of_charge = book
+    let mut of_charge = book
         .disputes
         .values()
         .filter(|dispute| dispute.charge == charge);
-    let last = of_charge.last().map(|dispute| dispute.id.clone());
+    let last = of_charge.next_back().map(|dispute| dispute.id.clone());
     Ok(last.map_or(Value::Null, |id| shown(book, &id)))
 }
 

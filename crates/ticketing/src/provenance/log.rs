@@ -160,7 +160,7 @@ async fn save(room: &Ticketing, tx: &mut Tx, log: &Log) -> Result<(), Problem> {
         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     let statement = query(text)
         .bind(number(log.frontier.size())?)
-        .bind(&root.0)
+        .bind(root.0)
         .bind(note)
         .bind(room.now());
     tx.execute(statement).await?;

@@ -142,7 +142,7 @@ async fn write(tx: &mut Tx, ticket: &Ticket) -> Result<(), Problem> {
         .bind(ticket.transferred)
         .bind(ticket.used_at)
         .bind(ticket.inside)
-        .bind(&ticket.leaf.0)
+        .bind(ticket.leaf.0)
         .bind(ticket.leaves)
         .bind(ticket.changed)
         .bind(ticket.updated_at)

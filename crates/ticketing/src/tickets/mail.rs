@@ -160,7 +160,7 @@ async fn write(room: &Ticketing, job: &Job) -> Result<Option<Mail>, Problem> {
         (None, None) => Vec::new(),
     };
     let of_order = job.order_id.is_some();
-    tickets.retain(|t| !t.status.is_dead() && !(of_order && t.transferred));
+    tickets.retain(|t| !(t.status.is_dead() || of_order && t.transferred));
     if tickets.is_empty() {
         return Ok(None);
     }

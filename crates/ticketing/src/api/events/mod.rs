@@ -221,7 +221,7 @@ async fn show_to(
             .take(limits::PAGES, &info.client().to_string())
             .await?;
     }
-    let principal = caller.as_ref().map(|caller| &**caller);
+    let principal = caller.as_deref();
     let seen = events::visible(room, principal, event, key).await?;
     let shown = show::whole(room, &seen.event, seen.member).await?;
     let mut response = with_tag(&shown, seen.event.version);
