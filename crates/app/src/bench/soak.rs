@@ -64,6 +64,9 @@ struct Interval {
     resident_bytes: u64,
 }
 
+/// One of the figures of an interval.
+type Figure = fn(&Interval) -> f64;
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Soaked {
@@ -143,7 +146,7 @@ fn interval(window: &Window, pid: u32) -> Interval {
 impl Soaked {
     /// The worst interval and the middle one, for each figure.
     fn text(&self) -> String {
-        let of = |figure: fn(&Interval) -> f64| {
+        let of = |figure: Figure| {
             let mut all: Vec<f64> = self.intervals.iter().map(figure).collect();
             all.sort_by(f64::total_cmp);
             let at = |place: usize| all.get(place).copied().unwrap_or_default();
@@ -155,7 +158,7 @@ impl Soaked {
             self.accounts,
             self.intervals.len()
         );
-        let rows: [(&str, fn(&Interval) -> f64); 5] = [
+        let rows: [(&str, Figure); 5] = [
             ("transfers/s", |i| i.transfers_per_second),
             ("p50 ms", |i| i.p50_micros as f64 / 1e3),
             ("p95 ms", |i| i.p95_micros as f64 / 1e3),
@@ -177,7 +180,7 @@ impl Soaked {
     }
 
     fn picture(&self) -> String {
-        let panels: [(&str, Vec<(&str, fn(&Interval) -> f64)>); 3] = [
+        let panels: [(&str, Vec<(&str, Figure)>); 3] = [
             (
                 "transfers per second",
                 vec![("#1f6feb", |i| i.transfers_per_second)],
@@ -211,15 +214,9 @@ impl Soaked {
         svg
     }
 
-    fn panel(
-        &self,
-        top: f64,
-        title: &str,
-        lines: &[(&str, fn(&Interval) -> f64)],
-        svg: &mut String,
-    ) {
+    fn panel(&self, top: f64, title: &str, lines: &[(&str, Figure)], svg: &mut String) {
         let (left, right) = (60.0, WIDTH - 20.0);
-        let figures = |figure: fn(&Interval) -> f64| self.intervals.iter().map(figure);
+        let figures = |figure: Figure| self.intervals.iter().map(figure);
         let most = lines
             .iter()
             .flat_map(|(_, figure)| figures(*figure))

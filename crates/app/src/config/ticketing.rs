@@ -109,6 +109,5 @@ pub fn settings(config: &Config, public_url: &str, dev: bool) -> anyhow::Result<
             .collect(),
         limits: known,
         mail_from: config.ticketing.mail_from.clone(),
-        ..Settings::default()
     })
 }

@@ -51,7 +51,7 @@ const MEMBERS: [&str; 7] = [
     "username",
 ];
 
-fn sorted<'a>(mut names: Vec<&'a str>) -> Vec<&'a str> {
+fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names.sort_unstable();
     names
 }

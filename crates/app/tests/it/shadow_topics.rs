@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use florin_base::{Clock as _, SystemClock};
 use florin_platform::testing::postgres::TestPostgres;
 use serde_json::{Value, json};
 
@@ -180,10 +181,9 @@ fn given() -> Option<(Vec<Line>, Broker)> {
 
 /// Bad messages and what they are.
 fn bad() -> Vec<(&'static str, String, &'static str)> {
-    let soon = std::time::SystemTime::now() + Duration::from_secs(1_800);
-    let soon = soon.duration_since(std::time::UNIX_EPOCH).expect("after");
+    let soon = SystemClock.wall_micros() / 1_000 + 1_800_000;
     let early = json!({"eventId": "EARLY", "accountId": "LATER", "type": "credit",
-        "amount": 5, "timestamp": u64::try_from(soon.as_millis()).expect("small")});
+        "amount": 5, "timestamp": soon});
     vec![
         ("x", "{\"eventId\":".to_owned(), "malformed_json"),
         ("", r#"{"eventId":"CORR-1"}"#.to_owned(), "reserved_id"),

@@ -195,7 +195,7 @@ pub struct Stage {
     pub router: Router,
     pub ledger: Ledger,
     pub clock: Arc<ManualClock>,
-    pub dir: TempDir,
+    _dir: TempDir,
     counter: AtomicU32,
 }
 
@@ -250,7 +250,7 @@ impl Stage {
             room,
             ledger,
             clock,
-            dir,
+            _dir: dir,
             counter: AtomicU32::new(0),
         }
     }

@@ -49,7 +49,7 @@ pub fn measure(shadow: &Shadow, rows: &mut Vec<Row>) -> anyhow::Result<()> {
         match check["state"].as_str() {
             Some("done") => break check,
             _ if begun.elapsed() > PATIENCE => bail!("the check does not end: {check}"),
-            _ => std::thread::sleep(LOOK),
+            _ => super::pause(LOOK),
         }
     };
     let took = begun.elapsed();

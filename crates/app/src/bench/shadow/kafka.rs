@@ -115,6 +115,6 @@ fn taken(place: &Place, count: u64) -> anyhow::Result<Duration> {
         if started.elapsed() > PATIENCE {
             bail!("{seq} of {count} messages were taken");
         }
-        std::thread::sleep(LOOK);
+        super::pause(LOOK);
     }
 }

@@ -146,7 +146,7 @@ impl Shadow {
             statements::measure(&self, &mut rows)?;
         }
         if wanted(Part::Kafka) {
-            self.from_kafka(&mut rows, &mut skipped)?;
+            self.kafka_rows(&mut rows, &mut skipped)?;
         }
         for missing in &skipped {
             eprintln!("skipped: {missing}");
@@ -187,7 +187,7 @@ impl Shadow {
     }
 
     #[cfg(feature = "kafka")]
-    fn from_kafka(&self, rows: &mut Vec<Row>, skipped: &mut Vec<String>) -> anyhow::Result<()> {
+    fn kafka_rows(&self, rows: &mut Vec<Row>, skipped: &mut Vec<String>) -> anyhow::Result<()> {
         match &self.postgres {
             Some(url) => kafka::measure(self, url, rows),
             None => {
@@ -199,7 +199,7 @@ impl Shadow {
 
     #[cfg(not(feature = "kafka"))]
     #[allow(clippy::unnecessary_wraps, reason = "as with the feature")]
-    fn from_kafka(&self, _rows: &mut Vec<Row>, skipped: &mut Vec<String>) -> anyhow::Result<()> {
+    fn kafka_rows(&self, _rows: &mut Vec<Row>, skipped: &mut Vec<String>) -> anyhow::Result<()> {
         let missing = match (&self.postgres, &self.brokers) {
             (None, None) => "intake from Kafka: built without the feature `kafka`",
             _ => "intake from Kafka: --postgres and --brokers need the feature `kafka`",
@@ -250,6 +250,15 @@ fn rate(count: u64, took: Duration) -> String {
 
 fn mib(bytes: u64) -> String {
     format!("{} MiB", number(bytes.div_ceil(1 << 20)))
+}
+
+/// Waits until a server is asked again; it announces nothing that could be awaited.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a measuring tool looks at a server from outside"
+)]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 #[cfg(test)]

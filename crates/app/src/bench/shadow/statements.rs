@@ -119,8 +119,10 @@ fn parse(file: &[u8], lines: u64) -> anyhow::Result<Duration> {
         },
     };
     let mut counter = Counter::default();
+    // In pieces, as from the file that an import keeps.
+    let pieces = std::io::BufReader::new(file);
     let begun = Instant::now();
-    read(file, &request, &mut counter, &mut |_| {})
+    read(pieces, &request, &mut counter, &mut |_| {})
         .map_err(|fault| anyhow::anyhow!("the file is not read: {fault:?}"))?;
     let took = begun.elapsed();
     let expected = (lines, i128::from(total(lines)));
@@ -134,11 +136,14 @@ fn parse(file: &[u8], lines: u64) -> anyhow::Result<Duration> {
     }
 }
 
+/// Makes a statement of so many lines.
+type Maker = fn(u64) -> Vec<u8>;
+
 /// Readers, import, matching.
 pub fn measure(shadow: &Shadow, rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let place = Place::start(&shadow.dir, "statements", &[])?;
     let lines = shadow.lines;
-    let formats: [(&str, fn(u64) -> Vec<u8>); 2] = [("camt.053", camt), ("MT940", mt940)];
+    let formats: [(&str, Maker); 2] = [("camt.053", camt), ("MT940", mt940)];
     for (name, make) in formats {
         let file = make(lines);
         let took = parse(&file, lines)?;
@@ -201,6 +206,9 @@ fn matching(count: u64, place: &Place, rows: &mut Vec<Row>) -> anyhow::Result<()
         bail!("the reconciliation did not end well: {run}");
     }
     let matches = run["matches"].as_u64().unwrap_or(0);
+    if matches != count {
+        bail!("{count} matches were to be found: {run}");
+    }
     rows.push(Row::new(
         format!("matching {} lines with as many entries", number(count)),
         format!("{:.1} s, {} matches", took.as_secs_f64(), number(matches)),
