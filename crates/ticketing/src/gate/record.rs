@@ -49,7 +49,7 @@ pub async fn record(
         let mut tx = room.store.begin_event(delivery.event_id).await?;
         let mut desk = Desk::open(room, &mut tx, delivery, some).await?;
         for prepared in some {
-            desk.judge(room, prepared);
+            desk.judge(prepared);
         }
         let done = desk.close(&mut tx).await?;
         tx.commit().await?;
@@ -89,6 +89,8 @@ struct Desk<'a> {
     verdicts: Vec<Verdict>,
     replies: Vec<Reply>,
     nonces: BTreeMap<String, usize>,
+    /// Fresh ids, rising: lists by id show scans in the order in which they came.
+    ids: std::vec::IntoIter<String>,
 }
 
 impl<'a> Desk<'a> {
@@ -99,7 +101,10 @@ impl<'a> Desk<'a> {
         scans: &[Prepared],
     ) -> Result<Self, Problem> {
         let marks = Marks::of(room.store.db.is_shared());
+        let mut ids: Vec<String> = scans.iter().map(|_| room.store.id()).collect();
+        ids.sort_unstable();
         let mut desk = Self {
+            ids: ids.into_iter(),
             room,
             delivery,
             facts: Facts::load_in(tx, delivery.event_id).await?,
@@ -142,7 +147,7 @@ impl<'a> Desk<'a> {
         Ok(desk)
     }
 
-    fn judge(&mut self, room: &Ticketing, prepared: &Prepared) {
+    fn judge(&mut self, prepared: &Prepared) {
         let scan = &prepared.scan;
         let nonce = scan.nonce.to_string();
         if let Some(answer) = self.before.get(&nonce) {
@@ -160,7 +165,7 @@ impl<'a> Desk<'a> {
             _ => None,
         };
         let mut verdict = Verdict {
-            id: room.store.id(),
+            id: self.ids.next().unwrap_or_else(|| self.room.store.id()),
             scan: scan.clone(),
             generation: prepared
                 .claims

@@ -88,11 +88,14 @@ pub async fn issue(
     let holders = holders(room, tx, new).await?;
     let changed = sequence::next(tx, new.event_id).await?;
     let (mut issued, mut rows, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, ticket) in new.tickets.iter().enumerate() {
+    // Ids rise with the numbers, so that lists by id show a whole order in its order.
+    let mut ids: Vec<String> = new.tickets.iter().map(|_| room.store.id()).collect();
+    ids.sort_unstable();
+    for (index, (ticket, id)) in new.tickets.iter().zip(ids).enumerate() {
         let position = index + 1;
         let holder = Printed::of(new, ticket, &holders);
         let done = Issued {
-            id: room.store.id(),
+            id,
             number: format!("{}-{position:02}", new.order_number),
             type_id: ticket.type_id.clone(),
         };
