@@ -132,6 +132,17 @@ def tags_of_groups_too(self, arn):
 
 
 ElastiCacheBackend.list_tags_for_resource = tags_of_groups_too
+def user_modify(self):
+    given = self._get_params()
+    user = self.elasticache_backend.users[given["UserId"]]
+    mode = given["AuthenticationMode"]
+    assert mode["Type"] == "password" and all(len(word) >= 16 for word in mode["Passwords"]), "a password for a user"
+    user.access_string, user.passwords = given["AccessString"], mode["Passwords"]
+    user.no_password_required, user.authentication_type = False, "password"
+    return ActionResult(user)
+
+
+ElastiCacheResponse.modify_user = user_modify
 ElastiCacheResponse.create_user_group = group_create
 ElastiCacheResponse.describe_user_groups = group_list
 ElastiCacheResponse.delete_user_group = group_delete

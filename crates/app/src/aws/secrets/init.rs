@@ -255,8 +255,15 @@ pub async fn set_cache_user(
     user: &str,
     passwords: &[&str],
 ) -> Result<(), CallError> {
-    let names = ["Passwords.member.1", "Passwords.member.2"];
-    let mut parameters = vec![("UserId", user), ("AccessString", CACHE_ACCESS)];
+    let names = [
+        "AuthenticationMode.Passwords.member.1",
+        "AuthenticationMode.Passwords.member.2",
+    ];
+    let mut parameters = vec![
+        ("UserId", user),
+        ("AccessString", CACHE_ACCESS),
+        ("AuthenticationMode.Type", "password"),
+    ];
     parameters.extend(names.into_iter().zip(passwords.iter().copied()));
     client
         .query("elasticache", "2015-02-02", "ModifyUser", &parameters)
