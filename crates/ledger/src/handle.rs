@@ -286,6 +286,19 @@ impl Ledger {
         }
     }
 
+    /// Brings an archived month back from its file: its records are found again. The file is
+    /// checked whole first and stays where it is.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]: a file of another ledger, a damaged one, one that is not archived; the
+    /// ledger is as it was.
+    pub async fn restore_archive(&self, file: &Path) -> Result<Archived, ArchiveError> {
+        match &self.0 {
+            Engine::Embedded(_) => Err(ArchiveError::Embedded),
+            Engine::Postgres(engine) => engine.restore_archive(file).await,
+        }
+    }
+
     /// Finishes what waits and stops the ledger's threads; an embedded one takes a last snapshot
     /// and checkpoint. Blocks; later calls are refused.
     pub fn close(&self) {

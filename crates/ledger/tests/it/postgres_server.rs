@@ -57,12 +57,27 @@ fn free_port() -> u16 {
 impl Server {
     /// Starts a server with settings of its own (`-c name=value`).
     pub fn start(settings: &str) -> Option<Self> {
+        let init = "initdb -A trust -U florin -E UTF8 --locale=C --no-sync -D";
+        Self::launch(init, settings)
+    }
+
+    /// Starts a streaming hot standby of this server.
+    pub fn standby(&self) -> Option<Self> {
+        let copy = format!(
+            "pg_basebackup -h 127.0.0.1 -p {} -U florin -R -X stream -c fast --no-sync -D",
+            self.port
+        );
+        Self::launch(&copy, "-c fsync=off")
+    }
+
+    /// Makes a data directory by a command that ends with its name, and starts a server on it.
+    fn launch(make: &str, settings: &str) -> Option<Self> {
         let bin = programs()?;
         let port = free_port();
         let dir = std::env::temp_dir().join(format!("florin-pg-{}-{port}", std::process::id()));
         let (b, d) = (bin.display(), dir.display());
         let script = format!(
-            "{b}/initdb -D {d} -A trust -U florin -E UTF8 --locale=C --no-sync >/dev/null 2>&1 && \
+            "{b}/{make} {d} >/dev/null 2>&1 && \
              {b}/pg_ctl -D {d} -w -l {d}/log -o '-p {port} -k {d} -c listen_addresses=127.0.0.1 {settings}' \
              start >/dev/null 2>&1 && echo ready || {{ cat {d}/log; rm -rf {d}; exit 1; }}; \
              read _; {b}/pg_ctl -D {d} -m immediate stop >/dev/null 2>&1; rm -rf {d}"
