@@ -25,7 +25,12 @@ async fn order_row(room: &Ticketing, id: &str) -> OrderRow {
 async fn begun(stage: &Stage, order: &str, wallet: &str) -> Attempt {
     let room = &stage.room;
     let lane = order_row(room, order).await.event_id;
-    let once = Once::new(&room.secrets, format!("checkout:{order}"), "key", &json!({}));
+    let once = Once::new(
+        &room.secrets,
+        format!("checkout:{order}"),
+        "key",
+        &json!({}),
+    );
     let payer = Payer {
         wallet_id: wallet.to_owned(),
         owner_sub: Some("ana".to_owned()),
