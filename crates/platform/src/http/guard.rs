@@ -352,7 +352,8 @@ fn log_problem(problem: &Problem) {
     let cause = problem.cause().unwrap_or_default();
     let detail = problem.detail();
     match problem.severity() {
-        Severity::Debug => tracing::debug!(code, cause, "{detail}"),
+        // The words for the caller may quote what he sent, which is not the log's business.
+        Severity::Debug => tracing::debug!(code, cause, "refused"),
         Severity::Info => tracing::info!(code, cause, "{detail}"),
         Severity::Warn => tracing::warn!(code, cause, "{detail}"),
         Severity::Error => tracing::error!(code, cause, "{detail}"),

@@ -100,8 +100,15 @@ fn taken(place: &Place, count: u64) -> anyhow::Result<Duration> {
     let started = Instant::now();
     let mut first: Option<(Instant, u64)> = None;
     loop {
-        let (head, _) = auditor.get("/api/v1/shadow/log/head")?;
-        let seq = head["logSeq"].as_u64().context("logSeq")?;
+        // A server that works at its limit may answer 503 for a moment.
+        let seq = match auditor.get("/api/v1/shadow/log/head") {
+            Ok((head, _)) => head["logSeq"].as_u64().context("logSeq")?,
+            Err(error) if started.elapsed() > PATIENCE => return Err(error),
+            Err(_) => {
+                std::thread::sleep(LOOK);
+                continue;
+            }
+        };
         if seq > 0 && first.is_none() {
             first = Some((Instant::now(), seq));
         }
