@@ -366,7 +366,10 @@ pub const ROLES: &[Role] = &[
             name: "ticketing-analytics",
             about: "makes exports, follows the ledger",
             start: |wired, shutdown| {
-                Box::pin(ticketing::worker::run_analytics(wired.ticketing(), shutdown))
+                Box::pin(ticketing::worker::run_analytics(
+                    wired.ticketing(),
+                    shutdown,
+                ))
             },
         }],
     },

@@ -200,8 +200,8 @@ async fn user(
         password: Some(password.clone()),
         display_name: Some(display_name.to_owned()),
         roles: vec![role.to_owned()],
-            accounts: None,
-        };
+        accounts: None,
+    };
     match identity.create_user(ACTOR, new, None).await {
         Ok(_) => Ok(()),
         Err(IdentityError::UserExists) => {

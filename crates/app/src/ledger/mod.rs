@@ -1,5 +1,7 @@
-//! `florin ledger`: proofs, files and repairs of the ledger, and its move to another engine.
+//! `florin ledger`: proofs, files and repairs of the ledger, its move to another engine, its
+//! archives.
 
+mod archive;
 mod clock;
 mod export;
 mod import;
@@ -24,6 +26,7 @@ pub enum LedgerCommand {
     Import(Box<import::ImportArgs>),
     RebuildIndex(rebuild_index::RebuildIndex),
     Migrate(migrate::Migrate),
+    Archive(archive::Archive),
     #[command(subcommand)]
     Clock(clock::ClockCommand),
 }
@@ -37,6 +40,7 @@ impl LedgerCommand {
             Self::Import(command) => command.run(output),
             Self::RebuildIndex(command) => command.run(output),
             Self::Migrate(command) => command.run(output),
+            Self::Archive(command) => command.run(output),
             Self::Clock(command) => command.run(output),
         }
     }

@@ -25,6 +25,9 @@ const COULD_NOT_RUN: u8 = 2;
 /// What to do about a ledger that is in use.
 const RUNNING: &str = "florin ledger export --server URL --api-key KEY --to-file FILE, then florin ledger verify --export FILE";
 
+/// What to do about records that are in a file.
+const ARCHIVED: &str = "florin ledger archive --restore FILE, then verify again";
+
 /// Recompute everything: lines, gaps, hashes, signatures, rules, balances
 ///
 /// Works on the files of a stopped server, on a ledger in PostgreSQL, stopped or running, or on
@@ -64,9 +67,10 @@ impl Verify {
                 Ok(VIOLATION)
             }
             Err(VerifyError::CouldNotRun(why)) => {
-                let hint = match why.contains("is running") {
-                    true => RUNNING,
-                    false => "give the folder with --data-dir, or an export with --export",
+                let hint = match () {
+                    () if why.contains("is running") => RUNNING,
+                    () if why.contains("are archived") => ARCHIVED,
+                    () => "give the folder with --data-dir, or an export with --export",
                 };
                 Err(with_code(why, Some(hint.to_owned()), COULD_NOT_RUN))
             }

@@ -36,13 +36,10 @@ struct Document;
 
 /// The routes.
 pub fn routes() -> Routes<Ticketing> {
-    let one = "/api/v1/orgs/{id}";
+    let (all, one) = ("/api/v1/orgs", "/api/v1/orgs/{id}");
     Routes::new()
-        .route(
-            RouteSpec::post("/api/v1/orgs", permission::ORGS_CREATE),
-            create,
-        )
-        .route(RouteSpec::get("/api/v1/orgs", permission::ORGS_READ), list)
+        .route(RouteSpec::post(all, permission::ORGS_CREATE), create)
+        .route(RouteSpec::get(all, permission::ORGS_READ), list)
         .route(RouteSpec::get(one, permission::ORGS_READ), get)
         .route(RouteSpec::patch(one, permission::ORGS_WRITE), patch)
         .document(Document::openapi())

@@ -8,16 +8,16 @@
 //! which waits for all.
 
 pub mod bulk;
-pub mod holds;
 pub mod events;
+pub mod holds;
 pub mod idempotency;
 pub mod images;
 pub mod orgs;
 pub mod promos;
 pub mod schema;
 pub mod search;
-pub mod types;
 pub mod stock;
+pub mod types;
 
 use std::sync::Arc;
 

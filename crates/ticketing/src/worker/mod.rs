@@ -65,7 +65,9 @@ pub async fn run_orders(room: Ticketing, shutdown: Shutdown) {
 
 /// Exports, figures.
 pub async fn run_analytics(room: Ticketing, shutdown: Shutdown) {
-    let exports = every("exports", EXPORTS, &shutdown, || crate::analytics::export::step(&room));
+    let exports = every("exports", EXPORTS, &shutdown, || {
+        crate::analytics::export::step(&room)
+    });
     // A fold of its own pace, so that the first report of a large sale finds little to do.
     let figures = every("figures", FIGURES, &shutdown, || async {
         crate::analytics::fold::catch_up(&room).await.map(|_| 0)

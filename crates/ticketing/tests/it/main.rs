@@ -3,10 +3,14 @@
 mod analytics;
 mod cards;
 mod events;
+mod images;
 mod money;
-mod sales;
-mod shop;
 mod organisers;
+mod payouts;
 mod postgres;
+mod races;
+mod sales;
+mod search;
+mod shop;
 mod stage;
 mod tickets;

@@ -101,7 +101,14 @@ pub(super) async fn void(
         return Ok(known);
     }
     let now = room.now();
-    let killed = tickets::kill(&room, &mut tx, std::slice::from_ref(&id), Death::Cancelled, now).await?;
+    let killed = tickets::kill(
+        &room,
+        &mut tx,
+        std::slice::from_ref(&id),
+        Death::Cancelled,
+        now,
+    )
+    .await?;
     for ticket in killed.iter().filter(|t| t.held_stock && !t.was_used) {
         stock::give_back(&mut tx, &ticket.type_id, 1).await?;
     }

@@ -1,3 +1,5 @@
+//! Amounts of orders: the worked example, and properties (contract C1).
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The checks of a reservation, in their order (contract B1).
+
 use super::*;
 use crate::model::amounts::{FeePayer, FeeRule};
 use crate::orders::sheet::{EventFacts, PoolFacts, TypeFacts};

@@ -16,7 +16,7 @@ use florin_platform::http::client::{ClientConfig, Outgoing, Targets};
 use florin_platform::http::shutdown::{self, ShutdownTrigger};
 use florin_platform::sql::query;
 use florin_ticketing::card::stripe::{Stripe, StripeSettings};
-use florin_ticketing::card::worker;
+use florin_ticketing::card::{reconcile, worker};
 use florin_ticketing::fake_stripe::{FakeStripe, PUBLISHABLE_KEY, SECRET_KEY};
 use florin_ticketing::orders::expiry;
 use florin_ticketing::{Parts, Settings};
@@ -231,7 +231,11 @@ impl Cards {
             .as_i64()
             .unwrap_or(0);
         let ours = self.balance("psp:stripe").await;
-        assert_eq!(ours, i128::from(provider), "INV-T10");
+        if ours != i128::from(provider) {
+            let day = self.room.now() - self.room.now().rem_euclid(crate::stage::DAY);
+            let report = reconcile::report(&self.room, day).await.expect("compares");
+            panic!("INV-T10: {ours} here, {provider} there: {report:#}");
+        }
         let ask = florin_ledger::call::Query::TrialBalance;
         match self.ledger.query(ask).await.expect("open") {
             florin_ledger::call::View::TrialBalance(sums, _) => {

@@ -1,0 +1,179 @@
+//! Payouts and fee rules (contract C1, C4).
+
+use florin_ticketing::orders::payouts;
+use serde_json::json;
+
+use crate::money::to_wallet;
+use crate::shop::cases;
+use crate::stage::{ADMIN, ANA, BOB, DAY, OLGA, Stage};
+
+async fn rows_39_and_43_payouts_follow_what_the_ledger_owes() {
+    let stage = Stage::new().await;
+    let gig = stage.event("10.00", 50).await;
+    let wallet = stage.wallet("ana", "EUR", "500.00").await;
+    let order = stage.buy(ANA, &gig, 4, &wallet).await;
+    let path = format!("/api/v1/orgs/{}/payouts", gig.org);
+    let all = json!({"currency": "EUR"});
+    stage
+        .post(OLGA, &path, all.clone())
+        .await
+        .refused(409, "payout_not_ready");
+    let purse = to_wallet(&stage, &gig).await;
+    stage
+        .post(OLGA, &path, all.clone())
+        .await
+        .refused(409, "payout_unavailable");
+    stage.advance(31 * DAY);
+    florin_ticketing::worker::complete_events(&stage.room)
+        .await
+        .expect("completes");
+    stage
+        .post(OLGA, &path, all.clone())
+        .await
+        .refused(409, "payout_unavailable");
+    stage.advance(7 * DAY);
+    let balance = stage
+        .get(OLGA, &format!("/api/v1/orgs/{}/balance", gig.org))
+        .await
+        .ok(200);
+    assert_eq!(balance.items()[0]["available"], "40.00");
+    let much = json!({"currency": "EUR", "amount": "40.01"});
+    stage
+        .post(OLGA, &path, much)
+        .await
+        .refused(409, "payout_unavailable");
+    let part = json!({"currency": "EUR", "amount": "15.00"});
+    let paid = stage.post(OLGA, &path, part).await.ok(201);
+    assert_eq!(paid.body["status"], "paid");
+    assert_eq!(paid.body["lines"][0]["net"], "15.00");
+    assert_eq!(stage.wallet_has(&purse).await.0, 1_500);
+    assert_eq!(stage.balance(&format!("payouts:{}", paid.id())).await, 0);
+    stage
+        .get(BOB, &format!("/api/v1/payouts/{}", paid.id()))
+        .await
+        .refused(404, "payout_not_found");
+    // A refund after the payout, by will: the payable still covers it.
+    let tickets = stage.tickets(&order).await;
+    let one = json!({"ticketIds": [tickets[0].0]});
+    stage.refund(OLGA, &order, one).await.ok(202);
+    let balance = stage
+        .get(OLGA, &format!("/api/v1/orgs/{}/balance", gig.org))
+        .await
+        .ok(200);
+    assert_eq!(balance.items()[0]["available"], "15.00");
+    stage.post(OLGA, &path, all).await.ok(201);
+    assert_eq!(stage.wallet_has(&purse).await.0, 3_000);
+    let two = json!({"ticketIds": [tickets[1].0]});
+    stage
+        .refund(OLGA, &order, two)
+        .await
+        .refused(409, "insufficient_payable");
+    stage.check_clearing().await;
+}
+
+async fn a_bank_payout_is_marked_by_an_admin_and_a_failed_one_gives_back() {
+    let stage = Stage::new().await;
+    let gig = stage.event("10.00", 50).await;
+    let wallet = stage.wallet("ana", "EUR", "500.00").await;
+    stage.buy(ANA, &gig, 4, &wallet).await;
+    let body = json!({"payoutMethod": {"kind": "bank_manual", "label": "House bank"}});
+    stage
+        .patch(OLGA, &format!("/api/v1/orgs/{}", gig.org), body)
+        .await
+        .ok(200);
+    stage.advance(38 * DAY);
+    florin_ticketing::worker::complete_events(&stage.room)
+        .await
+        .expect("completes");
+    let payable = format!("payable:{}:{}", gig.org, gig.event);
+    assert_eq!(payouts::request::daily(&stage.room).await.expect("pays"), 1);
+    assert_eq!(payouts::request::daily(&stage.room).await.expect("pays"), 0);
+    let path = format!("/api/v1/orgs/{}/payouts", gig.org);
+    let listed = stage.get(OLGA, &path).await.ok(200);
+    let payout = listed.items()[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(listed.items()[0]["status"], "in_transit");
+    assert_eq!(stage.balance(&payable).await, 0);
+    let failed = format!("/api/v1/payouts/{payout}/mark-failed");
+    stage
+        .post(OLGA, &failed, json!({}))
+        .await
+        .refused(403, "forbidden");
+    stage
+        .post(ADMIN, &failed, json!({"reason": "no such account"}))
+        .await
+        .ok(200);
+    assert_eq!(stage.balance(&payable).await, 4_000);
+    let again = stage
+        .post(OLGA, &path, json!({"currency": "EUR"}))
+        .await
+        .ok(201)
+        .id();
+    let paid = format!("/api/v1/payouts/{again}/mark-paid");
+    stage
+        .post(ADMIN, &paid, json!({"reference": "T-1"}))
+        .await
+        .ok(200);
+    stage
+        .post(ADMIN, &paid, json!({"reference": "T-1"}))
+        .await
+        .refused(409, "payout_state");
+    assert_eq!(stage.balance(&format!("payouts:{again}")).await, 0);
+    assert_eq!(stage.balance("bank").await, -4_000);
+}
+
+async fn the_narrowest_fee_rule_applies_and_is_frozen() {
+    let stage = Stage::new().await;
+    let gig = stage.event("10.00", 50).await;
+    let rule = |scope: &str, id: Option<&str>, fixed: &str| {
+        json!({"scope": scope, "scopeId": id, "currency": "EUR",
+            "platform": {"percentBp": 0, "fixed": fixed}})
+    };
+    stage
+        .put(OLGA, "/api/v1/fee-rules", rule("platform", None, "1.00"))
+        .await
+        .refused(403, "forbidden");
+    stage
+        .put(ADMIN, "/api/v1/fee-rules", rule("platform", None, "1.00"))
+        .await
+        .ok(200);
+    let first = stage.reserve(ANA, &gig, 1).await.ok(201);
+    assert_eq!(first.body["amounts"]["platformFee"], "1.00");
+    stage
+        .put(
+            ADMIN,
+            "/api/v1/fee-rules",
+            rule("event", Some(&gig.event), "2.00"),
+        )
+        .await
+        .ok(200);
+    stage
+        .put(
+            ADMIN,
+            "/api/v1/fee-rules",
+            rule("org", Some(&gig.org), "3.00"),
+        )
+        .await
+        .ok(200);
+    let second = stage.reserve(BOB, &gig, 1).await.ok(201);
+    assert_eq!(second.body["amounts"]["platformFee"], "2.00");
+    let kept = stage
+        .get(ANA, &format!("/api/v1/orders/{}", first.id()))
+        .await
+        .ok(200);
+    assert_eq!(kept.body["amounts"]["total"], "11.00");
+    assert_eq!(
+        stage
+            .get(ADMIN, "/api/v1/fee-rules")
+            .await
+            .ok(200)
+            .items()
+            .len(),
+        3
+    );
+}
+
+cases! {
+    rows_39_and_43_payouts_follow_what_the_ledger_owes,
+    a_bank_payout_is_marked_by_an_admin_and_a_failed_one_gives_back,
+    the_narrowest_fee_rule_applies_and_is_frozen,
+}
