@@ -21,10 +21,6 @@ const LONG_FILES: &[(&str, &str)] = &[
         "one table, which becomes one file: settings are looked for from top to bottom",
     ),
     (
-        "crates/app/src/reference/metrics.rs",
-        "one table, which becomes one page",
-    ),
-    (
         "crates/app/src/roles.rs",
         "one table: what each role and part is, is read side by side",
     ),
