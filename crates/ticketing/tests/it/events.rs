@@ -177,7 +177,7 @@ async fn fields_of_an_event_are_checked() {
         (json!({"title": "ab"}), "validation_failed"),
         (json!({"category": "dance"}), "validation_failed"),
         (json!({"holdSeconds": 9}), "validation_failed"),
-        (json!({"currency": "XXX"}), "currency_unknown"),
+        (json!({"currency": "QQQ"}), "currency_unknown"),
         (json!({"tags": ["x"]}), "validation_failed"),
         (
             json!({"onlineUrl": "http://x.example"}),
