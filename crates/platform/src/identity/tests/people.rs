@@ -20,8 +20,25 @@ async fn a_log_in_from_first_to_last() {
     assert_eq!(
         principal.permissions.names(),
         [
+            "analytics:read@own",
+            "checkins:read@own",
+            "checkins:write@own",
+            "devices:write@own",
+            "events:write@own",
+            "exports:write@own",
+            "hooks:write@own",
+            "orders:buy",
+            "orders:read@own",
+            "orders:refund@own",
+            "orgs:create",
+            "orgs:read@own",
+            "orgs:write@own",
+            "payouts:read@own",
+            "payouts:write@own",
             "shadow:balance",
             "shadow:intake",
+            "tickets:manage@own",
+            "tickets:own",
             "wallets:read@own",
             "wallets:write@own"
         ]

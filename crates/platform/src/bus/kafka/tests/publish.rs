@@ -89,7 +89,15 @@ async fn topics_are_told_and_created() {
         let names: Vec<_> = found.iter().map(|outcome| outcome.name.as_str()).collect();
         assert_eq!(
             names,
-            ["t.wallet-events", "t.wallet-snapshots", "t.ledger-changes"]
+            [
+                "t.wallet-events",
+                "t.wallet-snapshots",
+                "t.ledger-changes",
+                "t.transactions.raw",
+                "t.transactions.corrections",
+                "t.transactions.dlq",
+                "t.shadow.events",
+            ]
         );
         assert!(
             found.iter().all(|outcome| outcome.error.is_none()),
