@@ -106,6 +106,13 @@ fn judge(unit: &str, service: Option<&Value>) -> Finding {
     };
     let count = |name: &str| service.get(name).and_then(Value::as_i64).unwrap_or(0);
     let (wanted, running) = (count("desiredCount"), count("runningCount"));
+    if wanted == 0 && !crate::roles::ROLES.iter().any(|role| role.name == unit) {
+        return Finding {
+            check: "units",
+            state: super::State::Skipped,
+            what: format!("{unit}: not in this version, waits with no task"),
+        };
+    }
     Finding::judged(
         "units",
         wanted > 0 && running >= wanted,
@@ -128,5 +135,8 @@ mod tests {
         assert_eq!(state(2, 1), State::Bad);
         assert_eq!(state(0, 0), State::Bad);
         assert_eq!(judge("wallets", None).state, State::Bad);
+        let waiting = json!({"desiredCount": 0, "runningCount": 0});
+        assert_eq!(judge("not-built-yet", Some(&waiting)).state, State::Skipped);
+        assert_eq!(judge("not-built-yet", None).state, State::Bad);
     }
 }

@@ -105,7 +105,7 @@ fn taken(place: &Place, count: u64) -> anyhow::Result<Duration> {
             Ok((head, _)) => head["logSeq"].as_u64().context("logSeq")?,
             Err(error) if started.elapsed() > PATIENCE => return Err(error),
             Err(_) => {
-                std::thread::sleep(LOOK);
+                super::pause(LOOK);
                 continue;
             }
         };
