@@ -88,7 +88,7 @@ def roots():
 # --- budgets (DEP-132): 1.15 times the estimate, rounded up to 100
 
 def budget(environment, path):
-    estimate = json.loads(Path(path).read_text())["total_usd"]
+    estimate = json.loads(Path(path).read_text())["totalUsd"]
     wanted = -(-estimate * 115 // 10_000) * 100
     text = (AWS / "environments" / environment / "main.tf").read_text()
     found = int(re.search(r"budget_monthly_usd = (\d+)", text).group(1))
