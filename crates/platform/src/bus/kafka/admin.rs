@@ -9,7 +9,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Serialize;
 
-use super::super::topics::{DEAD_LETTERS, TOPICS};
+use super::super::topics::{DEAD_LETTERS, Partitions, TOPICS};
 use super::super::{BusError, BusSettings};
 use super::client;
 
@@ -87,7 +87,7 @@ pub async fn list(settings: &BusSettings, brokers: &str) -> Result<Vec<Outcome>,
                 name,
                 partitions: *partitions,
                 created: false,
-                error: topic_error(topic.partitions(0), *partitions),
+                error: topic_error(topic.partitions, *partitions),
             },
         }
     };
@@ -95,12 +95,14 @@ pub async fn list(settings: &BusSettings, brokers: &str) -> Result<Vec<Outcome>,
 }
 
 /// What is wrong with the number of partitions of a topic that exists.
-fn topic_error(least: i32, partitions: i32) -> Option<String> {
-    match least {
-        1 if partitions != 1 => Some(format!(
+fn topic_error(wanted: Partitions, partitions: i32) -> Option<String> {
+    match wanted {
+        Partitions::One if partitions != 1 => Some(format!(
             "has {partitions} partitions and needs exactly one for its total order"
         )),
-        _ if partitions < least => Some(format!("has {partitions} partitions, fewer than {least}")),
+        Partitions::AtLeast(least) if partitions < i32::from(least) => {
+            Some(format!("has {partitions} partitions, fewer than {least}"))
+        }
         _ => None,
     }
 }
@@ -198,9 +200,18 @@ mod tests {
 
     #[test]
     fn topics_with_a_wrong_number_of_partitions_are_told() {
-        assert_eq!(topic_error(6, 48), None);
-        assert_eq!(topic_error(1, 1), None);
-        assert!(topic_error(1, 4).expect("told").contains("exactly one"));
-        assert!(topic_error(6, 4).expect("told").contains("fewer than 6"));
+        assert_eq!(topic_error(Partitions::AtLeast(6), 48), None);
+        assert_eq!(topic_error(Partitions::One, 1), None);
+        assert_eq!(topic_error(Partitions::AtLeast(1), 12), None);
+        assert!(
+            topic_error(Partitions::One, 4)
+                .expect("told")
+                .contains("exactly one")
+        );
+        assert!(
+            topic_error(Partitions::AtLeast(6), 4)
+                .expect("told")
+                .contains("fewer than 6")
+        );
     }
 }

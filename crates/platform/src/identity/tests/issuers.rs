@@ -125,7 +125,7 @@ async fn claims_become_subject_owner_roles_and_permissions() {
             .permissions
             .names()
             .iter()
-            .filter(|n| n.ends_with("@own"))
+            .filter(|n| n.starts_with("wallets:") && n.ends_with("@own"))
             .count(),
         1
     );

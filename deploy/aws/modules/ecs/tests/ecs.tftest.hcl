@@ -81,7 +81,7 @@ run "dep_055_secrets_by_reference" {
     error_message = "DEP-055: a setting points to a variable, the variable to a member of a secret"
   }
   assert {
-    condition     = local.secret_arns["wallets"] == ["arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/db-aaaaaa"]
+    condition     = join(",", local.secret_arns["wallets"]) == "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/db-aaaaaa"
     error_message = "DEP-055: the role reads the secret, without the member"
   }
   assert {
