@@ -207,8 +207,25 @@ async fn ana_logs_in_and_out(house: &House, id: &str) {
     assert_eq!(
         me.body["permissions"],
         json!([
+            "analytics:read@own",
+            "checkins:read@own",
+            "checkins:write@own",
+            "devices:write@own",
+            "events:write@own",
+            "exports:write@own",
+            "hooks:write@own",
+            "orders:buy",
+            "orders:read@own",
+            "orders:refund@own",
+            "orgs:create",
+            "orgs:read@own",
+            "orgs:write@own",
+            "payouts:read@own",
+            "payouts:write@own",
             "shadow:balance",
             "shadow:intake",
+            "tickets:manage@own",
+            "tickets:own",
             "wallets:read@own",
             "wallets:write@own"
         ])
