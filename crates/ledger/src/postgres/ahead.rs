@@ -13,6 +13,7 @@ use super::{
     batcher::Batcher,
     collect::Collector,
     queue::Message,
+    writes::Writes,
 };
 use crate::{model::Slot, rules::Start};
 
@@ -26,6 +27,8 @@ pub(super) struct Next {
 pub(super) struct Ahead {
     pub start: Start,
     pub judgement: Judgement,
+    /// Its rows, so that the server has work as soon as the batch before is committed.
+    pub writes: Writes,
     accounts: u64,
     assets: usize,
 }
@@ -109,9 +112,14 @@ impl Batcher {
         let settled = broken_import.is_none()
             && self.working.take_missed().is_empty()
             && self.working.take_unverified().is_empty();
-        settled.then_some(Ahead {
+        if !settled {
+            return None;
+        }
+        let writes = Writes::of(&self.working, start, &judgement.made.records);
+        Some(Ahead {
             start,
             judgement,
+            writes,
             accounts: after.accounts,
             assets: after.assets,
         })

@@ -88,13 +88,29 @@ pub(super) struct Decided {
     pub records: usize,
     /// How many of them are expiries of wallet holds.
     pub expired_holds: u64,
+    /// What was written, kept so that its memory is given back after the answers.
+    pub written: Option<Made>,
+}
+
+impl Decided {
+    /// No call of the batch waits for the next one.
+    pub(super) fn answers_all(&self, messages: &[Message]) -> bool {
+        let mut both = messages.iter().zip(&self.answers);
+        both.all(|(message, answer)| answer.is_some() || !matches!(message, Message::Call(..)))
+    }
+}
+
+/// What a judgement adds to the ledger.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub records: Vec<Record>,
+    notes: Vec<Note>,
 }
 
 /// A judged batch.
 pub(super) struct Judgement {
     answers: Vec<Option<Result<Answer, Unavailable>>>,
-    records: Vec<Record>,
-    notes: Vec<Note>,
+    pub made: Made,
     expired_holds: u64,
 }
 
@@ -125,8 +141,8 @@ impl Batcher {
             self.known = Some((head.batch, locked.chain.as_bytes().to_vec()));
         }
         let judged = judged.filter(|ahead| self.valid_at == Some(head.seq) && ahead.fits(&locked));
-        let (start, judgement) = match judged {
-            Some(ahead) => (ahead.start, ahead.judgement),
+        let (start, judgement, prepared) = match judged {
+            Some(ahead) => (ahead.start, ahead.judgement, Some(ahead.writes)),
             None => {
                 // Only a clock that may decide moves ledger time on: a wrong one must leave no
                 // trace.
@@ -139,16 +155,18 @@ impl Batcher {
                 let loading = self.load(connection, messages, &locked, start);
                 pulse.during(loading).await?;
                 let judgement = self.judge(connection, pulse, messages, start).await?;
-                (start, judgement)
+                (start, judgement, None)
             }
         };
-        let decided = Decided {
+        let made = judgement.made;
+        let mut decided = Decided {
             answers: judgement.answers,
             now: Ok(start.now),
-            records: judgement.records.len(),
+            records: made.records.len(),
             expired_holds: judgement.expired_holds,
+            written: None,
         };
-        if judgement.records.is_empty() && judgement.notes.is_empty() {
+        if made.records.is_empty() && made.notes.is_empty() {
             pulse
                 .during(end_without_records(connection, messages, start))
                 .await?;
@@ -156,10 +174,11 @@ impl Batcher {
             self.shared.advance(head);
             return Ok(decided);
         }
-        let (records, notes) = (judgement.records, judgement.notes);
+        let writes = prepared.unwrap_or_else(|| Writes::of(&self.working, start, &made.records));
         let (head, writes) = self
-            .write(connection, pulse, locked, start, &records, &notes)
+            .write(connection, pulse, locked, start, &made, writes)
             .await?;
+        decided.written = Some(made);
         pulse.during(apply::apply(connection, head, writes)).await?;
         match pulse.during(commit(connection)).await {
             Ok(()) => {
@@ -292,8 +311,7 @@ impl Batcher {
         let (records, notes) = judge.finish();
         let judgement = Judgement {
             answers,
-            records,
-            notes,
+            made: Made { records, notes },
             expired_holds,
         };
         (judgement, broken_import)
@@ -307,12 +325,11 @@ impl Batcher {
         pulse: &mut Pulse,
         locked: Locked,
         start: Start,
-        records: &[Record],
-        notes: &[Note],
+        Made { records, notes }: &Made,
+        mut writes: Writes,
     ) -> Result<(HeadAfter, Writes), Failed> {
         let mut edge = locked.frontier;
         let replaces = self.doubts > 0;
-        let mut writes = Writes::of(&self.working, start, records);
         let large = records.len() >= self.large_batch;
         let rows = match large {
             true => std::mem::take(&mut writes.rows),
@@ -419,6 +436,7 @@ fn refused(messages: &[Message], why: Unavailable) -> Decided {
         now: Err(why),
         records: 0,
         expired_holds: 0,
+        written: None,
     }
 }
 

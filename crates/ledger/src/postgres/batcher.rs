@@ -15,6 +15,7 @@ use super::{
     attempt::{Decided, Failed, close, rollback},
     book::Working,
     cache::Cache,
+    clerk::{Clerk, answer},
     partitions::{self, Month},
     pulse::Pulse,
     queue::Message,
@@ -82,6 +83,7 @@ pub(super) struct Batcher {
     pub known: Option<(u64, Vec<u8>)>,
     pub clock_accepted: bool,
     pub clock_compared: bool,
+    clerk: Clerk,
     session: Option<Session>,
     pulse: Option<Pulse>,
     /// The journal has partitions up to this month.
@@ -116,6 +118,7 @@ impl Batcher {
             known: None,
             clock_accepted: false,
             clock_compared: false,
+            clerk: Clerk::start(),
             session: None,
             pulse: Some(Pulse::new(shared.connections.clone())),
             months_made: None,
@@ -461,18 +464,11 @@ impl Batcher {
         if decided.expired_holds > 0 {
             metrics::counter!("wallet_holds_expired_total").increment(decided.expired_holds);
         }
-        let mut later = Vec::new();
-        for (message, answer) in batch.into_iter().zip(decided.answers) {
-            match (message, answer) {
-                (Message::Call(_, reply), Some(answer)) => drop(reply.send(answer)),
-                (message @ Message::Call(..), None) => later.push(message),
-                (Message::Time(reply), _) => drop(reply.send(decided.now)),
-                (Message::AcceptClock(reply), _) => drop(reply.send(())),
-            }
+        if decided.records >= self.large_batch && decided.answers_all(&batch) {
+            return self.clerk.hand_over(batch, decided);
         }
-        for message in later.into_iter().rev() {
-            self.waiting.push_front(message);
-        }
+        let later = answer(batch, decided);
+        self.put_back(later);
     }
 }
 

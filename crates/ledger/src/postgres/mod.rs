@@ -23,6 +23,7 @@ mod attempt;
 mod batcher;
 mod book;
 mod cache;
+mod clerk;
 mod collect;
 pub(crate) mod commits;
 mod directory;

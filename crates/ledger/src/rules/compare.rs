@@ -21,7 +21,7 @@ pub fn identities(record: &Record, mut known: impl FnMut(Space, &[u8], &str)) {
                 && let Some(reference) = &origin.reference_id
             {
                 match (&origin.hold_id, origin.r#type) {
-                    (Some(hold), WalletType::Capture) => {
+                    (Some(hold), WalletType::Capture | WalletType::Payment) => {
                         known(Space::Hold, hold.as_bytes(), reference)
                     }
                     (_, WalletType::Reversal | WalletType::HoldVoid) => {}

@@ -90,8 +90,14 @@ fn only_the_room_resolves_its_hold_and_the_capture_is_a_payment() {
     );
     assert_eq!(origin.hold_id.as_deref(), Some(&*hold));
     assert_eq!(bank.balance(wallet), (9_000, 9_000));
-    resolve(&bank, &hold, true, ROOM);
+    let again = resolve(&bank, &hold, true, ROOM);
+    assert!(again.replayed, "the same capture again");
+    assert_eq!(records(&again), records(&done));
     assert_eq!(bank.balance(wallet), (9_000, 9_000), "captured once");
+    // A capture's reference is the hold's own: a payment may use the same one.
+    let payment = bank.movement(WalletType::Payment, wallet, "1.00", "the-end");
+    assert!(!bank.run(payment).replayed, "a payment of its own");
+    assert_eq!(bank.balance(wallet), (8_900, 8_900));
 }
 
 #[test]
