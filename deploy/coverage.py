@@ -5,18 +5,28 @@ requirements.toml, where it is built, and what verifies it.
 Evidence is found by the number: resources carry it as a tag, files name it as DEP-000, tests as
 dep_000 or DEP-000. What a letter of `by` needs is said in LAYERS. A row that lacks a letter says so
 and stands first. Needs Python alone.
+
+`--ran DIR [--junit FILE]` joins the table with what really ran green: deploy/test writes to DIR which
+suites passed and which resources stood in the mock, FILE is the report of the tests of the program.
+A row whose evidence ran and was not green, or is named but not there, fails; suites that did not run
+are named.
 """
+import json
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 DEPLOY = Path(__file__).resolve().parent
 REPO = DEPLOY.parent
 PAGE = REPO / "docs" / "deployment" / "coverage.md"
 ORDER = ["not built", "partly built", "built, unverified", "partly verified", "verified"]
 WORDS = {"T": "test", "V": "plan", "A": "mock", "K": "manifests", "C": "scan", "S": "script", "R": "real component", "D": "document", "M": "AWS"}
+# Checks of deploy/tests/checks.py, and the part of deploy/test that runs them.
+CHECKS = {"roots": "form", "addons": "form", "pipelines": "form", "kubernetes": "kubernetes", "options": "kubernetes", "metrics": "monitoring", "grafana": "monitoring", "iam": "mock", "sizes": "mock", "budget": "mock"}
+PARTS = {"deploy/tests/script.sh": "script", "deploy/tests/alert.py": "alert", "deploy/tests/scan.py": "scan", "deploy/tests/mock.sh": "mock", "deploy/image/test.sh": "image", "deploy/prometheus/rules_test.yml": "monitoring", "deploy/test render": "render"}
 # Behind switches that are off in staging: planned, never applied on the mock.
-NOT_APPLIED = {"064", "071", "112", "144"}
+NOT_APPLIED = {"071", "112"}
 
 
 def requirements():
@@ -76,13 +86,13 @@ def verified():
         about = numbers(text) | tags(text)
         if path.parent.name != "dr":
             add("A", "deploy/tests/mock.sh", about - NOT_APPLIED)
-        add("C", "deploy/tests/scan.py", about)
-    for path, text in files("deploy/kubernetes/**/*.yaml", "deploy/image/Containerfile", "deploy/render.py"):
-        add("C", "deploy/tests/scan.py", numbers(text))
+    # The checks that show a requirement are listed there.
     add("C", "deploy/tests/scan.py", numbers((DEPLOY / "tests" / "scan.py").read_text()))
     add("T", "deploy/test render", numbers((DEPLOY / "test").read_text()))
     checks = (DEPLOY / "tests" / "checks.py").read_text()
-    for name, body in re.findall(r"^def (\w+)\(.*?\n(.*?)(?=^def |\Z)", checks, re.S | re.M):
+    for name, body in re.findall(r"^def (\w+)\(.*?\n(.*?)(?=^def |^# ---|\Z)", checks, re.S | re.M):
+        if name not in CHECKS:
+            continue
         letter = {"kubernetes": "K", "options": "K", "addons": "K"}.get(name)
         for one in ([letter] if letter else []) + ["T"]:
             add(one, f"deploy/tests/checks.py {name}", numbers(body))
@@ -92,7 +102,10 @@ def verified():
             add("C", "deploy/tests/checks.py iam", numbers(body))
     units = re.findall(r'"dep": "(\d{3})"', (DEPLOY / "units.json").read_text())
     add("K", "deploy/tests/checks.py kubernetes", set(units))
-    for name, letters in (("mock.sh", "A"), ("script.sh", "S"), ("alert.py", "TR"), ("scan.py", "C")):
+    grants = (DEPLOY / "tests" / "grants.py").read_text()
+    add("V", "deploy/tests/grants.py", numbers(grants))
+    add("T", "deploy/tests/grants.py", numbers(grants))
+    for name, letters in (("mock.sh", "A"), ("script.sh", "S"), ("alert.py", "TR")):
         text = (DEPLOY / "tests" / name).read_text()
         for letter in letters:
             add(letter, f"deploy/tests/{name}", numbers(text))
@@ -136,7 +149,7 @@ def cell(places, most=3):
 
 
 def page():
-    code, evidence = built(), verified()
+    code, evidence = built(), EVIDENCE
     rows, counts = [], {}
     for number, title, by, lacks in requirements():
         shown = evidence.get(number, {})
@@ -177,7 +190,121 @@ Rows that lack something come first.
     return head + "\n".join(row for _, _, row in rows) + "\n"
 
 
+# --- joined with what ran
+
+def applied(state):
+    """Numbers of the resources that stood in the mock: by tag, and by what the files say of them."""
+    def walk(module):
+        yield from module.get("resources", [])
+        for child in module.get("child_modules", []):
+            yield from walk(child)
+
+    found, kinds = set(), set()
+    for resource in walk(json.loads(Path(state).read_text())["values"]["root_module"]):
+        tag = (resource["values"].get("tags_all") or {}).get("DEP") or ""
+        found |= set(re.findall(r"\b\d{3}\b", tag))
+        modules = re.findall(r"module\.(\w+)", resource["address"])
+        kinds.add((modules[-1] if modules else "", resource["type"], resource["name"]))
+    for path, text in files("deploy/aws/modules/**/*.tf", "deploy/aws/platform/*.tf", "deploy/aws/bootstrap/*.tf"):
+        module = {"platform": "platform", "bootstrap": ""}.get(path.parent.name) if "modules" not in path.parts else path.relative_to(DEPLOY / "aws").parts[1]
+        for comment, kind, name, body in re.findall(r'((?:^#[^\n]*\n)*)^resource "(\w+)" "(\w+)" \{(.*?)^\}', text, re.S | re.M):
+            if any(kind == k and name == n and m in (module, "acl") for m, k, n in kinds):
+                found |= numbers(comment + body) | tags(body)
+        # What a file says of itself stands for all of it.
+        if any(m == module for m, _, _ in kinds):
+            found |= numbers(text.split("\nresource ")[0])
+    return found
+
+
+def tests_of(report):
+    """Name of a test -> passed, skipped or failed."""
+    found = {}
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        text = " ".join(t.text or "" for t in case.iter())
+        bad = case.find("failure") is not None or case.find("error") is not None
+        found[case.get("name").split("::")[-1]] = "failed" if bad else "skipped" if "SKIPPED " in text else "passed"
+    return found
+
+
+def own_tests(path):
+    """Number -> tests of a Rust file that name it, in their name or above them."""
+    text, found = (REPO / path).read_text(), {}
+    for above, name in re.findall(r"((?:^[ \t]*///[^\n]*\n)*)^[ \t]*#\[(?:tokio::)?test[^\n]*\n(?:[ \t]*#\[[^\n]*\n)*[ \t]*(?:async )?fn (\w+)", text, re.M):
+        for number in numbers(above + name):
+            found.setdefault(number, set()).add(name)
+    return found
+
+
+def ran(folder, report):
+    """What the table claims and no run bears out; and what could not be judged."""
+    read = lambda name: set((folder / name).read_text().split("\n")) if (folder / name).exists() else set()
+    parts, suites, stood = read("parts"), read("suites"), read("applied")
+    results = tests_of(report) if report else None
+    wrong, open_ = [], set()
+    for number, _, by, _ in requirements():
+        for letter, places in EVIDENCE.get(number, {}).items():
+            if letter == "D" or letter not in by.split():
+                continue
+            for place in places:
+                said = judge(number, letter, place, parts, suites, stood, results)
+                if said is None:
+                    continue
+                if said.startswith("?"):
+                    open_.add(said[1:])
+                else:
+                    wrong.append(f"DEP-{number}: {WORDS[letter]}: {place}: {said}")
+    return wrong, open_
+
+
+def judge(number, letter, place, parts, suites, stood, results):
+    """None: it ran and was green. `?…`: it did not run. Else what is wrong."""
+    if place.startswith("crates/"):
+        if results is None:
+            return "?tests of the program (no report)"
+        names = own_tests(place).get(number)
+        if not names:
+            return "no test of this file names it"
+        states = {results.get(name) for name in names}
+        if "failed" in states:
+            return "a test failed"
+        if states == {None}:
+            return "?tests that this run left out"
+        return None if "passed" in states else "?tests whose component is missing"
+    if place.endswith(".tftest.hcl"):
+        if "modules" not in parts:
+            return "?modules"
+        return None if place in suites else "did not pass"
+    name = place.split(" ")[-1] if "checks.py" in place else place
+    part = CHECKS.get(name) or PARTS.get(name) or ("mock" if "grants.py" in place else None)
+    if part is None:
+        return "nobody runs it"
+    if part not in parts:
+        return f"?{part}"
+    if part == "mock" and letter == "A" and number not in stood and number not in numbers((DEPLOY / "tests" / "mock.sh").read_text()):
+        return "no resource of it stood in the mock"
+    return None
+
+
+EVIDENCE = verified()
+
+
+def option(name):
+    return Path(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else None
+
+
 def main():
+    if "--applied" in sys.argv:
+        print("\n".join(sorted(applied(option("--applied")))))
+        return
+    if "--ran" in sys.argv:
+        report = option("--junit")
+        wrong, open_ = ran(option("--ran"), report if report and report.exists() else None)
+        for line in wrong:
+            print(f"  {line}", file=sys.stderr)
+        for name in sorted(open_):
+            print(f"  SKIPPED evidence by {name}")
+        print(f"  {len(EVIDENCE)} requirements joined with what ran")
+        sys.exit(1 if wrong else 0)
     text = page()
     if "--list" in sys.argv:
         print("\n".join(line for line in text.splitlines() if re.search(r"\| (not built|partly|built, unverified)", line)))

@@ -561,8 +561,156 @@ def kafka_proxy(units):
         ("KAFKA_PASSWORD", of_secret(unit, "FLORIN_SECRET_KAFKA_PASSWORD"))])
 
 
-OPTIONS = ("vault", "cert-manager", "pgbouncer", "kafka-proxy", "monitoring", "vpa")
-MIRRORED = {"VAULT_IMAGE": "vault", "PGBOUNCER_IMAGE": "pgbouncer", "KAFKA_PROXY_IMAGE": "kafka-proxy", "PROMETHEUS_IMAGE": "prometheus", "ALERTMANAGER_IMAGE": "alertmanager"}
+def logs(units):
+    """DEP-120: an agent on each node gives the lines of pods to the groups that Terraform made. Fluent
+    Bit's own configuration; the lines stay as they are, so that CloudWatch finds the metrics in them."""
+    folder = "kubernetes/components/logs"
+    inputs = "".join(f"""
+    [INPUT]
+        Name              tail
+        Tag               {unit['name']}
+        Path              /var/log/containers/{unit['name']}-*_{unit['namespace']}_florin-*.log
+        multiline.parser  cri
+        DB                /state/{unit['name']}.db
+        Mem_Buf_Limit     16MB
+        Skip_Long_Lines   On
+    [OUTPUT]
+        Name              cloudwatch_logs
+        Match             {unit['name']}
+        region            us-west-2
+        log_group_name    /florin/${{ENVIRONMENT}}/{unit['name']}
+        log_stream_prefix pod/${{NODE}}/
+        log_key           log
+        auto_create_group Off
+        Retry_Limit       10
+""" for unit in units)
+    put(f"{folder}/kustomization.yaml", HEAD + """apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+resources:
+  - agent.yaml
+replacements:
+  - source: {kind: ConfigMap, name: florin-outputs, fieldPath: data.LOG_AGENT_IMAGE}
+    targets:
+      - select: {kind: DaemonSet, name: log-agent}
+        fieldPaths: ["spec.template.spec.containers.[name=log-agent].image"]
+  - source: {kind: ConfigMap, name: florin-outputs, fieldPath: data.ENVIRONMENT}
+    targets:
+      - select: {kind: DaemonSet, name: log-agent}
+        fieldPaths: ["spec.template.spec.containers.[name=log-agent].env.[name=ENVIRONMENT].value"]
+  - source: {kind: ConfigMap, name: florin-outputs, fieldPath: data.ROLE_LOG_AGENT}
+    targets:
+      - select: {kind: ServiceAccount, name: log-agent}
+        fieldPaths: ["metadata.annotations.[eks.amazonaws.com/role-arn]"]
+""")
+    put(f"{folder}/agent.yaml", f"""{HEAD}# Reading the node's logs needs a mount of the node, which no other namespace admits.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: florin-logs
+  labels:
+    pod-security.kubernetes.io/enforce: privileged
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: deny-all
+  namespace: florin-logs
+spec:
+  podSelector: {{}}
+  policyTypes: [Ingress, Egress]
+  egress:
+    - to:
+        - ipBlock: {{cidr: 0.0.0.0/0, except: [169.254.169.254/32]}}
+      ports:
+        - {{protocol: UDP, port: 53}}
+        - {{protocol: TCP, port: 53}}
+        - {{protocol: TCP, port: 443}}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: log-agent
+  namespace: florin-logs
+  annotations:
+    eks.amazonaws.com/role-arn: set-by-overlay
+automountServiceAccountToken: false
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: log-agent
+  namespace: florin-logs
+data:
+  agent.conf: |
+    [SERVICE]
+        Flush             2
+        Log_Level         warn
+        Health_Check      On
+        HTTP_Server       On
+        HTTP_Listen       0.0.0.0
+        HTTP_Port         2020
+{inputs.lstrip(chr(10))}---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: log-agent
+  namespace: florin-logs
+  labels:
+    app.kubernetes.io/name: log-agent
+spec:
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: log-agent
+  template:
+    metadata:
+      labels:
+        app.kubernetes.io/name: log-agent
+    spec:
+      serviceAccountName: log-agent
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: 30
+      # Every node has logs, spot nodes too.
+      tolerations:
+        - {{operator: Exists}}
+      securityContext:
+        seccompProfile: {{type: RuntimeDefault}}
+      containers:
+        - name: log-agent
+          image: set-by-overlay
+          args: ["--config=/etc/log-agent/agent.conf"]
+          env:
+            - name: ENVIRONMENT
+              value: set-by-overlay
+            - name: NODE
+              valueFrom: {{fieldRef: {{fieldPath: spec.nodeName}}}}
+          livenessProbe:
+            httpGet: {{path: /api/v1/health, port: 2020}}
+            periodSeconds: 30
+          resources:
+            requests: {{cpu: 50m, memory: 128Mi}}
+            limits: {{memory: 128Mi}}
+          securityContext:
+            # The node's logs belong to its root.
+            runAsUser: 0
+            readOnlyRootFilesystem: true
+            allowPrivilegeEscalation: false
+            capabilities: {{drop: [ALL]}}
+          volumeMounts:
+            - {{name: logs, mountPath: /var/log, readOnly: true}}
+            - {{name: config, mountPath: /etc/log-agent, readOnly: true}}
+            - {{name: state, mountPath: /state}}
+      volumes:
+        - name: logs
+          hostPath: {{path: /var/log, type: Directory}}
+        - name: config
+          configMap: {{name: log-agent}}
+        - name: state
+          emptyDir: {{sizeLimit: 64Mi}}
+""")
+
+
+OPTIONS = ("vault", "cert-manager", "pgbouncer", "kafka-proxy", "monitoring", "vpa", "logs")
+MIRRORED = {"VAULT_IMAGE": "vault", "PGBOUNCER_IMAGE": "pgbouncer", "KAFKA_PROXY_IMAGE": "kafka-proxy", "PROMETHEUS_IMAGE": "prometheus", "ALERTMANAGER_IMAGE": "alertmanager", "LOG_AGENT_IMAGE": "log-agent"}
 
 
 def overlay(environment, suffix="", which=None, options=()):
@@ -575,7 +723,7 @@ def overlay(environment, suffix="", which=None, options=()):
       - select: {kind: Deployment}
         fieldPaths: ["spec.template.spec.containers.[name=florin].image"]
 """
-    outputs = ["CONTAINER_IMAGE=111122223333.dkr.ecr.us-west-2.amazonaws.com/florin@sha256:" + "0" * 64]
+    outputs = [f"ENVIRONMENT={environment}", "CONTAINER_IMAGE=111122223333.dkr.ecr.us-west-2.amazonaws.com/florin@sha256:" + "0" * 64]
     for unit in units:
         name = unit["name"]
         rules += replacement(f"ROLE_{key(name)}", "ServiceAccount", name, "metadata.annotations.[eks.amazonaws.com/role-arn]")
@@ -601,6 +749,7 @@ def overlay(environment, suffix="", which=None, options=()):
     components = "components:\n" + "".join(f"  - ../../components/{name}\n" for name in options) if options else ""
     if options:
         outputs += [f"{name}=111122223333.dkr.ecr.us-west-2.amazonaws.com/mirror/{image}@sha256:" + "0" * 64 for name, image in MIRRORED.items()]
+        outputs += [f"ROLE_LOG_AGENT=arn:aws:iam::111122223333:role/florin-{environment}-sa-log-agent"]
         outputs += ["ROLE_VAULT=arn:aws:iam::111122223333:role/florin-production-sa-vault", "KAFKA_BROKERS=b-1.example.com:9096,b-2.example.com:9096,b-3.example.com:9096"]
     # Options bring containers and secrets of their own.
     beside = []
@@ -673,6 +822,7 @@ def kubernetes():
     # Both renderings are always built: everything on EKS must be possible too.
     overlay("production", "-all-eks", served, OPTIONS)
     vpa(served)
+    logs(served)
     pooler([unit for unit in served if "database" in unit["needs"]])
     kafka_proxy([unit for unit in served if "kafka" in unit["needs"]])
 

@@ -10,9 +10,9 @@
 # stands: values come from environments/<name>/main.tf and terraform.tfvars, the state's place from
 # backend.hcl beside them. FLORIN_BIN is the florin program; FLORIN_API_KEY, when set, lets the
 # check after a release move a cent; FLORIN_DEPLOY_SKIP names steps that this
-# run leaves out, each said aloud: kubernetes, stable, empty-plan, check,
-# rotation, migrations. FLORIN_DEPLOY_PLAN_JSON
-# names a file for the plan as JSON.
+# run leaves out, each said aloud: kubernetes, stable, empty-plan, check, rotation, migrations,
+# delegation, quotas. FLORIN_DEPLOY_PLAN_JSON names a file for the plan as JSON. Where the API of the
+# cluster is not reached from here, the pipeline is started instead, and its log followed.
 set -eu
 
 HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -20,6 +20,8 @@ ENVIRONMENT='' PLAN_ONLY='' APPROVE='' IMAGE='' ACCEPT_EOL='' ALLOW_REPLACE=''
 FLORIN_BIN=${FLORIN_BIN:-florin}
 SKIP=" ${FLORIN_DEPLOY_SKIP:-} "
 STABLE_S=900
+# Ten steps of a minute, fifteen minutes of both colours, and some air.
+BLUE_GREEN_S=2700
 PLATFORM=florin
 
 usage() { sed -n '4,5p' "$0" | sed 's/^# *//'; }
@@ -112,7 +114,13 @@ check_ends() {
 
 check_zone() {
     zone=$(setting hosted_zone_id)
-    aws route53 get-hosted-zone --id "$zone" >/dev/null 2>&1 || refuse "there is no hosted zone $zone" "make it and delegate the domain to it"
+    aws_text route53 get-hosted-zone --id "$zone" --query 'DelegationSet.NameServers' >"$WORK/servers" 2>/dev/null || refuse "there is no hosted zone $zone" "make it and delegate the domain to it"
+    skipped delegation 'nobody asks the public DNS here' && return 0
+    command -v dig >/dev/null || { say "skipped: delegation of the domain (no dig)"; return 0; }
+    domain=$(setting domain_name)
+    dig +short NS "$domain" | sed 's/\.$//' | sort >"$WORK/delegated"
+    xargs -n 1 <"$WORK/servers" | sed 's/\.$//' | sort >"$WORK/wanted-servers"
+    cmp -s "$WORK/delegated" "$WORK/wanted-servers" || refuse "$domain is not delegated to the zone $zone" "let the registrar name these: $(tr '\n' ' ' <"$WORK/wanted-servers")"
 }
 
 check_image() {
@@ -129,8 +137,11 @@ check_image() {
     case $counts in
         *CRITICAL* | *HIGH*) refuse "the scan of the image found: $(echo "$counts" | tr -d '\n {}')" "repair it, build again" ;;
     esac
+    STATE_BUCKET=$(sed -n 's/^bucket *= *"\(.*\)".*/\1/p' "$ROOT/backend.hcl")
+    why=$("$HERE/../image/verify.sh" "$DIGEST" "$STATE_BUCKET" "alias/$PLATFORM-image") ||
+        refuse "$why" "images are signed by the pipeline; by hand: deploy/image/sign.sh"
     IMAGE_URI=$ACCOUNT.dkr.ecr.$REGION.amazonaws.com/florin@$DIGEST
-    say "image $DIGEST: there, scanned"
+    say "image $DIGEST: there, scanned, signed, with its SBOM"
 }
 
 check_backup() {
@@ -175,16 +186,39 @@ make_plan() {
         say "allowed: $address goes"
     done <"$WORK/danger"
     terraform show -json "$WORK/plan" >"$WORK/plan.json"
+    # What is there now, to tell the difference to; nothing at the first deployment.
+    terraform show -json >"$WORK/now.json" 2>/dev/null || echo '{}' >"$WORK/now.json"
     [ -z "${FLORIN_DEPLOY_PLAN_JSON:-}" ] || cp "$WORK/plan.json" "$FLORIN_DEPLOY_PLAN_JSON"
     prices=$(find "$HERE/prices" -name '*.csv' | sort | tail -n 1)
-    "$FLORIN_BIN" aws cost --plan "$WORK/plan.json" --prices "$prices" --usage "$HERE/usage/$ENVIRONMENT.toml" >"$WORK/cost" 2>&1 || say "warning: some resources have no price"
+    "$FLORIN_BIN" aws cost --plan "$WORK/plan.json" --compare "$WORK/now.json" --prices "$prices" --usage "$HERE/usage/$ENVIRONMENT.toml" >"$WORK/cost" 2>&1 || say "warning: some resources have no price"
     sed -n '/^total/,$p' "$WORK/cost" | while read -r line; do say "cost: $line"; done
+    scan_plan
+    check_quotas
+}
+
+# Least privilege of the policies that the plan makes (part D1 of the contract).
+scan_plan() {
+    command -v python3 >/dev/null || { say "skipped: scan of the plan's policies (no python3)"; return 0; }
+    python3 "$HERE/../tests/checks.py" iam "$WORK/plan.json" >"$WORK/scan" 2>&1 || refuse "the scan of the plan's policies: $(grep -m 3 -v looked "$WORK/scan" | tr '\n' ';')" "repair the policy; what may stand with a star is listed in policies/star-allowed.toml"
+    say "scanned: $(sed -n 's/^ *//p' "$WORK/scan" | tail -n 1)"
+}
+
+# What the account may have at all: processors, addresses, rules.
+check_quotas() {
+    skipped quotas 'the account has none' && return 0
+    outcome=0
+    "$FLORIN_BIN" aws quotas --plan "$WORK/plan.json" >"$WORK/quotas" 2>>"$LOG" || outcome=$?
+    while IFS= read -r line; do say "quota: $line"; done <"$WORK/quotas"
+    [ "$outcome" != 1 ] || refuse "the plan needs more than the account may have" "ask for more in the console of Service Quotas"
 }
 
 ask() {
     if [ -n "$APPROVE" ]; then
         [ "$ENVIRONMENT" = production ] || return 0
         [ ! -s "$WORK/danger" ] || refuse "a plan that destroys data is never approved by itself" "run it by hand"
+        total=$(sed -n 's/^total \([0-9]*\) USD.*/\1/p' "$WORK/cost")
+        budget=$(sed -n 's/^budget \([0-9]*\) USD.*/\1/p' "$WORK/cost")
+        [ "${total:-999999999}" -le "${budget:-0}" ] || refuse "the plan costs ${total:-an unknown sum}, the budget is ${budget:-unknown}" "raise budget_monthly_usd, or run it by hand"
         case $CALLER in
             *deploy-production* | *github-production*) return 0 ;;
             *) refuse "production is approved by itself only in its pipeline" "leave --auto-approve out" ;;
@@ -193,6 +227,29 @@ ask() {
     printf 'Type the name of the environment to go on: ' >&2
     read -r answer
     [ "$answer" = "$ENVIRONMENT" ] || refuse "'$answer' is not '$ENVIRONMENT'" "nothing was changed"
+}
+
+# Outside the VPC nothing could be put into the cluster: the pipeline's deploy project can.
+elsewhere() {
+    case $SKIP in *" kubernetes "*) return 0 ;; esac
+    [ -z "${CODEBUILD_BUILD_ID:-}" ] || return 0
+    aws eks update-kubeconfig --name "$NAME" --kubeconfig "$WORK/kubeconfig" >>"$LOG" 2>&1 || return 0
+    ! KUBECONFIG=$WORK/kubeconfig kubectl version --request-timeout=10s >>"$LOG" 2>&1 || return 0
+    execution=$(aws_text codepipeline start-pipeline-execution --name "$NAME" --query pipelineExecutionId 2>>"$LOG") || return 0
+    say "the API of the cluster is not reached from here: the pipeline goes on, execution $execution"
+    waited=0
+    while :; do
+        status=$(aws_text codepipeline get-pipeline-execution --pipeline-name "$NAME" --pipeline-execution-id "$execution" --query pipelineExecution.status) || status=Unknown
+        case $status in
+            InProgress) ;;
+            Succeeded) say "done: the pipeline succeeded"; exit 0 ;;
+            *) say "failed: the pipeline ended as $status"; say "hint: docs/operate/runbooks/roll-back.md"; exit 4 ;;
+        esac
+        aws_text logs filter-log-events --log-group-name "/$PLATFORM/$ENVIRONMENT/build" --start-time "$((($(date -u +%s) - 30) * 1000))" --query 'events[].message' 2>>"$LOG" | tr '\t' '\n' | while IFS= read -r line; do say "  $line"; done
+        waited=$((waited + 30))
+        [ "$waited" -lt "${FLORIN_DEPLOY_FOLLOW_S:-7200}" ] || { say "the pipeline still runs; it goes on without this script"; exit 2; }
+        sleep 30
+    done
 }
 
 # --- apply ---------------------------------------------------------------------------------
@@ -216,6 +273,7 @@ write_outputs() {
     overlay=$HERE/../kubernetes/overlays/$ENVIRONMENT
     parameter() { aws_text ssm get-parameter --name "/florin/$ENVIRONMENT/$1" --query Parameter.Value; }
     {
+        echo "ENVIRONMENT=$ENVIRONMENT"
         echo "CONTAINER_IMAGE=$IMAGE_URI"
         for kind in role_arns target_group_arns; do
             prefix=ROLE
@@ -285,10 +343,27 @@ migrate() {
     say "migrated: tables are those of this version"
 }
 
+# turn SERVICE CONTROLLER DEFINITION COUNT: lets a service run a definition; under CodeDeploy by a
+# deployment, whose id goes to $WORK/deployments.
+turn() {
+    if [ "$2" = CODE_DEPLOY ] && [ -s "$WORK/last-good" ]; then
+        printf '{"version":0.0,"Resources":[{"TargetService":{"Type":"AWS::ECS::Service","Properties":{"TaskDefinition":"%s","LoadBalancerInfo":{"ContainerName":"florin","ContainerPort":8443}}}}]}' "$3" >"$WORK/appspec"
+        content=$(sed 's/"/\\"/g' "$WORK/appspec")
+        printf '{"applicationName":"%s","deploymentGroupName":"%s","revision":{"revisionType":"AppSpecContent","appSpecContent":{"content":"%s"}}}' "$NAME" "$1" "$content" >"$WORK/deployment.json"
+        made=$(aws_text deploy create-deployment --cli-input-json "file://$WORK/deployment.json" --query deploymentId 2>>"$LOG") || return 1
+        echo "$1 $made" >>"$WORK/deployments"
+    elif [ "$2" = CODE_DEPLOY ]; then
+        aws ecs update-service --cluster "$NAME" --service "$1" --desired-count "$4" >>"$LOG" 2>&1
+    else
+        aws ecs update-service --cluster "$NAME" --service "$1" --task-definition "$3" --desired-count "$4" >>"$LOG" 2>&1
+    fi
+}
+
 # Every service runs the newest definition with at least its smallest count.
 release() {
     services=$(aws_text ecs list-services --cluster "$NAME" --query 'serviceArns[]')
     : >"$WORK/before"
+    : >"$WORK/deployments"
     for arn in $services; do
         service=${arn##*/}
         # Units of rooms that this version does not have wait with no task.
@@ -296,26 +371,22 @@ release() {
             say "waiting: $service, which this version does not have"
             continue
         fi
+        # shellcheck disable=SC2016  # backticks belong to the query
+        # Under CodeDeploy the definition stands in the task set that is served.
         aws_text ecs describe-services --cluster "$NAME" --services "$service" \
-            --query 'services[0].[serviceName, taskDefinition, desiredCount, deploymentController.type]' >"$WORK/now"
+            --query 'services[0].[serviceName, taskDefinition || (taskSets[?status==`PRIMARY`] | [0].taskDefinition), desiredCount, deploymentController.type]' >"$WORK/now"
         cat "$WORK/now" >>"$WORK/before"
         read -r _ _ running controller <"$WORK/now"
         minimum=$(aws_text application-autoscaling describe-scalable-targets --service-namespace ecs --resource-ids "service/$NAME/$service" --query 'ScalableTargets[0].MinCapacity')
         definition=$(aws_text ecs list-task-definitions --family-prefix "$NAME-$service" --sort DESC --query 'taskDefinitionArns[0]')
         [ "$running" -ge "$minimum" ] || running=$minimum
-        if [ "$controller" = CODE_DEPLOY ] && [ -s "$WORK/last-good" ]; then
-            printf '{"version":0.0,"Resources":[{"TargetService":{"Type":"AWS::ECS::Service","Properties":{"TaskDefinition":"%s","LoadBalancerInfo":{"ContainerName":"florin","ContainerPort":8443}}}}]}' "$definition" >"$WORK/appspec"
-            content=$(sed 's/"/\\"/g' "$WORK/appspec")
-            printf '{"applicationName":"%s","deploymentGroupName":"%s","revision":{"revisionType":"AppSpecContent","appSpecContent":{"content":"%s"}}}' "$NAME" "$service" "$content" >"$WORK/deployment.json"
-            aws deploy create-deployment --cli-input-json "file://$WORK/deployment.json" >>"$LOG" 2>&1 || return 1
-        elif [ "$controller" = CODE_DEPLOY ]; then
-            aws ecs update-service --cluster "$NAME" --service "$service" --desired-count "$running" >>"$LOG" 2>&1 || return 1
-        else
-            aws ecs update-service --cluster "$NAME" --service "$service" --task-definition "$definition" --desired-count "$running" >>"$LOG" 2>&1 || return 1
-        fi
+        turn "$service" "$controller" "$definition" "$running" || return 1
         say "released: $service, $running tasks"
     done
     skipped stable 'nothing runs tasks here' && return 0
+    while read -r service made; do
+        timeout "$BLUE_GREEN_S" aws deploy wait deployment-successful --deployment-id "$made" || { say "failed: the deployment $made of $service"; return 1; }
+    done <"$WORK/deployments"
     for arn in $services; do
         grep -qx " *\"${arn##*/}\",*" "$HERE/../roles.json" || continue
         timeout "$STABLE_S" aws ecs wait services-stable --cluster "$NAME" --services "${arn##*/}" || return 1
@@ -325,12 +396,18 @@ release() {
 roll_back() {
     say "rolling back to what ran before"
     failed=''
-    while read -r service definition count _; do
-        aws ecs update-service --cluster "$NAME" --service "$service" --task-definition "$definition" --desired-count "$count" >>"$LOG" 2>&1 || failed="$failed $service"
+    # A deployment that is under way is turned round; one that ended is answered by one of the old.
+    cp "$WORK/deployments" "$WORK/made" 2>/dev/null || : >"$WORK/made"
+    while read -r service definition count controller; do
+        made=$(sed -n "s/^$service //p" "$WORK/made" | tail -n 1)
+        if [ -n "$made" ] && aws deploy stop-deployment --deployment-id "$made" --auto-rollback-enabled >>"$LOG" 2>&1; then
+            say "turned round: $service, deployment $made"
+            continue
+        fi
+        turn "$service" "$controller" "$definition" "$count" || failed="$failed $service"
     done <"$WORK/before"
     if [ -n "$failed" ]; then
         say "failed and NOT rolled back:$failed"
-        say "hint: services under CodeDeploy are turned back by: aws deploy stop-deployment --auto-rollback-enabled"
         say "hint: docs/operate/runbooks/roll-back.md"
         exit 4
     fi
@@ -377,6 +454,7 @@ if [ -n "$PLAN_ONLY" ]; then
     exit 2
 fi
 ask
+elsewhere
 say "== apply"
 if ! terraform apply -input=false -no-color "$WORK/plan" >>"$LOG" 2>&1; then
     say "failed: terraform apply stopped: $(grep -m 1 '^Error' "$LOG" || true)"

@@ -41,6 +41,17 @@ assert all("hashes" in c for c in bom["components"] if not c["name"].startswith(
 refs = {c["bom-ref"] for c in bom["components"]} | {bom["metadata"]["component"]["bom-ref"]}
 assert all(d in refs for l in bom["dependencies"] for d in l["dependsOn"])
 PY
+    # What is really in the binary: places of panics name the sources of its parts, with versions.
+    python3 - "$WORK/sbom.json" "$BINARY" <<'PY' || fail "the SBOM and the binary differ"
+import json, re, sys
+named = {f"{c['name']}-{c['version']}" for c in json.load(open(sys.argv[1]))["components"]}
+raw = open(sys.argv[2], "rb").read()
+inside = {m.decode() for m in re.findall(rb"/index\.crates\.io-[0-9a-f]+/([a-z0-9_.+-]+-[0-9]+\.[0-9]+\.[0-9]+[a-z0-9.+-]*)/", raw, re.I)}
+missing = sorted(inside - named)
+assert len(inside) > 60, f"only {len(inside)} parts name themselves in the binary"
+assert not missing, f"in the binary and not in the SBOM: {missing}"
+print(f"  {len(inside)} parts that name themselves in the binary stand in the SBOM with their versions")
+PY
 fi
 
 if command -v buildah >/dev/null; then

@@ -177,6 +177,7 @@ def as_list(value):
 
 
 def iam(path):
+    # DEP-013, DEP-039, DEP-055: no star, no trust without a condition, no key of a person.
     allowed = re.findall(r'"([a-z0-9]+:[A-Za-z*]+)"', (AWS / "policies" / "star-allowed.toml").read_text())
     policies = roles = 0
     for resource in planned(path):
@@ -192,6 +193,16 @@ def iam(path):
             expect(not re.search(r"FullAccess|PowerUser|AdministratorAccess", arn), f"{address}: {arn}")
         if resource["type"] in ("aws_iam_user", "aws_iam_access_key", "aws_key_pair"):
             expect(False, f"{address}: nobody has a long-lived key (DEP-013, DEP-029)")
+        if resource["type"] == "aws_iam_policy" and values.get("policy"):
+            policies += 1
+            for statement in json.loads(values["policy"])["Statement"]:
+                if statement["Effect"] == "Deny":
+                    continue
+                # DEP-013: what a deployment may do everywhere, it may do in the platform's regions alone, service by service; the boundary names no service and stands over all.
+                condition = json.dumps(statement.get("Condition", {}))
+                everywhere = "*" in as_list(statement.get("Resource", ""))
+                expect(not everywhere or "aws:RequestedRegion" in condition, f"{address}: {statement['Sid']}: on everything, in any region")
+                expect(all(not re.fullmatch(r"\*|[a-z0-9-]+:\*", a) for a in as_list(statement["Action"])) or values["name"].endswith("-boundary"), f"{address}: {statement['Sid']}: every action")
         if resource["type"] == "aws_iam_role_policy" and values.get("policy"):
             policies += 1
             for statement in json.loads(values["policy"])["Statement"]:
@@ -205,7 +216,8 @@ def iam(path):
                 unit = values.get("name") == "run" and "workers" in address
                 if unit:
                     expect(not any("Delete" in a or "Bypass" in a for a in as_list(statement["Action"])), f"{address}: workers delete nothing")
-    expect(roles > 20, f"only {roles} roles were seen")
+    # A whole environment has hundreds of resources; fewer is an example.
+    expect(roles > 20 or len(planned(path)) < 100, f"only {roles} roles were seen")
     # Policies whose resources are not known before they are made are not in a plan.
     print(f"  looked at {roles} roles and {policies} policies")
 
@@ -280,14 +292,16 @@ def kubernetes(paths):
             say(scaled != ("replicas" in d["spec"]), "either fixed or scaled, not both")
         for unit, d in by.get("HorizontalPodAutoscaler", {}).items():
             expect(d["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300, f"{name}: {unit}: scales down too fast")
+        # Options bring a namespace of their own.
+        agent = {"florin-logs"} if "log-agent" in by.get("DaemonSet", {}) else set()
         denied = {d["metadata"]["namespace"] for d in documents if d["kind"] == "NetworkPolicy" and d["metadata"]["name"] == "deny-all"}
-        expect(denied == {"florin", "florin-system", "florin-networks", "florin-batch"}, f"{name}: a namespace without a denial")
+        expect(denied == {"florin", "florin-system", "florin-networks", "florin-batch"} | agent, f"{name}: a namespace without a denial")
         expect(not any(d["kind"] == "Secret" for d in documents), f"{name}: a secret in a manifest")
         expect(by["StorageClass"]["gp3-networks"]["reclaimPolicy"] == "Retain", f"{name}: disks of networks are deleted")
         # DEP-048, DEP-049, DEP-052.
         expect(by["StorageClass"]["gp3-encrypted"]["parameters"] == {"type": "gp3", "encrypted": "true"} and by["StorageClass"]["gp3-encrypted"]["volumeBindingMode"] == "WaitForFirstConsumer" and by["StorageClass"]["gp3-encrypted"]["allowVolumeExpansion"] and "efs" in by["StorageClass"], f"DEP-048: {name}: classes of disks")
         levels = {n: d["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] for n, d in by["Namespace"].items()}
-        expect(levels == {"florin": "restricted", "florin-system": "restricted", "florin-batch": "restricted", "florin-networks": "baseline"}, f"DEP-049: {name}: {levels}")
+        expect(levels == {"florin": "restricted", "florin-system": "restricted", "florin-batch": "restricted", "florin-networks": "baseline"} | dict.fromkeys(agent, "privileged"), f"DEP-049: {name}: {levels}")
         expect({"florin", "florin-networks", "florin-batch"} <= {d["metadata"]["namespace"] for d in documents if d["kind"] == "ResourceQuota"}, f"DEP-049: {name}: quotas")
         expect("Ingress" not in by and not any("istio" in d["apiVersion"] or "linkerd" in d["apiVersion"] for d in documents), f"DEP-052: {name}: a mesh or an ingress of the platform")
         if name.endswith("all-eks"):
@@ -381,6 +395,16 @@ def options(by, name):
         expect(by["StatefulSet"][kind]["spec"]["replicas"] == 2, f"DEP-061: two of {kind}")
     advice = by["VerticalPodAutoscaler"].values()
     expect(len(advice) >= 18 and all(v["spec"]["updatePolicy"]["updateMode"] == "Off" for v in advice), "DEP-047: advice only")
+    # DEP-120: lines of pods reach the group of their unit, as they are; the agent writes nothing on the node.
+    agent = by["DaemonSet"]["log-agent"]["spec"]["template"]["spec"]
+    lines = by["ConfigMap"]["log-agent"]["data"]["agent.conf"]
+    for unit in by["Deployment"]:
+        expect(f"/florin/${{ENVIRONMENT}}/{unit}\n" in lines and f"Path              /var/log/containers/{unit}-*_" in lines, f"DEP-120: {name}: logs of {unit}")
+    mounts = {m["name"]: m.get("readOnly", False) for m in agent["containers"][0]["volumeMounts"]}
+    expect(mounts == {"logs": True, "config": True, "state": False} and agent["containers"][0]["securityContext"]["capabilities"]["drop"] == ["ALL"], f"DEP-120: {name}: the agent reads")
+    told = {e["name"]: e.get("value") for e in agent["containers"][0]["env"]}
+    expect(told["ENVIRONMENT"] == "production", f"DEP-120: {name}: groups of {told['ENVIRONMENT']}")
+    expect("@sha256:" in agent["containers"][0]["image"] and by["ServiceAccount"]["log-agent"]["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].startswith("arn:"), f"DEP-120: {name}: image and role of the agent")
     for unit, d in by["Deployment"].items():
         containers = {c["name"]: c for c in d["spec"]["template"]["spec"]["containers"]}
         told = {e["name"]: e.get("value", "") for e in containers["florin"].get("env", [])}

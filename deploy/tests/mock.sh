@@ -29,7 +29,7 @@ export TF_CLI_ARGS_apply='-parallelism=40' TF_CLI_ARGS_destroy='-parallelism=40'
 # The mock runs no tasks; it reports this many for each service.
 MOTO_ECS_SERVICE_RUNNING=2 python3 "$HERE/../aws/tests/mock_more.py" "$FLORIN_MOCK_AWS" -H 127.0.0.1 -p "$PORT" >"$WORK/moto.log" 2>&1 &
 pids="$pids $!"
-for _ in $(seq 1 120); do
+for _ in $(seq 1 1200); do
     if curl -s -o /dev/null "$AWS_ENDPOINT_URL/moto-api/"; then break; fi
     sleep 0.5
 done
@@ -37,7 +37,7 @@ ACCOUNT=$(aws sts get-caller-identity --query Account --output text)
 
 # --- a copy with the few lines that only a mock needs
 mkdir "$WORK/deploy"
-cp -r "$DEPLOY/aws" "$DEPLOY/kubernetes" "$DEPLOY/units.json" "$DEPLOY/settings.json" "$DEPLOY/roles.json" "$WORK/deploy/"
+cp -r "$DEPLOY/aws" "$DEPLOY/kubernetes" "$DEPLOY/image" "$DEPLOY/otel" "$DEPLOY/units.json" "$DEPLOY/settings.json" "$DEPLOY/roles.json" "$DEPLOY/tests" "$WORK/deploy/"
 AWS_DIR=$WORK/deploy/aws
 ROOT=$AWS_DIR/environments/staging
 overlay() { cat >"$AWS_DIR/modules/$1/zz_mock_override.tf"; }
@@ -67,6 +67,8 @@ printf 'resource "aws_elasticache_replication_group" "this" {\n  final_snapshot_
 (cd "$AWS_DIR/bootstrap" && terraform init -input=false -no-color >"$WORK/bootstrap.log" 2>&1 &&
     terraform apply -auto-approve -input=false -no-color -var "allowed_account_id=$ACCOUNT" -var owner=test -var github_repository=example/florin >>"$WORK/bootstrap.log" 2>&1) ||
     { tail -n 30 "$WORK/bootstrap.log" >&2; fail 'bootstrap'; }
+(cd "$AWS_DIR/bootstrap" && terraform show -json >"$WORK/bootstrap.json")
+python3 "$HERE/checks.py" iam "$WORK/bootstrap.json"
 lap 'bootstrap: state bucket, registry, roles of workflows'
 ZONE=$(aws route53 create-hosted-zone --name staging.example.com --caller-reference once --query HostedZone.Id --output text)
 aws ecr put-image --repository-name florin --image-tag git-000000000000 --image-manifest '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[]}' >/dev/null
@@ -83,6 +85,8 @@ monitoring_ami_id       = "ami-0123456789abcdef0"
 cluster_admin_role_arns = ["arn:aws:iam::$ACCOUNT:role/platform"]
 connection_arn          = "arn:aws:codeconnections:us-west-2:$ACCOUNT:connection/00000000-0000-4000-8000-000000000001"
 repository              = "example/florin"
+collector_image         = "$ACCOUNT.dkr.ecr.us-west-2.amazonaws.com/mirror/collector@$DIGEST"
+on_sales                = [{ name = "stadium", unit = "ticketing-orders", from = "2030-12-01T08:30:00", until = "2030-12-01T12:00:00", min = 3, max = 9 }]
 TFVARS
 # The mock has no Access Analyzer and no cost anomaly monitor: both stand behind an input.
 printf 'module "platform" {\n  access_analyzer = false\n  anomaly_usd     = 0\n}\n' >>"$ROOT/zz_mock_override.tf"
@@ -106,6 +110,19 @@ if [ "$code" != 3 ] || ! grep -q 'the scan of the image found' "$WORK/deploy.out
 curl -s -X POST "$AWS_ENDPOINT_URL/moto-api/static/ecr/scan-finding-results" -H 'content-type: application/json' \
     -d '{"region":"us-west-2","results":[{"repositoryName":"florin","imageId":{},"imageScanFindings":{"findings":[],"findingSeverityCounts":{}},"imageScanStatus":{"status":"COMPLETE"}}]}' >/dev/null
 
+# DEP-115: the image is refused until it is signed, and when its SBOM was exchanged after that.
+deploy --plan
+if [ "$code" != 3 ] || ! grep -q 'the image has no statement' "$WORK/deploy.out"; then cat "$WORK/deploy.out" >&2; fail "an image that nobody signed: exit $code"; fi
+BUCKET=florin-tfstate-$ACCOUNT-us-west-2
+python3 "$DEPLOY/image/sbom.py" "$DEPLOY/../Cargo.lock" >"$WORK/sbom.json"
+"$DEPLOY/image/sign.sh" "$DIGEST" "$WORK/sbom.json" "$BUCKET"
+"$DEPLOY/image/verify.sh" "$DIGEST" "$BUCKET" || fail 'the signature does not hold'
+echo '{}' >"$WORK/other.json"
+aws s3api put-object --bucket "$BUCKET" --key "images/${DIGEST#sha256:}/sbom.json" --body "$WORK/other.json" >/dev/null
+if "$DEPLOY/image/verify.sh" "$DIGEST" "$BUCKET" >/dev/null; then fail 'another SBOM was taken'; fi
+aws s3api put-object --bucket "$BUCKET" --key "images/${DIGEST#sha256:}/sbom.json" --body "$WORK/sbom.json" >/dev/null
+lap 'image signed, and refused without a signature that holds'
+
 # --- production is planned beside it: policies and sizes are judged from the two plans
 PRODUCTION=$AWS_DIR/environments/production
 cp "$ROOT/terraform.tfvars" "$ROOT/zz_mock_override.tf" "$PRODUCTION/"
@@ -115,6 +132,34 @@ printf 'terraform {\n  backend "local" {}\n}\n' >>"$PRODUCTION/zz_mock_override.
     terraform show -json "$WORK/production.plan" >"$WORK/production.json") &
 planning=$!
 pids="$pids $planning"
+
+# --- modules behind switches that are off in staging, each for itself
+# DEP-064: one database of RDS. DEP-144: a pool of Cognito.
+for single in database identity; do
+    mkdir -p "$WORK/single/$single"
+    cp "$AWS_DIR/modules/$single/"*.tf "$WORK/single/$single/"
+done
+printf 'provider "aws" {\n  max_retries = 3\n}\n' | tee "$WORK/single/database/zz_provider.tf" >"$WORK/single/identity/zz_provider.tf"
+SUBNETS=$(aws ec2 describe-subnets --query 'Subnets[?DefaultForAz].SubnetId' --output json | tr -d ' \n')
+KEY=$(aws kms create-key --query KeyMetadata.Arn --output text)
+printf 'name = "florin-single"\nenvironment = "staging"\nregion = "us-west-2"\naccount_id = "%s"\nplatform_name = "single"\nsubnet_ids = %s\nsecurity_group_ids = []\nazs = ["us-west-2a", "us-west-2b", "us-west-2c"]\nkms_key_arn = "%s"\nsecrets_kms_key_arn = "%s"\nengine_mode = "rds"\nengine_version = "17.5"\nauto_minor_version_upgrade = true\ndatabase_writer_instance_class = "db.m6g.large"\ndatabase_reader_instance_class = "db.m6g.large"\ndatabase_reader_count = 0\ndatabase_reader_max = 0\ndatabase_backup_retention_period = 7\n' "$ACCOUNT" "$SUBNETS" "$KEY" "$KEY" >"$WORK/single/database/terraform.tfvars"
+printf 'name = "florin-single"\nenvironment = "staging"\nregion = "us-west-2"\ncognito = true\n' >"$WORK/single/identity/terraform.tfvars"
+(for single in database identity; do
+    cd "$WORK/single/$single"
+    terraform init -input=false -no-color >>"$WORK/single.log" 2>&1
+    terraform apply -auto-approve -input=false -no-color >>"$WORK/single.log" 2>&1
+done) &
+singles=$!
+pids="$pids $singles"
+
+# What CloudWatch would keep of the last minutes; the mock measures nothing by itself.
+measured() { aws cloudwatch put-metric-data --namespace "$1" --metric-name "$2" --value "$3" --dimensions "$4"; }
+measured AWS/RDS AuroraReplicaLagMaximum 20 DBClusterIdentifier=florin-staging-database
+measured AWS/RDS DatabaseConnections 140 DBClusterIdentifier=florin-staging-database
+measured AWS/ElastiCache DatabaseMemoryUsagePercentage 31 CacheClusterId=florin-staging-cache-001
+measured AWS/Kafka OfflinePartitionsCount 0 'Cluster Name=florin-staging-kafka'
+measured AWS/Kafka UnderReplicatedPartitions 0 'Cluster Name=florin-staging-kafka'
+measured Florin ledger_checkpoint_age_seconds 2 Environment=staging,Unit=wallets
 
 APPLICATION=$(free_port)
 "$FLORIN_BIN" serve --demo --port "$APPLICATION" --data-dir "$WORK/data" >"$WORK/florin.log" 2>&1 &
@@ -140,8 +185,16 @@ wait "$planning" || { grep -A8 '^Error' "$WORK/production.log" >&2; fail 'plan o
 echo "  production: $(grep -m 1 '^Plan:' "$WORK/production.log")"
 # After the run all policies are known, before it only some.
 (cd "$ROOT" && terraform show -json >"$WORK/state.json")
+# DEP-156: what stood in the mock.
+{
+    python3 "$DEPLOY/coverage.py" --applied "$WORK/bootstrap.json"
+    python3 "$DEPLOY/coverage.py" --applied "$WORK/state.json"
+} >"${FLORIN_EVIDENCE:-$WORK}/applied"
 python3 "$HERE/checks.py" iam "$WORK/state.json"
 python3 "$HERE/checks.py" iam "$WORK/production.json"
+# DEP-039, DEP-055: each principal has what part D1 of the contract grants, and no more.
+python3 "$HERE/grants.py" "$WORK/state.json"
+python3 "$HERE/grants.py" "$WORK/production.json"
 python3 "$HERE/checks.py" sizes "$WORK/staging.json" "$WORK/production.json"
 # The prices of this tree, whichever program reads them.
 PRICES=$(find "$AWS_DIR/prices" -name '*.csv' | sort | tail -n 1)
@@ -189,6 +242,14 @@ probe 'groups of the monitoring host' 1 text autoscaling describe-auto-scaling-g
 probe 'wallets are told the database by reference' 'env:FLORIN_SECRET_DATABASE_URL' text ecs describe-task-definition --task-definition florin-staging-wallets --query 'taskDefinition.containerDefinitions[0].environment[?name==`FLORIN__LEDGER__URL`].value'
 probe 'trail logs' True text cloudtrail get-trail-status --name florin-staging --query IsLogging
 probe 'marker of the release' "$DIGEST" sh -c "aws ssm get-parameter --name /florin/staging/last-good --query Parameter.Value --output text | cut -d ' ' -f 1"
+# DEP-056: the announced sale stands in the calendar of the service.
+probe 'actions for the sale' 2 text application-autoscaling describe-scheduled-actions --service-namespace ecs --query 'length(ScheduledActions[?contains(ScheduledActionName, `on-sale-stadium`)])'
+wait "$singles" || { grep -A8 '^.*Error' "$WORK/single.log" >&2; fail 'modules behind switches'; }
+# DEP-064
+probe 'one database of RDS: several zones, grows by itself, encrypted' 'True gp3 1000 True' text rds describe-db-instances --db-instance-identifier florin-single-database --query 'DBInstances[0].[MultiAZ, StorageType, MaxAllocatedStorage, StorageEncrypted]'
+# DEP-144
+POOL=$(text cognito-idp list-user-pools --max-results 10 --query 'UserPools[?starts_with(Name, `florin-single`)].Id')
+probe 'a pool with its own rules for passwords' 'ON 14 True' text cognito-idp describe-user-pool --user-pool-id "$POOL" --query 'UserPool.[MfaConfiguration, Policies.PasswordPolicy.MinimumLength, AdminCreateUserConfig.AllowAdminCreateUserOnly]'
 lap "probed; $ALARMS alarms"
 
 # --- destroyed, and nothing is left

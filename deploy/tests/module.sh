@@ -9,6 +9,10 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 if terraform init -backend=false -input=false -no-color >"$out" 2>&1 && terraform test -no-color >"$out" 2>&1; then
     echo "  $name: $(grep -E '^Success!' "$out")"
+    # For coverage.py --ran: the suites that passed, as paths below aws/.
+    if [ -n "${FLORIN_EVIDENCE:-}" ]; then
+        sed -n "s,^\(tests/.*\.tftest\.hcl\)\.\.\. pass\$,${PWD##*/aws/}/\1,p" "$out" >>"$FLORIN_EVIDENCE/suites"
+    fi
 else
     echo "  $name: FAILED"
     cat "$out"

@@ -52,6 +52,12 @@ variable "github_repository" {
   default     = ""
 }
 
+variable "sso_instance_arn" {
+  description = "Instance of Identity Center, in the account that administers it; empty: people's permission sets are made elsewhere."
+  type        = string
+  default     = ""
+}
+
 locals {
   bucket = "${var.platform_name}-tfstate-${var.allowed_account_id}-${var.aws_region}"
 }
@@ -135,34 +141,47 @@ module "registry" {
   kms_key_arn    = aws_kms_key.this.arn
 }
 
-# --- workflows of GitHub take roles by OIDC: no keys are kept anywhere (DEP-118)
+# --- the signature of images (DEP-115): made by the pipeline, verified by deploy.sh
 
-resource "aws_iam_openid_connect_provider" "github" {
-  count           = var.github_repository == "" ? 0 : 1
-  url             = "https://token.actions.githubusercontent.com"
-  client_id_list  = ["sts.amazonaws.com"]
-  thumbprint_list = ["6938fd4d98bab03faadb97b34396831e3780aea1"]
-  tags            = { Name = "github", DEP = "013 118" }
-}
-
-resource "aws_iam_role" "github" {
-  for_each = var.github_repository == "" ? toset([]) : toset(["staging", "production"])
-  name     = "${var.platform_name}-github-${each.key}"
-  assume_role_policy = jsonencode({
+resource "aws_kms_key" "image" {
+  description              = "${var.platform_name} signatures of images"
+  key_usage                = "SIGN_VERIFY"
+  customer_master_key_spec = "ECC_NIST_P256"
+  deletion_window_in_days  = 30
+  policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
+      Sid       = "Account"
       Effect    = "Allow"
-      Principal = { Federated = aws_iam_openid_connect_provider.github[0].arn }
-      Action    = "sts:AssumeRoleWithWebIdentity"
-      Condition = { StringEquals = {
-        "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-        # The subject is an environment of the pipeline: its reviewers stand before the role.
-        "token.actions.githubusercontent.com:sub" = "repo:${var.github_repository}:environment:${each.key}"
-      } }
+      Principal = { AWS = "arn:aws:iam::${var.allowed_account_id}:root" }
+      Action    = "kms:*"
+      Resource  = "*"
     }]
   })
-  max_session_duration = 3600
-  tags                 = { Name = "${var.platform_name}-github-${each.key}", DEP = "013 118" }
+  tags = { Name = "${var.platform_name}-image", DEP = "092 115" }
+}
+
+# DEP-115
+resource "aws_kms_alias" "image" {
+  name          = "alias/${var.platform_name}-image"
+  target_key_id = aws_kms_key.image.key_id
+}
+
+# DEP-016, DEP-115
+resource "aws_kms_alias" "this" {
+  name          = "alias/${var.platform_name}-bootstrap"
+  target_key_id = aws_kms_key.this.key_id
+}
+
+locals {
+  # DEP-114, DEP-115: push the image, sign it, lay signature and SBOM beside the state.
+  image_statements = [
+    { Sid = "Login", Effect = "Allow", Action = ["ecr:GetAuthorizationToken"], Resource = "*" },
+    { Sid = "Push", Effect = "Allow", Action = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImageScanFindings", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"], Resource = "arn:aws:ecr:${var.aws_region}:${var.allowed_account_id}:repository/${var.platform_name}" },
+    { Sid = "Sign", Effect = "Allow", Action = ["kms:Sign"], Resource = aws_kms_key.image.arn },
+    { Sid = "Beside", Effect = "Allow", Action = ["s3:PutObject"], Resource = "${aws_s3_bucket.state.arn}/images/*" },
+    { Sid = "BesideKey", Effect = "Allow", Action = ["kms:GenerateDataKey"], Resource = aws_kms_key.this.arn },
+  ]
 }
 
 output "state_bucket" {
@@ -178,4 +197,9 @@ output "repository_urls" {
 output "github_role_arns" {
   description = "Roles of workflows by environment."
   value       = { for environment, role in aws_iam_role.github : environment => role.arn }
+}
+
+output "deploy_role_arns" {
+  description = "Roles of the deploy projects by environment."
+  value       = { for environment, role in aws_iam_role.deploy : environment => role.arn }
 }

@@ -247,20 +247,26 @@ module "ecs" {
     log_group         = module.observability.log_group_names[name]
     rollback_alarms   = module.observability.rollback_alarms[name]
   } }
-  container_image      = var.container_image
-  collector_image      = var.collector_image
-  kafka_proxy_image    = var.kafka_proxy_image
-  kafka_brokers        = module.kafka.bootstrap_brokers
-  spot                 = var.ecs_spot
-  exec                 = var.ecs_exec
-  scale_out_cooldown_s = var.scale_out_cooldown_s
-  night_schedule       = var.night_schedule
-  vpc_id               = module.network.vpc_id
-  subnet_ids           = module.network.private_subnet_ids
-  key_arns             = module.keys.key_arns
-  bucket_arns          = module.storage.bucket_arns
-  repository_arn       = local.repository_arn
-  notify_topic_arn     = module.observability.sns_topic_arns["notify"]
+  container_image  = var.container_image
+  collector_image  = var.collector_image
+  collector_config = file("${path.module}/../../otel/collector.yaml")
+  on_sales         = var.on_sales
+  drill_secret_arn = module.secrets.secret_arns["workers/db"]
+  # Tasks of workers reach the database wherever they run.
+  drill_security_group_id = module.network.security_group_ids["unit-workers"]
+  drill_schedule          = var.environment == "production" ? "cron(0 4 1 1,4,7,10 ? *)" : "cron(0 4 ? * SUN *)"
+  kafka_proxy_image       = var.kafka_proxy_image
+  kafka_brokers           = module.kafka.bootstrap_brokers
+  spot                    = var.ecs_spot
+  exec                    = var.ecs_exec
+  scale_out_cooldown_s    = var.scale_out_cooldown_s
+  night_schedule          = var.night_schedule
+  vpc_id                  = module.network.vpc_id
+  subnet_ids              = module.network.private_subnet_ids
+  key_arns                = module.keys.key_arns
+  bucket_arns             = module.storage.bucket_arns
+  repository_arn          = local.repository_arn
+  notify_topic_arn        = module.observability.sns_topic_arns["notify"]
 }
 
 locals {
@@ -285,7 +291,9 @@ locals {
     external-secrets             = "external-secrets"
     aws-load-balancer-controller = "load-balancer-controller"
     ebs-csi-controller-sa        = "csi"
+    log-agent                    = "log-agent"
   }
+  system_namespaces = { ebs-csi-controller-sa = "kube-system", log-agent = "florin-logs" }
 }
 
 module "eks" {
@@ -298,7 +306,7 @@ module "eks" {
   node_groups                = var.node_groups
   addons                     = var.addons
   public_access_cidrs        = var.public_access_cidrs
-  admins                     = var.cluster_admin_role_arns
+  admins                     = concat(var.cluster_admin_role_arns, ["arn:aws:iam::${var.allowed_account_id}:role/${var.platform_name}-deploy-${var.environment}"])
   subnet_ids                 = module.network.pod_subnet_ids
   fargate_subnet_ids         = module.network.private_subnet_ids
   cluster_security_group_ids = [module.network.security_group_ids["cluster"]]
@@ -312,7 +320,7 @@ module "eks" {
       policy    = templatefile("${path.module}/../policies/${local.unit_policy[u.grants]}.json.tftpl", merge(local.policy_values, { readonly = name == "networks-manager" }))
     } },
     { for account, template in local.system_accounts : account => {
-      namespace = account == "ebs-csi-controller-sa" ? "kube-system" : "florin-system"
+      namespace = lookup(local.system_namespaces, account, "florin-system")
       policy    = templatefile("${path.module}/../policies/${template}.json.tftpl", local.policy_values)
     } },
   )
@@ -400,5 +408,4 @@ module "pipeline" {
   subnet_ids           = module.network.private_subnet_ids
   security_group_id    = module.network.security_group_ids["rotation"]
   approval_topic_arn   = module.observability.sns_topic_arns["notify"]
-  pass_role_arns       = module.ecs.role_arns
 }

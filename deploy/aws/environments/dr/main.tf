@@ -160,6 +160,7 @@ module "ecs" {
     rollback_alarms = module.observability.rollback_alarms[name]
   } }
   container_image  = var.container_image
+  drill            = false
   vpc_id           = module.network.vpc_id
   subnet_ids       = module.network.private_subnet_ids
   key_arns         = module.keys.key_arns

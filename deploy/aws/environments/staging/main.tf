@@ -26,6 +26,7 @@ module "platform" {
   connection_arn          = var.connection_arn
   repository              = var.repository
   collector_image         = var.collector_image
+  on_sales                = var.on_sales
   kafka_proxy_image       = var.kafka_proxy_image
 
   vpc_cidr              = "10.1.0.0/16"

@@ -55,6 +55,12 @@ variable "collector_image" {
   default     = ""
 }
 
+variable "on_sales" {
+  description = "Announced ticket sales: at least `min` tasks of a unit between two times, UTC (DEP-056)."
+  type        = list(object({ name = string, unit = string, from = string, until = string, min = number, max = number }))
+  default     = []
+}
+
 variable "kafka_proxy_image" {
   description = "Image that offers the brokers in plain text on loopback, by digest; empty: no Kafka."
   type        = string

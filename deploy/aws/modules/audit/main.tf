@@ -36,7 +36,8 @@ resource "aws_iam_role" "config" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-config", DEP = "136" })
+  tags                 = merge(var.tags, { Name = "${var.name}-config", DEP = "136" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-136

@@ -32,7 +32,8 @@ resource "aws_iam_role" "backup" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-backup", DEP = "138" })
+  tags                 = merge(var.tags, { Name = "${var.name}-backup", DEP = "138" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-138

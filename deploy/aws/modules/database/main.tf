@@ -59,7 +59,8 @@ resource "aws_iam_role" "monitoring" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-database-monitoring", DEP = "073" })
+  tags                 = merge(var.tags, { Name = "${var.name}-database-monitoring", DEP = "073" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-073: the policy that AWS keeps for this one task.
@@ -237,7 +238,8 @@ resource "aws_iam_role" "proxy" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-database-proxy", DEP = "071" })
+  tags                 = merge(var.tags, { Name = "${var.name}-database-proxy", DEP = "071" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 resource "aws_db_proxy" "this" {

@@ -98,6 +98,8 @@ locals {
       name                   = "collector"
       image                  = image
       essential              = false
+      command                = ["--config=env:OTEL_CONFIG"]
+      environment            = [{ name = "AWS_REGION", value = var.region }, { name = "OTEL_CONFIG", value = var.collector_config }]
       user                   = "65532:65532"
       privileged             = false
       readonlyRootFilesystem = true
@@ -263,6 +265,24 @@ resource "aws_appautoscaling_policy" "requests" {
       predefined_metric_type = "ALBRequestCountPerTarget"
       resource_label         = each.value.request_label
     }
+  }
+}
+
+# DEP-056: before an on-sale the tasks are there already, after it they may go.
+resource "aws_appautoscaling_scheduled_action" "on_sale" {
+  for_each = merge([for sale in var.on_sales : {
+    "${sale.name}/from"  = { unit = sale.unit, at = sale.from, min = sale.min, max = max(sale.max, var.units[sale.unit].max) }
+    "${sale.name}/until" = { unit = sale.unit, at = sale.until, min = var.units[sale.unit].min, max = var.units[sale.unit].max }
+  }]...)
+  name               = replace("${var.name}-on-sale-${each.key}", "/", "-")
+  service_namespace  = "ecs"
+  scalable_dimension = "ecs:service:DesiredCount"
+  resource_id        = aws_appautoscaling_target.unit[each.value.unit].resource_id
+  schedule           = "at(${each.value.at})"
+  timezone           = "UTC"
+  scalable_target_action {
+    min_capacity = each.value.min
+    max_capacity = each.value.max
   }
 }
 

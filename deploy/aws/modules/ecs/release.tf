@@ -15,7 +15,8 @@ resource "aws_iam_role" "release" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-release", DEP = "058" })
+  tags                 = merge(var.tags, { Name = "${var.name}-release", DEP = "058" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-058
@@ -109,9 +110,10 @@ resource "aws_cloudwatch_log_group" "check" {
 }
 
 resource "aws_iam_role" "check" {
-  name               = "${var.name}-check"
-  assume_role_policy = local.trust
-  tags               = merge(var.tags, { Name = "${var.name}-check", DEP = "131 152" })
+  name                 = "${var.name}-check"
+  assume_role_policy   = local.trust
+  tags                 = merge(var.tags, { Name = "${var.name}-check", DEP = "131 152" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-152, part D1: looks at everything, reads no secret, writes one canary object.
@@ -125,7 +127,7 @@ resource "aws_iam_role_policy" "check" {
         Sid    = "Look"
         Effect = "Allow"
         Action = [
-          "backup:ListRecoveryPointsByBackupVault", "cloudtrail:GetTrailStatus", "cloudwatch:DescribeAlarms", "ecs:DescribeServices",
+          "backup:ListRecoveryPointsByBackupVault", "cloudtrail:GetTrailStatus", "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics", "ecs:DescribeServices", "ecs:DescribeTaskDefinition",
           "elasticache:DescribeReplicationGroups", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetHealth",
           "guardduty:ListDetectors", "kafka:DescribeCluster", "kms:DescribeKey", "kms:GetKeyRotationStatus", "kms:ListAliases",
           "rds:DescribeDBClusters", "s3:GetBucketPublicAccessBlock", "s3:GetEncryptionConfiguration", "s3:ListAllMyBuckets",
@@ -140,9 +142,10 @@ resource "aws_iam_role_policy" "check" {
 }
 
 resource "aws_iam_role" "check_execution" {
-  name               = "${var.name}-check-execution"
-  assume_role_policy = local.trust
-  tags               = merge(var.tags, { Name = "${var.name}-check-execution", DEP = "131" })
+  name                 = "${var.name}-check-execution"
+  assume_role_policy   = local.trust
+  tags                 = merge(var.tags, { Name = "${var.name}-check-execution", DEP = "131" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-131: pull the image, write the log.
@@ -195,7 +198,8 @@ resource "aws_iam_role" "schedule" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-schedule", DEP = "113 131" })
+  tags                 = merge(var.tags, { Name = "${var.name}-schedule", DEP = "113 131" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-131
@@ -205,8 +209,8 @@ resource "aws_iam_role_policy" "schedule" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      { Sid = "Run", Effect = "Allow", Action = "ecs:RunTask", Resource = "arn:aws:ecs:${var.region}:${var.account_id}:task-definition/${aws_ecs_task_definition.check.family}:*", Condition = { ArnEquals = { "ecs:cluster" = aws_ecs_cluster.this.arn } } },
-      { Sid = "Roles", Effect = "Allow", Action = "iam:PassRole", Resource = [aws_iam_role.check.arn, aws_iam_role.check_execution.arn], Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } } },
+      { Sid = "Run", Effect = "Allow", Action = "ecs:RunTask", Resource = [for family in concat([aws_ecs_task_definition.check.family], aws_ecs_task_definition.drill[*].family) : "arn:aws:ecs:${var.region}:${var.account_id}:task-definition/${family}:*"], Condition = { ArnEquals = { "ecs:cluster" = aws_ecs_cluster.this.arn } } },
+      { Sid = "Roles", Effect = "Allow", Action = "iam:PassRole", Resource = concat([aws_iam_role.check.arn, aws_iam_role.check_execution.arn], aws_iam_role.drill[*].arn, aws_iam_role.drill_execution[*].arn), Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } } },
     ]
   })
 }

@@ -40,10 +40,11 @@ locals {
 }
 
 resource "aws_iam_role" "execution" {
-  for_each           = var.units
-  name               = "${var.name}-${each.key}-execution"
-  assume_role_policy = local.trust
-  tags               = merge(var.tags, { Name = "${var.name}-${each.key}-execution", Unit = each.key, DEP = "055" })
+  for_each             = var.units
+  name                 = "${var.name}-${each.key}-execution"
+  assume_role_policy   = local.trust
+  tags                 = merge(var.tags, { Name = "${var.name}-${each.key}-execution", Unit = each.key, DEP = "055" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-055, part D1: pull the image, write the log, read the unit's own secrets.
@@ -66,10 +67,11 @@ resource "aws_iam_role_policy" "execution" {
 }
 
 resource "aws_iam_role" "task" {
-  for_each           = var.units
-  name               = "${var.name}-${each.key}-task"
-  assume_role_policy = local.trust
-  tags               = merge(var.tags, { Name = "${var.name}-${each.key}-task", Unit = each.key, DEP = "055" })
+  for_each             = var.units
+  name                 = "${var.name}-${each.key}-task"
+  assume_role_policy   = local.trust
+  tags                 = merge(var.tags, { Name = "${var.name}-${each.key}-task", Unit = each.key, DEP = "055" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-055, part D1: traces, and what the unit's row grants.

@@ -77,6 +77,22 @@ variable "collector_image" {
   }
 }
 
+variable "collector_config" {
+  description = "Configuration of the collector, YAML."
+  type        = string
+  default     = ""
+}
+
+variable "on_sales" {
+  description = "Ticket sales that are announced: a unit has at least `min` tasks between two times (UTC, 2026-12-01T09:00:00)."
+  type        = list(object({ name = string, unit = string, from = string, until = string, min = number, max = number }))
+  default     = []
+  validation {
+    condition     = alltrue([for sale in var.on_sales : timecmp("${sale.from}Z", "${sale.until}Z") < 0 && sale.min <= sale.max])
+    error_message = "Times as 2026-12-01T09:00:00, the first before the second; min at most max."
+  }
+}
+
 variable "kafka_proxy_image" {
   description = "Image that offers the brokers in plain text on 127.0.0.1:9092, by digest; empty: none. It is told KAFKA_BROKERS, KAFKA_LISTEN, KAFKA_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD."
   type        = string
@@ -157,4 +173,28 @@ variable "check_schedule" {
   description = "How often `florin aws check` runs."
   type        = string
   default     = "rate(5 minutes)"
+}
+
+variable "drill" {
+  description = "Restore the newest snapshot by the calendar and compare it."
+  type        = bool
+  default     = true
+}
+
+variable "drill_secret_arn" {
+  description = "Secret with the URL for reading the database, for the drill."
+  type        = string
+  default     = ""
+}
+
+variable "drill_security_group_id" {
+  description = "Group that reaches the database, for the drill."
+  type        = string
+  default     = ""
+}
+
+variable "drill_schedule" {
+  description = "When `florin dr drill --aws` runs."
+  type        = string
+  default     = "cron(0 4 ? * SUN *)"
 }

@@ -22,7 +22,8 @@ resource "aws_iam_role" "cluster" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-eks-cluster", DEP = "037" })
+  tags                 = merge(var.tags, { Name = "${var.name}-eks-cluster", DEP = "037" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-037
@@ -106,7 +107,8 @@ resource "aws_iam_role" "service_account" {
       } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-sa-${each.key}", Unit = each.key, DEP = "039 055" })
+  tags                 = merge(var.tags, { Name = "${var.name}-sa-${each.key}", Unit = each.key, DEP = "039 055" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-039, part D1 of the contract.
@@ -129,7 +131,8 @@ resource "aws_iam_role" "node" {
       Action    = "sts:AssumeRole"
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-eks-node", DEP = "041" })
+  tags                 = merge(var.tags, { Name = "${var.name}-eks-node", DEP = "041" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-029, DEP-041: what a node needs to join, pull and be reached by Session Manager.
@@ -258,7 +261,8 @@ resource "aws_iam_role" "fargate" {
       Condition = { ArnLike = { "aws:SourceArn" = "arn:aws:eks:${var.region}:${var.account_id}:fargateprofile/${var.name}/*" } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-eks-fargate", DEP = "050" })
+  tags                 = merge(var.tags, { Name = "${var.name}-eks-fargate", DEP = "050" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-050

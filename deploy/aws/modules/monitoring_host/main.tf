@@ -19,7 +19,8 @@ resource "aws_iam_role" "host" {
       Action    = "sts:AssumeRole"
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-monitoring", DEP = "060" })
+  tags                 = merge(var.tags, { Name = "${var.name}-monitoring", DEP = "060" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-060, part D1 of the contract.
@@ -178,7 +179,8 @@ resource "aws_iam_role" "grafana" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-grafana", DEP = "061" })
+  tags                 = merge(var.tags, { Name = "${var.name}-grafana", DEP = "061" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 resource "aws_grafana_workspace" "this" {

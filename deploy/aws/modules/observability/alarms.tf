@@ -63,6 +63,7 @@ locals {
       ledger-invariant = { metric = "ledger_invariant_violations_total", above = 0, unit = "wallets", action = "page", period = 60, periods = 1 }
       checkpoint-age   = { metric = "ledger_checkpoint_age_seconds", above = local.t.checkpoint_age_s, unit = "wallets", action = "page", period = 60, periods = 2 }
       event-lag        = { metric = "event_lag_seconds", above = local.t.event_lag_s, unit = "workers", action = "notify", period = 60, periods = 5 }
+      drift-open       = { metric = "shadow_drift_unexplained", above = 0, unit = "shadow-drift", action = "notify", period = 300, periods = 3 }
       outbox-failed    = { metric = "wallet_outbox_events_failed_total", above = 0, unit = "workers", action = "notify", period = 300, periods = 2 }
       } : key => {
       about      = "${a.metric} of ${a.unit}", namespace = "Florin", metric = a.metric, statistic = "Maximum"

@@ -10,6 +10,12 @@ locals {
     deploy-production = { spec = "deploy/aws/pipeline/buildspec-deploy.yml", privileged = false, vpc = true }
   }
   log_group = "/${replace(var.name, "-", "/")}/build"
+  # Deploy projects take the roles that bootstrap/ made: they may not change their own rights.
+  building      = { for key, project in local.projects : key => project if !project.vpc }
+  platform      = replace(var.name, "/-[a-z]+$/", "")
+  state_bucket  = "arn:aws:s3:::${local.platform}-tfstate-${var.account_id}-${var.region}"
+  any_key       = "arn:aws:kms:${var.region}:${var.account_id}:key/*"
+  project_roles = merge({ for key, role in aws_iam_role.build : key => role.arn }, { for key, project in local.projects : key => "arn:aws:iam::${var.account_id}:role/${local.platform}-${key}" if project.vpc })
 }
 
 resource "aws_cloudwatch_log_group" "build" {
@@ -21,7 +27,7 @@ resource "aws_cloudwatch_log_group" "build" {
 }
 
 resource "aws_iam_role" "build" {
-  for_each = local.projects
+  for_each = local.building
   name     = "${var.name}-build-${each.key}"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -32,12 +38,13 @@ resource "aws_iam_role" "build" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-build-${each.key}", DEP = "117" })
+  tags                 = merge(var.tags, { Name = "${var.name}-build-${each.key}", DEP = "117" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-117, part D1 of the contract.
 resource "aws_iam_role_policy" "build" {
-  for_each = local.projects
+  for_each = local.building
   name     = "build"
   role     = aws_iam_role.build[each.key].id
   policy = jsonencode({
@@ -51,18 +58,12 @@ resource "aws_iam_role_policy" "build" {
       ],
       [for statement in [
         { Sid = "Login", Effect = "Allow", Action = ["ecr:GetAuthorizationToken"], Resource = "*" },
-        { Sid = "Push", Effect = "Allow", Action = ["ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribeImageScanFindings"], Resource = var.repository_arn },
+        { Sid = "Push", Effect = "Allow", Action = ["ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribeImageScanFindings", "ecr:DescribeImages"], Resource = var.repository_arn },
+        # DEP-115: signature and SBOM lie beside the state, named by the image's digest.
+        { Sid = "Sign", Effect = "Allow", Action = ["kms:Sign"], Resource = local.any_key, Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${local.platform}-image" } } },
+        { Sid = "Beside", Effect = "Allow", Action = ["s3:PutObject"], Resource = "${local.state_bucket}/images/*" },
+        { Sid = "BesideKey", Effect = "Allow", Action = ["kms:GenerateDataKey"], Resource = local.any_key, Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${local.platform}-bootstrap" } } },
       ] : statement if each.key == "image"],
-      [for statement in [
-        { Sid = "Release", Effect = "Allow", Action = ["ecs:UpdateService", "ecs:DescribeServices", "codedeploy:CreateDeployment", "codedeploy:GetDeployment", "codedeploy:GetDeploymentConfig", "codedeploy:RegisterApplicationRevision", "codedeploy:StopDeployment"], Resource = ["arn:aws:ecs:${var.region}:${var.account_id}:service/florin-*/*", "arn:aws:codedeploy:${var.region}:${var.account_id}:*:florin-*"] },
-        # DEP-069, DEP-119: the task of the migrations, and the snapshot before it.
-        { Sid = "Migrate", Effect = "Allow", Action = ["ecs:RunTask", "ecs:DescribeTasks", "rds:CreateDBClusterSnapshot"], Resource = ["arn:aws:ecs:${var.region}:${var.account_id}:task-definition/florin-*-wallets:*", "arn:aws:ecs:${var.region}:${var.account_id}:task/florin-*/*", "arn:aws:rds:${var.region}:${var.account_id}:cluster:florin-*", "arn:aws:rds:${var.region}:${var.account_id}:cluster-snapshot:florin-*-before-*"] },
-        # Task definitions have no names before they are made.
-        { Sid = "Definitions", Effect = "Allow", Action = ["ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition"], Resource = "*" },
-        { Sid = "Cluster", Effect = "Allow", Action = ["eks:DescribeCluster"], Resource = "arn:aws:eks:${var.region}:${var.account_id}:cluster/florin-*" },
-        { Sid = "Roles", Effect = "Allow", Action = ["iam:PassRole"], Resource = var.pass_role_arns, Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } } },
-        { Sid = "Network", Effect = "Allow", Action = ["ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeDhcpOptions", "ec2:DescribeVpcs"], Resource = "*" },
-      ] : statement if each.value.vpc],
     )
   })
 }
@@ -71,7 +72,7 @@ resource "aws_codebuild_project" "this" {
   for_each       = local.projects
   name           = "${var.name}-${each.key}"
   description    = each.key
-  service_role   = aws_iam_role.build[each.key].arn
+  service_role   = local.project_roles[each.key]
   build_timeout  = 60
   encryption_key = var.artifacts_key_arn
   artifacts {
@@ -86,6 +87,10 @@ resource "aws_codebuild_project" "this" {
     compute_type    = each.key == "test" ? "BUILD_GENERAL1_LARGE" : "BUILD_GENERAL1_SMALL"
     image           = var.build_image
     privileged_mode = each.value.privileged
+    environment_variable {
+      name  = "FLORIN_STATE_BUCKET"
+      value = replace(local.state_bucket, "arn:aws:s3:::", "")
+    }
     environment_variable {
       name  = "FLORIN_ENVIRONMENT"
       value = each.key == "deploy-production" ? "production" : "staging"
@@ -119,7 +124,8 @@ resource "aws_iam_role" "pipeline" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-pipeline", DEP = "116" })
+  tags                 = merge(var.tags, { Name = "${var.name}-pipeline", DEP = "116" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-116

@@ -90,11 +90,6 @@ variable "approval_topic_arn" {
   type        = string
 }
 
-variable "pass_role_arns" {
-  description = "Roles of units that a release may pass."
-  type        = list(string)
-}
-
 variable "build_image" {
   description = "Image of the build machines, exact."
   type        = string

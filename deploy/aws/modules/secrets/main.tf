@@ -76,7 +76,8 @@ resource "aws_iam_role" "rotation" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-rotation", DEP = "096" })
+  tags                 = merge(var.tags, { Name = "${var.name}-rotation", DEP = "096" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-096, part D1 of the contract.

@@ -95,7 +95,8 @@ resource "aws_iam_role" "copy" {
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
-  tags = merge(var.tags, { Name = "${var.name}-s3-replication", DEP = "090" })
+  tags                 = merge(var.tags, { Name = "${var.name}-s3-replication", DEP = "090" })
+  permissions_boundary = "arn:aws:iam::${var.account_id}:policy/${replace(var.name, "/-[a-z]+$/", "")}-boundary"
 }
 
 # DEP-090

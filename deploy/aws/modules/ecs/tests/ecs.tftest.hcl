@@ -12,6 +12,10 @@ variables {
   bucket_arns      = { for p in ["blobs", "documents", "archive", "backups"] : p => "arn:aws:s3:::florin-production-${p}" }
   repository_arn   = "arn:aws:ecr:us-west-2:111122223333:repository/florin"
   notify_topic_arn = "arn:aws:sns:us-west-2:111122223333:florin-production-notify"
+  drill_secret_arn = "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/workers/db-aaaaaa"
+  drill_schedule   = "cron(0 4 1 1,4,7,10 ? *)"
+
+  drill_security_group_id = "sg-3"
   units = {
     wallets = {
       roles             = ["wallets"], vcpu = 4, memory_gib = 8, min = 3, desired = 6, max = 20
@@ -103,6 +107,53 @@ run "dep_081_kafka_through_a_proxy_on_loopback" {
   assert {
     condition     = length(local.secret_arns["wallets"]) == 2 && strcontains(local.containers["wallets"][1].secrets[0].valueFrom, "AmazonMSK_florin_production_wallets-aaaaaa:password::")
     error_message = "DEP-081: its user comes from the secret that MSK reads"
+  }
+}
+
+run "dep_056_on_sales" {
+  command = plan
+  variables {
+    on_sales = [{ name = "stadium", unit = "kyc", from = "2026-12-01T08:30:00", until = "2026-12-01T12:00:00", min = 6, max = 30 }]
+  }
+  assert {
+    condition     = aws_appautoscaling_scheduled_action.on_sale["stadium/from"].schedule == "at(2026-12-01T08:30:00)" && one(aws_appautoscaling_scheduled_action.on_sale["stadium/from"].scalable_target_action).min_capacity == "6"
+    error_message = "DEP-056: tasks stand there before the doors open"
+  }
+  assert {
+    condition     = one(aws_appautoscaling_scheduled_action.on_sale["stadium/until"].scalable_target_action).min_capacity == "2" && one(aws_appautoscaling_scheduled_action.on_sale["stadium/until"].scalable_target_action).max_capacity == "8"
+    error_message = "DEP-056: and go back to what the unit has"
+  }
+}
+
+run "dep_056_a_sale_that_ends_before_it_begins_is_refused" {
+  command = plan
+  variables {
+    on_sales = [{ name = "stadium", unit = "kyc", from = "2026-12-01T12:00:00", until = "2026-12-01T08:30:00", min = 6, max = 30 }]
+  }
+  expect_failures = [var.on_sales]
+}
+
+run "dep_130_the_collector_is_told_everything" {
+  command = plan
+  variables {
+    collector_image  = "111122223333.dkr.ecr.us-west-2.amazonaws.com/mirror/collector@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+    collector_config = "exporters: {awsxray: {}}"
+  }
+  assert {
+    condition     = local.containers["kyc"][1].name == "collector" && local.containers["kyc"][1].command[0] == "--config=env:OTEL_CONFIG" && local.containers["kyc"][1].environment[1].value == "exporters: {awsxray: {}}" && !local.containers["kyc"][1].essential
+    error_message = "DEP-130: image by digest, configuration from deploy/otel"
+  }
+}
+
+run "dep_139_the_drill_stands_in_the_calendar" {
+  command = plan
+  assert {
+    condition     = aws_scheduler_schedule.drill[0].schedule_expression == "cron(0 4 1 1,4,7,10 ? *)" && jsondecode(aws_ecs_task_definition.drill[0].container_definitions)[0].command == ["dr", "drill", "--aws", "production", "--output", "json"]
+    error_message = "DEP-139: quarterly, by the command"
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.drill[0].container_definitions)[0].secrets[0].valueFrom == "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/workers/db-aaaaaa:replica_url::"
+    error_message = "DEP-139: reads by reference"
   }
 }
 

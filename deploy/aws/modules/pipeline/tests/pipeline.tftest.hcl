@@ -15,7 +15,6 @@ variables {
   subnet_ids           = ["subnet-1"]
   security_group_id    = "sg-1"
   approval_topic_arn   = "arn:aws:sns:us-west-2:111122223333:florin-staging-notify"
-  pass_role_arns       = ["arn:aws:iam::111122223333:role/florin-staging-wallets-task"]
 }
 
 run "dep_116_dep_117_pipeline" {
@@ -27,6 +26,14 @@ run "dep_116_dep_117_pipeline" {
   assert {
     condition     = [for key, p in aws_codebuild_project.this : key if p.environment[0].privileged_mode] == ["image"] && alltrue([for key, p in aws_codebuild_project.this : startswith(key, "deploy") == (length(p.vpc_config) == 1)])
     error_message = "DEP-117"
+  }
+  assert {
+    condition     = aws_codebuild_project.this["deploy-production"].service_role == "arn:aws:iam::111122223333:role/florin-deploy-production" && length(aws_iam_role.build) == 2
+    error_message = "DEP-116: who deploys is decided in bootstrap/, not here"
+  }
+  assert {
+    condition     = { for p in aws_codebuild_project.this["image"].environment[0].environment_variable : p.name => p.value }["FLORIN_STATE_BUCKET"] == "florin-tfstate-111122223333-us-west-2"
+    error_message = "DEP-115: where signatures lie"
   }
 }
 
