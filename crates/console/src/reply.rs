@@ -66,8 +66,8 @@ pub enum Failure {
     /// What was sent cannot be used; for people.
     #[error("{0}")]
     Bad(String),
-    /// A form without the token of this session.
-    #[error("the form does not belong to this session")]
+    /// A form without the token of its sign-in.
+    #[error("the form does not belong to this sign-in")]
     ForeignForm,
     /// Nobody is signed in.
     #[error("not signed in")]

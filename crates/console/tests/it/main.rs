@@ -1,0 +1,7 @@
+//! The console over an API that answers as a test wants: sign-in through a provider, refreshing,
+//! refusals in words, and what holds for all routes.
+
+mod fake;
+mod oidc;
+mod pages;
+mod sessions;
