@@ -59,25 +59,35 @@ impl IdSource {
 
 /// Parses the canonical form of a UUID (lower case, hyphens) and nothing else.
 pub fn parse_canonical_uuid(text: &str) -> Option<Uuid> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 36 {
+    let bytes: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    if DASHES.iter().any(|&at| bytes[at] != b'-') {
         return None;
     }
-    let mut value: u128 = 0;
-    for (i, &b) in bytes.iter().enumerate() {
-        let nibble = match b {
-            b'-' if matches!(i, 8 | 13 | 18 | 23) => continue,
-            b'0'..=b'9' => b - b'0',
-            b'a'..=b'f' => b - b'a' + 10,
-            _ => return None,
-        };
-        if matches!(i, 8 | 13 | 18 | 23) {
-            return None;
-        }
-        value = value << 4 | u128::from(nibble);
+    // What is no digit sets high bits of `seen`: one look at the end is enough.
+    let (mut value, mut seen) = ([0; 16], 0);
+    for (byte, &at) in value.iter_mut().zip(&PAIRS) {
+        let high = NIBBLES[usize::from(bytes[at])];
+        let low = NIBBLES[usize::from(bytes[at + 1])];
+        seen |= high | low;
+        *byte = high << 4 | low & 0xF;
     }
-    Some(Uuid::from_u128(value))
+    (seen < 0x10).then(|| Uuid::from_bytes(value))
 }
+
+/// Where the canonical form has its dashes, and the first digit of each byte.
+const DASHES: [usize; 4] = [8, 13, 18, 23];
+const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// The value of each lower-case hexadecimal digit; 0xFF for other bytes.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xFF; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

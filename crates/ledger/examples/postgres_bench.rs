@@ -1,11 +1,11 @@
 //! Measures the PostgreSQL engine without HTTP: transfers per second and latency of calls.
 //!
-//! `postgres_bench URL SCHEMA ACCOUNTS ITEMS CALLERS SECONDS uniform|hot [HANDLES [RATE]]`
+//! `postgres_bench URL SCHEMA ACCOUNTS ITEMS CALLERS SECONDS uniform|hot [HANDLES [RATE [RUNS]]]`
 //!
 //! ITEMS are the transfers of one call, CALLERS the calls in flight, HANDLES the replicas. Makes
 //! the accounts when the schema has fewer. RATE is calls per second of all callers together, each
 //! timed from when it fell due; without it (or 0) a caller calls again as soon as it has its
-//! answer. Before a uniform load on one replica every account moves once, so that the figures are
+//! answer. RUNS measurements follow each other, a line for each. Before a uniform load on one replica every account moves once, so that the figures are
 //! those of a process that remembers its accounts.
 #![allow(
     clippy::disallowed_methods,
@@ -168,61 +168,98 @@ async fn main() {
     if !hot && ledgers.len() == 1 {
         warm(&ledgers[0], accounts).await;
     }
-    let done = Arc::new(AtomicU64::new(0));
-    let pause = (rate > 0.0).then(|| Duration::from_secs_f64(callers as f64 / rate));
-    let until = Instant::now() + Duration::from_secs(seconds);
-    let tasks: Vec<_> = (0..callers)
-        .map(|caller| {
-            let ledger = ledgers[caller as usize % ledgers.len()].clone();
-            let done = done.clone();
-            tokio::spawn(async move {
-                let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ ((caller + 1) * 0x1234_5678_9ABC));
-                let mut waits = Vec::new();
-                // Callers fall due one after the other, not all at once.
-                let mut due =
-                    Instant::now() + pause.unwrap_or_default() * caller as u32 / callers as u32;
-                while Instant::now() < until {
-                    if pause.is_some() {
-                        tokio::time::sleep_until(due.into()).await;
-                    }
-                    let items = items(&ledger, &mut random, size as usize, accounts, hot);
-                    let call = TransfersCall {
-                        actor: None,
-                        items,
-                        key: None,
-                    };
-                    let begun = pause.map_or_else(Instant::now, |_| due);
-                    due += pause.unwrap_or_default();
-                    match ledger.submit(Call::Transfers(call)).await {
-                        Ok(answer) => {
-                            let Outcome::Items(results) = answer.outcome else {
-                                panic!("not a list")
-                            };
-                            assert!(results.iter().all(|r| r.code == ResultCode::Created));
-                            done.fetch_add(results.len() as u64, Ordering::Relaxed);
-                            waits.push(begun.elapsed());
-                        }
-                        Err(error) => println!("{error}"),
-                    }
-                }
-                waits
-            })
-        })
-        .collect();
-    let begun = Instant::now();
-    let mut waits = Vec::new();
-    for task in tasks {
-        waits.extend(task.await.expect("a task ends"));
+    let runs: u64 = arguments.get(9).map_or(1, |r| r.parse().expect("a number"));
+    let load = Load {
+        accounts,
+        size,
+        callers,
+        seconds,
+        hot,
+        rate,
+    };
+    for run in 0..runs {
+        load.run(&ledgers, run).await;
     }
-    assert!(!waits.is_empty(), "nothing was answered");
-    let elapsed = begun.elapsed();
-    waits.sort();
-    let rate = done.load(Ordering::Relaxed) as f64 / elapsed.as_secs_f64();
-    println!(
-        "{rate:.0} transfers/s; calls of {size}: p50 {:?} p95 {:?} p99 {:?} ({} calls)",
-        waits[waits.len() / 2],
-        waits[waits.len() * 95 / 100],
-        waits[waits.len() * 99 / 100],
-        waits.len()
-    );
+}
+
+/// What every run does.
+struct Load {
+    accounts: u64,
+    size: u64,
+    callers: u64,
+    seconds: u64,
+    hot: bool,
+    rate: f64,
+}
+
+impl Load {
+    async fn run(&self, ledgers: &[Ledger], run: u64) {
+        let Self {
+            accounts,
+            size,
+            callers,
+            hot,
+            rate,
+            ..
+        } = *self;
+        let done = Arc::new(AtomicU64::new(0));
+        let pause = (rate > 0.0).then(|| Duration::from_secs_f64(callers as f64 / rate));
+        let until = Instant::now() + Duration::from_secs(self.seconds);
+        let tasks: Vec<_> = (0..callers)
+            .map(|caller| {
+                let ledger = ledgers[caller as usize % ledgers.len()].clone();
+                let done = done.clone();
+                tokio::spawn(async move {
+                    let mut random = Random(
+                        0x9E37_79B9_7F4A_7C15 ^ ((run * callers + caller + 1) * 0x1234_5678_9ABC),
+                    );
+                    let mut waits = Vec::new();
+                    // Callers fall due one after the other, not all at once.
+                    let mut due =
+                        Instant::now() + pause.unwrap_or_default() * caller as u32 / callers as u32;
+                    while Instant::now() < until {
+                        if pause.is_some() {
+                            tokio::time::sleep_until(due.into()).await;
+                        }
+                        let items = items(&ledger, &mut random, size as usize, accounts, hot);
+                        let call = TransfersCall {
+                            actor: None,
+                            items,
+                            key: None,
+                        };
+                        let begun = pause.map_or_else(Instant::now, |_| due);
+                        due += pause.unwrap_or_default();
+                        match ledger.submit(Call::Transfers(call)).await {
+                            Ok(answer) => {
+                                let Outcome::Items(results) = answer.outcome else {
+                                    panic!("not a list")
+                                };
+                                assert!(results.iter().all(|r| r.code == ResultCode::Created));
+                                done.fetch_add(results.len() as u64, Ordering::Relaxed);
+                                waits.push(begun.elapsed());
+                            }
+                            Err(error) => println!("{error}"),
+                        }
+                    }
+                    waits
+                })
+            })
+            .collect();
+        let begun = Instant::now();
+        let mut waits = Vec::new();
+        for task in tasks {
+            waits.extend(task.await.expect("a task ends"));
+        }
+        assert!(!waits.is_empty(), "nothing was answered");
+        let elapsed = begun.elapsed();
+        waits.sort();
+        let rate = done.load(Ordering::Relaxed) as f64 / elapsed.as_secs_f64();
+        println!(
+            "{rate:.0} transfers/s; calls of {size}: p50 {:?} p95 {:?} p99 {:?} ({} calls)",
+            waits[waits.len() / 2],
+            waits[waits.len() * 95 / 100],
+            waits[waits.len() * 99 / 100],
+            waits.len()
+        );
+    }
 }

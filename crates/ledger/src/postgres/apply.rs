@@ -7,17 +7,26 @@ use uuid::Uuid;
 
 use super::writes::{Accounts, Balances, Rows, Writes};
 
-// What `commit_batch` does with these rows.
+// What `commit_batch` does with these rows. Arrays are unnested in the list of columns and not in
+// FROM, where the server would first write all rows to a store and then read them again: a sixth
+// of the whole update's time with 65,000 rows.
 const UPDATE_BALANCES: &str = "UPDATE balances b SET dp = u.dp, cp = u.cp, dr = u.dr, cr = u.cr, \
      postings = u.postings, events = u.events, tail = u.tail, high = u.high, windows = u.windows, room = NULL \
-     FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], \
-     $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[]) \
-     AS u (slot, dp, cp, dr, cr, postings, events, tail, high, windows) WHERE b.slot = u.slot";
-const INSERT_IDS: &str = "INSERT INTO ids SELECT * FROM unnest($1::uuid[], $2::bigint[])";
-const REPLACE_IDS: &str = "INSERT INTO ids SELECT * FROM unnest($1::uuid[], $2::bigint[]) \
+     FROM (SELECT unnest($1::integer[]) AS slot, unnest($2::bigint[]) AS dp, unnest($3::bigint[]) AS cp, \
+     unnest($4::bigint[]) AS dr, unnest($5::bigint[]) AS cr, unnest($6::bigint[]) AS postings, \
+     unnest($7::bigint[]) AS events, unnest($8::bytea[]) AS tail, unnest($9::bytea[]) AS high, \
+     unnest($10::bytea[]) AS windows) u WHERE b.slot = u.slot";
+// The same for rows of which nothing else changed: fewer columns are less work for the server.
+const UPDATE_POSTED: &str = "UPDATE balances b SET dp = u.dp, cp = u.cp, postings = u.postings, \
+     events = u.events, tail = u.tail, room = NULL \
+     FROM (SELECT unnest($1::integer[]) AS slot, unnest($2::bigint[]) AS dp, unnest($3::bigint[]) AS cp, \
+     unnest($4::bigint[]) AS postings, unnest($5::bigint[]) AS events, unnest($6::bytea[]) AS tail) u \
+     WHERE b.slot = u.slot";
+const INSERT_IDS: &str = "INSERT INTO ids SELECT unnest($1::uuid[]), unnest($2::bigint[])";
+const REPLACE_IDS: &str = "INSERT INTO ids SELECT unnest($1::uuid[]), unnest($2::bigint[]) \
      ON CONFLICT (key) DO UPDATE SET known = EXCLUDED.known";
 const INSERT_PAGES: &str =
-    "INSERT INTO entries SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[])";
+    "INSERT INTO entries SELECT unnest($1::integer[]), unnest($2::bigint[]), unnest($3::bytea[])";
 
 /// Bytes of `balances.room` in a new row.
 const ROOM_BYTES: usize = 120;
@@ -50,32 +59,8 @@ pub(super) async fn rows(
     rows: Rows,
     replaces: bool,
 ) -> Result<(), sqlx::Error> {
-    let Balances {
-        slot,
-        totals: [dp, cp, dr, cr, postings, events],
-        tail,
-        high,
-        windows,
-    } = rows.balances;
-    let wanted = slot.len() as u64;
-    if wanted > 0 {
-        let written = sqlx::query(UPDATE_BALANCES)
-            .bind(slot)
-            .bind(dp)
-            .bind(cp)
-            .bind(dr)
-            .bind(cr)
-            .bind(postings)
-            .bind(events)
-            .bind(tail)
-            .bind(high)
-            .bind(windows)
-            .execute(&mut *connection)
-            .await?;
-        if written.rows_affected() != wanted {
-            let what = format!("{} of {wanted} balances exist", written.rows_affected());
-            return Err(sqlx::Error::Protocol(what));
-        }
+    if !rows.balances.slot.is_empty() {
+        balances(connection, rows.balances).await?;
     }
     if !rows.id.is_empty() {
         let insert = if replaces { REPLACE_IDS } else { INSERT_IDS };
@@ -92,6 +77,38 @@ pub(super) async fn rows(
             .bind(rows.page_seqs)
             .execute(connection)
             .await?;
+    }
+    Ok(())
+}
+
+async fn balances(connection: &mut PgConnection, b: Balances) -> Result<(), sqlx::Error> {
+    let wanted = b.slot.len() as u64;
+    let [dp, cp, dr, cr, postings, events] = b.totals;
+    let update = if b.beyond_postings {
+        sqlx::query(UPDATE_BALANCES)
+            .bind(b.slot)
+            .bind(dp)
+            .bind(cp)
+            .bind(dr)
+            .bind(cr)
+            .bind(postings)
+            .bind(events)
+            .bind(b.tail)
+            .bind(b.high)
+            .bind(b.windows)
+    } else {
+        sqlx::query(UPDATE_POSTED)
+            .bind(b.slot)
+            .bind(dp)
+            .bind(cp)
+            .bind(postings)
+            .bind(events)
+            .bind(b.tail)
+    };
+    let written = update.execute(connection).await?.rows_affected();
+    if written != wanted {
+        let what = format!("{written} of {wanted} balances exist");
+        return Err(sqlx::Error::Protocol(what));
     }
     Ok(())
 }
@@ -117,6 +134,7 @@ pub(super) async fn apply(
         tail,
         high,
         windows,
+        beyond_postings: _,
     } = balances;
     sqlx::query(
         "SELECT commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,\

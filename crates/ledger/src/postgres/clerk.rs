@@ -44,7 +44,10 @@ impl Clerk {
     pub(super) fn hand_over(&self, messages: Vec<Message>, decided: Decided) {
         let batch = (messages, decided);
         let left = match &self.batches {
-            Some(batches) => batches.send(batch).err().map(|mpsc::SendError(batch)| batch),
+            Some(batches) => batches
+                .send(batch)
+                .err()
+                .map(|mpsc::SendError(batch)| batch),
             None => Some(batch),
         };
         if let Some((messages, decided)) = left {

@@ -60,10 +60,13 @@ pub(super) struct Balances {
     pub tail: Vec<Vec<u8>>,
     pub high: Vec<Option<Vec<u8>>>,
     pub windows: Vec<Option<Vec<u8>>>,
+    /// Some row changes more than the columns that a plain posting changes.
+    pub beyond_postings: bool,
 }
 
 impl Balances {
-    fn push(&mut self, slot: Slot, live: &Live, tail: &[u64]) {
+    fn push(&mut self, slot: Slot, before: Option<&Live>, live: &Live, tail: &[u64]) {
+        self.beyond_postings |= !before.is_some_and(|before| only_postings(before, live));
         let t = &live.hot.totals;
         self.slot.push(slot as i32);
         let values = [
@@ -341,14 +344,15 @@ impl Writes {
             if working.is_new(slot) {
                 self.new_accounts.push(slot, live);
                 let tail = self.tail(slot, Vec::new(), new);
-                self.new_balances.push(slot, live, &tail);
+                self.new_balances.push(slot, None, live, &tail);
                 self.tails.push((slot, tail));
                 continue;
             }
             if balance_changed || has_entries {
                 let old = before.map_or_else(Vec::new, |before| before.tail.clone());
                 let tail = self.tail(slot, old, new);
-                self.rows.balances.push(slot, live, &tail);
+                let before = before.map(|before| &before.live);
+                self.rows.balances.push(slot, before, live, &tail);
                 self.tails.push((slot, tail));
             }
             if before.is_none_or(|before| is_changed(&before.live, live)) {
@@ -412,6 +416,16 @@ impl Writes {
             }
         }
     }
+}
+
+/// Nothing pending moved, and the columns that few accounts need are empty before and after.
+fn only_postings(before: &Live, after: &Live) -> bool {
+    let pending = |live: &Live| {
+        let t = &live.hot.totals;
+        (t.debits_pending, t.credits_pending)
+    };
+    let is_plain = |live: &Live| live.windows.is_none() && rows::high(&live.hot.totals).is_none();
+    pending(before) == pending(after) && is_plain(before) && is_plain(after)
 }
 
 /// Something of the account's own row changed.
