@@ -69,6 +69,8 @@ def own_settings(unit):
         if value == "{blobs_url}":
             bucket, folder = unit["blobs"].split("/", 1)
             value = f"s3://$(BUCKET_{key(bucket)})/{folder}"
+        if value == "{public_url}":
+            value = "$(FLORIN__SERVER__PUBLIC_URL)"
         if value == "{database_pool}":
             value = str(database_pool(unit))
         text += f"            - name: {row['name']}\n              value: \"{value}\"\n"
@@ -718,12 +720,16 @@ def overlay(environment, suffix="", which=None, options=()):
     folder = f"kubernetes/overlays/{environment}{suffix}"
     sizing = "staging" if environment == "staging" else "production"
     # The image of all, then what differs by unit.
-    rules = """  - source: {kind: ConfigMap, name: florin-outputs, fieldPath: data.CONTAINER_IMAGE}
+    rules = """  - source: {kind: ConfigMap, name: florin-outputs, fieldPath: data.EFS_ID}
+    targets:
+      - select: {kind: StorageClass, name: efs}
+        fieldPaths: ["parameters.fileSystemId"]
+  - source: {kind: ConfigMap, name: florin-outputs, fieldPath: data.CONTAINER_IMAGE}
     targets:
       - select: {kind: Deployment}
         fieldPaths: ["spec.template.spec.containers.[name=florin].image"]
 """
-    outputs = [f"ENVIRONMENT={environment}", "CONTAINER_IMAGE=111122223333.dkr.ecr.us-west-2.amazonaws.com/florin@sha256:" + "0" * 64]
+    outputs = [f"ENVIRONMENT={environment}", "EFS_ID=fs-00000000000000000", "CONTAINER_IMAGE=111122223333.dkr.ecr.us-west-2.amazonaws.com/florin@sha256:" + "0" * 64]
     for unit in units:
         name = unit["name"]
         rules += replacement(f"ROLE_{key(name)}", "ServiceAccount", name, "metadata.annotations.[eks.amazonaws.com/role-arn]")
@@ -772,7 +778,7 @@ def overlay(environment, suffix="", which=None, options=()):
     put(f"{folder}/outputs.env.example", "# Made by deploy/render.py; deploy.sh writes outputs.env from Parameter Store.\n" + "\n".join(outputs) + "\n")
     plain = "".join(f"      - {row['name']}={row['value']}\n" for row in TABLE["settings"] if row["when"] == "always" and not row["value"].startswith("{"))
     example = {"public_url": "https://api.example.com"}
-    told = [f"{row['name']}={example[row['value'].strip('{}')]}" for row in TABLE["settings"] if row["value"].strip("{}") in example]
+    told = [f"{row['name']}={example[row['value'].strip('{}')]}" for row in TABLE["settings"] if row["when"] == "always" and row["value"].strip("{}") in example]
     told += [f"FLORIN__GATEWAY__UPSTREAMS=wallets=https://wallets.internal.example.com"]
     told += [f"BUCKET_{key(bucket)}=florin-{environment}-{bucket}-00000000" for bucket in ("blobs", "documents", "networks")]
     put(f"{folder}/settings.env.example", "# Made by deploy/render.py; deploy.sh writes settings.env from Parameter Store.\n" + "\n".join(told) + "\n")

@@ -274,6 +274,7 @@ write_outputs() {
     parameter() { aws_text ssm get-parameter --name "/florin/$ENVIRONMENT/$1" --query Parameter.Value; }
     {
         echo "ENVIRONMENT=$ENVIRONMENT"
+        echo "EFS_ID=$(parameter efs_id)"
         echo "CONTAINER_IMAGE=$IMAGE_URI"
         for kind in role_arns target_group_arns; do
             prefix=ROLE

@@ -299,7 +299,7 @@ def kubernetes(paths):
         expect(not any(d["kind"] == "Secret" for d in documents), f"{name}: a secret in a manifest")
         expect(by["StorageClass"]["gp3-networks"]["reclaimPolicy"] == "Retain", f"{name}: disks of networks are deleted")
         # DEP-048, DEP-049, DEP-052.
-        expect(by["StorageClass"]["gp3-encrypted"]["parameters"] == {"type": "gp3", "encrypted": "true"} and by["StorageClass"]["gp3-encrypted"]["volumeBindingMode"] == "WaitForFirstConsumer" and by["StorageClass"]["gp3-encrypted"]["allowVolumeExpansion"] and "efs" in by["StorageClass"], f"DEP-048: {name}: classes of disks")
+        expect(by["StorageClass"]["gp3-encrypted"]["parameters"] == {"type": "gp3", "encrypted": "true"} and by["StorageClass"]["gp3-encrypted"]["volumeBindingMode"] == "WaitForFirstConsumer" and by["StorageClass"]["gp3-encrypted"]["allowVolumeExpansion"] and by["StorageClass"]["efs"]["parameters"]["fileSystemId"].startswith("fs-"), f"DEP-048: {name}: classes of disks")
         levels = {n: d["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] for n, d in by["Namespace"].items()}
         expect(levels == {"florin": "restricted", "florin-system": "restricted", "florin-batch": "restricted", "florin-networks": "baseline"} | dict.fromkeys(agent, "privileged"), f"DEP-049: {name}: {levels}")
         expect({"florin", "florin-networks", "florin-batch"} <= {d["metadata"]["namespace"] for d in documents if d["kind"] == "ResourceQuota"}, f"DEP-049: {name}: quotas")

@@ -240,6 +240,7 @@ probe 'services of units' 10 text ecs list-services --cluster florin-staging --q
 probe 'groups of the monitoring host' 1 text autoscaling describe-auto-scaling-groups --query 'length(AutoScalingGroups[?starts_with(AutoScalingGroupName, `florin-staging-`)])'
 # DEP-055: what a task definition tells a unit, and what it must not hold.
 probe 'wallets are told the database by reference' 'env:FLORIN_SECRET_DATABASE_URL' text ecs describe-task-definition --task-definition florin-staging-wallets --query 'taskDefinition.containerDefinitions[0].environment[?name==`FLORIN__LEDGER__URL`].value'
+probe 'shared files: encrypted, in every zone' 'True 3' sh -c 'aws efs describe-file-systems --query "FileSystems[0].Encrypted" --output text; aws efs describe-mount-targets --file-system-id "$(aws efs describe-file-systems --query "FileSystems[0].FileSystemId" --output text)" --query "length(MountTargets)" --output text'
 probe 'trail logs' True text cloudtrail get-trail-status --name florin-staging --query IsLogging
 probe 'marker of the release' "$DIGEST" sh -c "aws ssm get-parameter --name /florin/staging/last-good --query Parameter.Value --output text | cut -d ' ' -f 1"
 # DEP-056: the announced sale stands in the calendar of the service.

@@ -34,6 +34,7 @@ case "$*" in
     *get-parameter*role_arns*) echo '{"chains":"arn:aws:iam::111122223333:role/c"}' ;;
     *get-parameter*target_group_arns*) echo '{"chains":"arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/c/1"}' ;;
     *get-parameter*bucket_names*) echo '{"blobs":"florin-staging-blobs-00000000"}' ;;
+    *get-parameter*/efs_id*) echo fs-0123 ;;
     *get-parameter*/upstreams*) echo 'wallets=https://wallets.internal.example.com' ;;
     *get-parameter*/application_url*) echo https://api.example.com ;;
     *list-services*) echo 'arn:aws:ecs:us-west-2:111122223333:service/florin-staging/workers arn:aws:ecs:us-west-2:111122223333:service/florin-staging/not-yet' ;;
@@ -161,6 +162,7 @@ called 'florin aws secrets init --environment staging'
 uncalled 'secret-string'
 grep -qx 'FLORIN__GATEWAY__UPSTREAMS=wallets=https://wallets.internal.example.com' "$WORK/tree/kubernetes/overlays/staging/settings.env"
 grep -qx 'BUCKET_BLOBS=florin-staging-blobs-00000000' "$WORK/tree/kubernetes/overlays/staging/settings.env"
+grep -qx 'EFS_ID=fs-0123' "$WORK/tree/kubernetes/overlays/staging/outputs.env"
 grep -q 'waiting: not-yet' "$WORK/out"
 uncalled 'update-service .*not-yet'
 called 'update-service .*--task-definition arn:new:2 --desired-count 2'

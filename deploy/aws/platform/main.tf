@@ -278,6 +278,7 @@ locals {
     networks_bucket = module.storage.bucket_arns["networks"]
     networks_key    = module.keys.key_arns["networks"]
     secrets_key     = module.keys.key_arns["secrets"]
+    volume_key      = module.keys.key_arns["data"]
     secrets = concat(
       [for what in local.shared_secrets : module.secrets.secret_arns["shared/${what}"]],
       flatten([for name, u in local.on_eks : [for what in u.secrets : module.secrets.secret_arns["${name}/${what}"]]]),
@@ -291,9 +292,10 @@ locals {
     external-secrets             = "external-secrets"
     aws-load-balancer-controller = "load-balancer-controller"
     ebs-csi-controller-sa        = "csi"
+    efs-csi-controller-sa        = "csi-files"
     log-agent                    = "log-agent"
   }
-  system_namespaces = { ebs-csi-controller-sa = "kube-system", log-agent = "florin-logs" }
+  system_namespaces = { ebs-csi-controller-sa = "kube-system", efs-csi-controller-sa = "kube-system", log-agent = "florin-logs" }
 }
 
 module "eks" {
@@ -311,6 +313,7 @@ module "eks" {
   fargate_subnet_ids         = module.network.private_subnet_ids
   cluster_security_group_ids = [module.network.security_group_ids["cluster"]]
   node_security_group_ids    = [module.network.security_group_ids["nodes"]]
+  file_security_group_ids    = [module.network.security_group_ids["efs"]]
   secrets_key_arn            = module.keys.key_arns["secrets"]
   volume_key_arn             = module.keys.key_arns["data"]
   log_kms_key_arn            = module.keys.key_arns["logs"]

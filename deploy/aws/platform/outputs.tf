@@ -13,6 +13,7 @@ locals {
     ecs_cluster_name           = module.ecs.cluster_name
     eks_cluster_name           = module.eks.cluster_name
     oidc_provider_arn          = module.eks.oidc_provider_arn
+    efs_id                     = module.eks.file_system_id
     rds_endpoint               = module.database.rds_endpoint
     reader_endpoint            = module.database.reader_endpoint
     rds_identifier             = module.database.rds_identifier

@@ -183,6 +183,7 @@ module "eks" {
   fargate_subnet_ids         = module.network.private_subnet_ids
   cluster_security_group_ids = [module.network.security_group_ids["cluster"]]
   node_security_group_ids    = [module.network.security_group_ids["nodes"]]
+  file_security_group_ids    = [module.network.security_group_ids["efs"]]
   secrets_key_arn            = module.keys.key_arns["secrets"]
   volume_key_arn             = module.keys.key_arns["data"]
   log_kms_key_arn            = module.keys.key_arns["logs"]

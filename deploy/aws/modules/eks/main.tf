@@ -220,6 +220,7 @@ resource "aws_eks_node_group" "this" {
 
 locals {
   # Nodes become ready only with a network, so these come before them.
+  addon_accounts = { aws-ebs-csi-driver = "ebs-csi-controller-sa", aws-efs-csi-driver = "efs-csi-controller-sa" }
   network_addons = { for name, version in var.addons : name => version if contains(["vpc-cni", "kube-proxy"], name) }
 }
 
@@ -238,10 +239,12 @@ resource "aws_eks_addon" "network" {
 }
 
 resource "aws_eks_addon" "this" {
-  for_each                    = { for name, version in var.addons : name => version if !contains(keys(local.network_addons), name) }
-  cluster_name                = aws_eks_cluster.this.name
-  addon_name                  = each.key
-  addon_version               = each.value
+  for_each      = { for name, version in var.addons : name => version if !contains(keys(local.network_addons), name) }
+  cluster_name  = aws_eks_cluster.this.name
+  addon_name    = each.key
+  addon_version = each.value
+  # The drivers of disks and files take their own roles (D1), not that of the node.
+  service_account_role_arn    = try(aws_iam_role.service_account[local.addon_accounts[each.key]].arn, null)
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "PRESERVE"
   tags                        = merge(var.tags, { Name = "${var.name}-${each.key}", DEP = "023 045" })

@@ -17,3 +17,8 @@ output "cert_manager_role_arn" {
   description = "Role of cert-manager; null when the component is not used."
   value       = try(aws_iam_role.service_account["cert-manager"].arn, null)
 }
+
+output "file_system_id" {
+  description = "Shared files of user networks."
+  value       = aws_efs_file_system.this.id
+}

@@ -121,3 +121,9 @@ variable "log_kms_key_arn" {
   description = "Key of the control plane's log."
   type        = string
 }
+
+variable "file_security_group_ids" {
+  description = "Groups of the shared files."
+  type        = list(string)
+  default     = []
+}

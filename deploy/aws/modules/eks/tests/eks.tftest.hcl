@@ -25,8 +25,9 @@ variables {
     core     = { instance_types = ["m5.xlarge"], capacity = "ON_DEMAND", min = 3, desired = 3, max = 12, taint = "" }
     networks = { instance_types = ["m5.xlarge", "m5a.xlarge", "m6i.xlarge"], capacity = "SPOT", min = 0, desired = 0, max = 28, taint = "networks" }
   }
-  addons           = { "vpc-cni" = "v1.20.4-eksbuild.1" }
-  service_accounts = { chains = { namespace = "florin", policy = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" } }
+  addons                  = { "vpc-cni" = "v1.20.4-eksbuild.1", "aws-ebs-csi-driver" = "v1.53.0-eksbuild.1", "aws-efs-csi-driver" = "v2.1.13-eksbuild.1" }
+  file_security_group_ids = ["sg-3"]
+  service_accounts        = { chains = { namespace = "florin", policy = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" } }
 }
 
 run "dep_037_to_dep_045_cluster" {
@@ -58,6 +59,18 @@ run "dep_037_to_dep_045_cluster" {
   assert {
     condition     = one(aws_eks_fargate_profile.batch.selector).namespace == "florin-batch"
     error_message = "DEP-050"
+  }
+}
+
+run "dep_048_dep_138_files_and_disks" {
+  command = plan
+  assert {
+    condition     = aws_efs_file_system.this.encrypted && length(aws_efs_mount_target.this) == 3 && aws_efs_mount_target.this[0].security_groups == toset(["sg-3"]) && aws_efs_file_system.this.tags["Backup"] == "files"
+    error_message = "DEP-048, DEP-138: one encrypted file system, reached in each zone, backed up by its tag"
+  }
+  assert {
+    condition     = contains(keys(aws_eks_addon.this), "aws-ebs-csi-driver") && contains(keys(aws_eks_addon.this), "aws-efs-csi-driver")
+    error_message = "DEP-048: drivers of both classes"
   }
 }
 
