@@ -12,6 +12,7 @@ use florin_platform::webhooks::Webhooks;
 use ring::hmac;
 use tokio::sync::Notify;
 
+use crate::api::pages::Pages;
 use crate::card::Provider;
 use crate::limits::RoomLimits;
 use crate::mail::Mailer;
@@ -104,6 +105,8 @@ pub struct Inner {
     pub card: Option<Arc<dyn Provider>>,
     /// Sends mails.
     pub mailer: Option<Arc<dyn Mailer>>,
+    /// Public pages, for a moment.
+    pub pages: Pages,
     /// Rate limits of single things.
     pub limits: RoomLimits,
     /// What the installation decided.
@@ -155,6 +158,7 @@ impl Ticketing {
             secrets,
             card: parts.card,
             mailer: parts.mailer,
+            pages: Pages::default(),
             limits,
             settings: parts.settings,
             told: Notify::new(),

@@ -15,12 +15,13 @@ mod load;
 mod names;
 mod pick;
 mod run;
-mod server;
+pub mod server;
 mod set_up;
 mod shadow;
 mod size;
 mod soak;
 mod suite;
+mod ticketing;
 mod wire;
 mod work;
 
@@ -61,6 +62,7 @@ enum What {
     Memory(SizeArgs),
     Soak(soak::Soak),
     Shadow(shadow::Shadow),
+    Ticketing(ticketing::Ticketing),
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +152,7 @@ impl Bench {
             Some(What::Memory(args)) => args.run((10_000_000, 0), output)?,
             Some(What::Soak(soak)) => soak.run(output)?,
             Some(What::Shadow(shadow)) => shadow.run(output)?,
+            Some(What::Ticketing(ticketing)) => ticketing.run(output)?,
         }
         Ok(0)
     }

@@ -35,6 +35,15 @@ impl Server {
 
     /// The same with settings of the environment.
     pub fn start_with(data_dir: &Path, env: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_as(data_dir, &[], env)
+    }
+
+    /// The same with further options of `florin serve`.
+    pub fn start_as(
+        data_dir: &Path,
+        options: &[&str],
+        env: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(data_dir)?;
         let log = File::options()
             .create(true)
@@ -52,6 +61,7 @@ impl Server {
                 "--data-dir",
             ])
             .arg(data_dir)
+            .args(options)
             .env_remove("FLORIN_DATA_DIR")
             .envs(env.iter().copied())
             .stdin(Stdio::null())

@@ -40,6 +40,54 @@ fn a_closed_loop_of_wallet_transfers_conserves_money() {
     );
 }
 
+/// Each part has a row with a figure in it.
+fn all_measured(results: &Value, parts: &[&str]) {
+    let rows = results["rows"].as_array().expect("rows");
+    for part in parts {
+        let row = rows
+            .iter()
+            .find(|row| row["what"].as_str().is_some_and(|what| what.contains(part)));
+        let row = row.unwrap_or_else(|| panic!("no {part}: {results}"));
+        assert!(
+            row["measured"]
+                .as_str()
+                .is_some_and(|text| text.contains(char::is_numeric))
+        );
+    }
+}
+
+#[test]
+fn ticketing_is_measured_part_by_part() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+        .args(["bench", "ticketing", "--output", "json", "--seconds", "1"])
+        .args(["--runs", "1", "--sale-runs", "1", "--connections", "8"])
+        .args(["--buyers", "20", "--tickets", "60", "--refunds", "40"])
+        .args(["--orders", "300"])
+        .env_remove("FLORIN_BENCH_POSTGRES")
+        .arg("--dir")
+        .arg(dir.path())
+        .output()
+        .expect("florin runs");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    let results: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let parts = [
+        "offline verification",
+        "SQLite: reserves",
+        "on-sale of 60 tickets, 20 buyers, free, drained",
+        "on-sale of 60 tickets, 20 buyers, paid from wallets, drained",
+        "check-ins over HTTP",
+        "event page and availability",
+        "cancel of an event",
+        "overview of an event with 300 orders",
+        "export of 300 tickets",
+    ];
+    all_measured(&results, &parts);
+    let left = std::fs::read_dir(dir.path()).expect("its folder").count();
+    assert_eq!(left, 0, "the data is removed");
+}
+
 #[test]
 fn the_shadow_ledger_is_measured_part_by_part() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -55,8 +103,7 @@ fn the_shadow_ledger_is_measured_part_by_part() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{stderr}");
     let results: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
-    let rows = results["rows"].as_array().expect("rows");
-    for part in [
+    let parts = [
         "batches of 50",
         "single events",
         "a late event",
@@ -66,17 +113,8 @@ fn the_shadow_ledger_is_measured_part_by_part() {
         "importing camt.053",
         "importing MT940",
         "matching 40 lines",
-    ] {
-        let row = rows
-            .iter()
-            .find(|row| row["what"].as_str().is_some_and(|what| what.contains(part)));
-        let row = row.unwrap_or_else(|| panic!("no {part}: {results}"));
-        assert!(
-            row["measured"]
-                .as_str()
-                .is_some_and(|text| text.contains(char::is_numeric))
-        );
-    }
+    ];
+    all_measured(&results, &parts);
     assert!(
         results["skipped"][0]
             .as_str()

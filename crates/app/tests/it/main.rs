@@ -33,5 +33,6 @@ mod shadow_silence;
 mod shadow_topics;
 mod stores;
 mod ticket_cli;
+mod ticketing_story;
 mod tidy;
 mod webhooks;

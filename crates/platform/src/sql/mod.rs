@@ -40,6 +40,8 @@ pub(crate) use settings::is_loopback;
 pub use settings::{PostgresAddress, PostgresSettings};
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use postgres::{PostgresDb, PostgresTx};
@@ -80,6 +82,17 @@ enum Store {
 pub struct Tx {
     running: Running,
     failed: bool,
+    ended: Option<Ended>,
+}
+
+/// Raises a counter when it is dropped.
+#[derive(Debug)]
+struct Ended(Arc<AtomicU64>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 #[derive(Debug)]
@@ -282,7 +295,14 @@ impl Tx {
         Self {
             running,
             failed: false,
+            ended: None,
         }
+    }
+
+    /// Raises this counter when the transaction has ended, however that was: after its effect can
+    /// be seen, and before [`Tx::commit`] returns. For what is remembered of the tables.
+    pub fn count_end(&mut self, counter: &Arc<AtomicU64>) {
+        self.ended = Some(Ended(Arc::clone(counter)));
     }
 
     /// Runs one statement; answers the number of rows it changed.

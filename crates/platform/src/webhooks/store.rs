@@ -345,6 +345,37 @@ pub async fn replay(db: &Db, endpoint: &str, now: i64) -> Result<u64, SqlError> 
     Ok(queued)
 }
 
+/// Most deliveries that one call queues again.
+pub const REPLAY_MAX: i64 = 10_000;
+
+/// Queues what was recorded in `[from, to)` and is finished again, in order, accepted or not, and
+/// enables the endpoint. Answers how many; at most [`REPLAY_MAX`].
+pub async fn replay_between(
+    db: &Db,
+    endpoint: &str,
+    from: i64,
+    to: i64,
+    now: i64,
+) -> Result<u64, SqlError> {
+    let mut tx = db.patient().begin().await?;
+    let enable = "UPDATE webhook_endpoints SET disabled = NULL WHERE id = $1";
+    tx.execute(query(enable).bind(endpoint)).await?;
+    let select = "SELECT id FROM webhook_deliveries WHERE endpoint_id = $1
+        AND state IN ('accepted', 'parked') AND created_at >= $2 AND created_at < $3
+        ORDER BY place LIMIT $4";
+    let select = query(select)
+        .bind(endpoint)
+        .bind(from)
+        .bind(to)
+        .bind(REPLAY_MAX);
+    let mut queued = 0;
+    for row in &tx.fetch_all(select).await? {
+        queued += requeue(&mut tx, endpoint, &row.get::<String>("id")?, now).await?;
+    }
+    tx.commit().await?;
+    Ok(queued)
+}
+
 /// One delivery of an endpoint.
 pub async fn find(db: &Db, endpoint: &str, id: &str) -> Result<Option<Delivery>, SqlError> {
     let text = format!("{DELIVERY} WHERE endpoint_id = $1 AND id = $2");

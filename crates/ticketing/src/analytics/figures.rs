@@ -158,8 +158,8 @@ impl Tickets {
     /// # Errors
     /// The store's.
     pub async fn of(room: &Ticketing, event_id: &str) -> Result<Self, Problem> {
-        let text = "SELECT type_id AS kind, channel, status, COUNT(*) AS n FROM tk_tickets
-            WHERE event_id = $1 GROUP BY type_id, channel, status";
+        let text = "SELECT type_id AS kind, channel, status, tickets AS n FROM tk_ticket_counts
+            WHERE event_id = $1";
         let rows = room.store.db.fetch_all(query(text).bind(event_id)).await?;
         let mut counts = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -211,27 +211,22 @@ impl Attendance {
     /// # Errors
     /// The store's.
     pub async fn of(room: &Ticketing, event_id: &str) -> Result<Self, Problem> {
-        let hour = room.now() - 3_600_000_000;
-        let text = "SELECT COUNT(DISTINCT ticket_id) AS came,
-            CAST(COALESCE(SUM(CASE WHEN effective_at > $1 THEN 1 ELSE 0 END), 0) AS BIGINT) AS hour
-            FROM tk_check_ins WHERE event_id = $2 AND counted = $3 AND direction = 'in'
-            AND conflict IS NULL AND undone_at IS NULL";
-        let statement = query(text).bind(hour).bind(event_id).bind(true);
-        let row = room.store.db.fetch_optional(statement).await?;
-        let (came, last_hour) = match row {
-            Some(row) => (row.get("came")?, row.get("hour")?),
+        let text = "SELECT came, inside FROM tk_entry_counts WHERE event_id = $1";
+        let row = room.store.db.fetch_optional(query(text).bind(event_id));
+        let (came, inside) = match row.await? {
+            Some(row) => (row.get("came")?, row.get("inside")?),
             None => (0, 0),
         };
-        let text = "SELECT COUNT(*) AS n FROM tk_tickets WHERE event_id = $1 AND inside = $2";
-        let row = room
-            .store
-            .db
-            .fetch_optional(query(text).bind(event_id).bind(true))
-            .await?;
+        let text = "SELECT COUNT(*) AS n FROM tk_check_ins WHERE event_id = $1
+            AND effective_at > $2 AND counted = TRUE AND direction = 'in'
+            AND conflict IS NULL AND undone_at IS NULL";
+        let hour = room.now() - 3_600_000_000;
+        let statement = query(text).bind(event_id).bind(hour);
+        let row = room.store.db.fetch_optional(statement).await?;
         Ok(Self {
             came,
-            inside: row.map_or(Ok(0), |row| row.get("n"))?,
-            last_hour,
+            inside,
+            last_hour: row.map_or(Ok(0), |row| row.get("n"))?,
         })
     }
 
@@ -257,8 +252,8 @@ pub async fn overview(room: &Ticketing, event: &Event) -> Result<Value, Problem>
     let (money, position) = money_of(room, event).await?;
     let tickets = Tickets::of(room, &event.id).await?;
     let attendance = Attendance::of(room, &event.id).await?;
-    let (orders, discounts) = paid_orders(room, &event.id).await?;
-    let (payments, disputes) = card_payments(room, &event.id).await?;
+    let paid = paid_orders(room, &event.id).await?;
+    let disputes = disputes(room, &event.id).await?;
     let types = types(room, &event.id, &tickets, scale).await?;
     let quantity: Option<i64> = types.iter().map(|(_, quantity)| *quantity).sum();
     let (sold, comps) = (
@@ -267,7 +262,7 @@ pub async fn overview(room: &Ticketing, event: &Event) -> Result<Value, Problem>
     );
     let mut shown = money.show(scale);
     let gross = money.gross();
-    let average = match orders {
+    let average = match paid.orders {
         0 => Value::Null,
         n => Value::from(print((2 * gross + n).div_euclid(2 * n), scale)),
     };
@@ -280,11 +275,11 @@ pub async fn overview(room: &Ticketing, event: &Event) -> Result<Value, Problem>
         "ticketsSold": sold,
         "comps": comps,
         "sellThrough": quantity.map_or(Value::Null, |all| ratio(sold + comps, all)),
-        "discounts": print(discounts, scale),
-        "orders": orders,
+        "discounts": print(paid.discounts, scale),
+        "orders": paid.orders,
         "averageOrder": average,
         "refundRate": ratio(money.refunds(), money.paid()),
-        "chargebackRate": ratio(disputes, payments),
+        "chargebackRate": ratio(disputes, paid.cards),
         "types": types.into_iter().map(|(shown, _)| shown).collect::<Vec<_>>(),
     });
     merge(&mut shown, more);
@@ -305,49 +300,49 @@ pub fn merge(into: &mut Map<String, Value>, more: Value) {
     }
 }
 
-/// Orders with S > 0 that were ever confirmed, and the discounts of all.
-async fn paid_orders(room: &Ticketing, event_id: &str) -> Result<(i64, i64), Problem> {
-    let text = "SELECT CAST(COALESCE(SUM(orders), 0) AS BIGINT) AS orders,
-        CAST(COALESCE(SUM(discount), 0) AS BIGINT) AS discount
-        FROM tk_sales_sums WHERE event_id = $1 AND type_id = ''";
-    let row = room
-        .store
-        .db
-        .fetch_optional(query(text).bind(event_id))
-        .await?;
-    let (orders, paid) = match row {
-        Some(row) => (row.get("orders")?, row.get::<i64>("discount")?),
-        None => (0, 0),
-    };
-    let text = "SELECT CAST(COALESCE(SUM(discount), 0) AS BIGINT) AS discount FROM tk_orders
-        WHERE event_id = $1 AND total = 0 AND confirmed_at IS NOT NULL AND channel = 'online'";
-    let row = room
-        .store
-        .db
-        .fetch_optional(query(text).bind(event_id))
-        .await?;
-    let free: i64 = row.map_or(Ok(0), |row| row.get("discount"))?;
-    Ok((orders, paid + free))
+/// Orders of an event, without those that cost nothing.
+struct PaidOrders {
+    /// With S > 0 that were ever confirmed.
+    orders: i64,
+    /// Of them, paid by card.
+    cards: i64,
+    /// Discounts, those of orders that a code made free too.
+    discounts: i64,
 }
 
-/// Card payments that succeeded, and disputes of them.
-async fn card_payments(room: &Ticketing, event_id: &str) -> Result<(i64, i64), Problem> {
-    let text = "SELECT COUNT(*) AS n FROM tk_orders WHERE event_id = $1
-        AND payment_method = 'card' AND confirmed_at IS NOT NULL";
-    let row = room
-        .store
-        .db
-        .fetch_optional(query(text).bind(event_id))
-        .await?;
-    let payments = row.map_or(Ok(0), |row| row.get("n"))?;
+async fn paid_orders(room: &Ticketing, event_id: &str) -> Result<PaidOrders, Problem> {
+    let db = &room.store.db;
+    let text = "SELECT CAST(COALESCE(SUM(orders), 0) AS BIGINT) AS orders,
+        CAST(COALESCE(SUM(cards), 0) AS BIGINT) AS cards,
+        CAST(COALESCE(SUM(discount), 0) AS BIGINT) AS discount
+        FROM tk_sales_sums WHERE event_id = $1 AND type_id = ''";
+    let row = db.fetch_optional(query(text).bind(event_id)).await?;
+    let mut paid = match row {
+        Some(row) => PaidOrders {
+            orders: row.get("orders")?,
+            cards: row.get("cards")?,
+            discounts: row.get("discount")?,
+        },
+        None => PaidOrders {
+            orders: 0,
+            cards: 0,
+            discounts: 0,
+        },
+    };
+    let text = "SELECT CAST(COALESCE(SUM(discount), 0) AS BIGINT) AS discount FROM tk_orders
+        WHERE event_id = $1 AND total = 0 AND discount > 0 AND confirmed_at IS NOT NULL";
+    if let Some(row) = db.fetch_optional(query(text).bind(event_id)).await? {
+        paid.discounts += row.get::<i64>("discount")?;
+    }
+    Ok(paid)
+}
+
+/// Disputes of card payments.
+async fn disputes(room: &Ticketing, event_id: &str) -> Result<i64, Problem> {
     let text = "SELECT COUNT(*) AS n FROM tk_card_disputes
         WHERE event_id = $1 AND state IN ('open', 'won', 'lost')";
-    let row = room
-        .store
-        .db
-        .fetch_optional(query(text).bind(event_id))
-        .await?;
-    Ok((payments, row.map_or(Ok(0), |row| row.get("n"))?))
+    let row = room.store.db.fetch_optional(query(text).bind(event_id));
+    Ok(row.await?.map_or(Ok(0), |row| row.get("n"))?)
 }
 
 /// The types of an event with their figures, and the quantity of each.

@@ -26,6 +26,7 @@ type SaleKey = (String, i64, String, String, String);
 #[derive(Default, Clone, Copy)]
 struct Sale {
     orders: i64,
+    cards: i64,
     tickets: i64,
     gross: i64,
     discount: i64,
@@ -136,8 +137,8 @@ impl Batch {
 /// What the sold orders of a batch consist of.
 async fn sales(room: &Ticketing, tx: &mut Tx, batch: &mut Batch) -> Result<(), Problem> {
     let keys: Vec<Arg> = batch.orders.iter().map(Arg::from).collect();
-    let prefix = "SELECT id, event_id, channel, source, confirmed_at, created_at, parts
-        FROM tk_orders WHERE id IN";
+    let prefix = "SELECT id, event_id, channel, source, confirmed_at, created_at, parts,
+        payment_method FROM tk_orders WHERE id IN";
     let rows = bulk::select(tx, room.store.marks(), prefix, "", &[], keys).await?;
     for row in &rows {
         let parts: String = row.get("parts")?;
@@ -168,8 +169,12 @@ async fn sales(room: &Ticketing, tx: &mut Tx, batch: &mut Batch) -> Result<(), P
                 sale.discount += part.discount;
             }
         }
+        let method: Option<String> = row.get("payment_method")?;
+        let by_card = i64::from(method.as_deref() == Some("card"));
         for kind in std::iter::once("").chain(types.iter().map(String::as_str)) {
-            batch.sales.entry(key(kind)).or_default().orders += 1;
+            let sale = batch.sales.entry(key(kind)).or_default();
+            sale.orders += 1;
+            sale.cards += by_card;
         }
     }
     Ok(())
@@ -206,15 +211,17 @@ async fn write(room: &Ticketing, tx: &mut Tx, batch: Batch) -> Result<(), Proble
             Arg::from(channel),
             Arg::from(source),
             Arg::from(sale.orders),
+            Arg::from(sale.cards),
             Arg::from(sale.tickets),
             Arg::from(sale.gross),
             Arg::from(sale.discount),
         ]
     });
     let prefix = "INSERT INTO tk_sales_sums (event_id, slot, type_id, channel, source, orders,
-        tickets, gross, discount)";
+        cards, tickets, gross, discount)";
     let suffix = "ON CONFLICT (event_id, slot, type_id, channel, source) DO UPDATE SET
         orders = tk_sales_sums.orders + excluded.orders,
+        cards = tk_sales_sums.cards + excluded.cards,
         tickets = tk_sales_sums.tickets + excluded.tickets,
         gross = tk_sales_sums.gross + excluded.gross,
         discount = tk_sales_sums.discount + excluded.discount";

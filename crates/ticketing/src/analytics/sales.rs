@@ -303,13 +303,11 @@ fn timed(
 /// Steps of the funnel, a later one implies the earlier ones.
 const STEPS: [&str; 4] = ["view", "select", "hold", "paid"];
 
-/// Visitors of each step by source; a visitor counts once for each step.
-struct Visitors {
-    steps: BTreeMap<String, (usize, String)>,
-    unattributed: i64,
-}
-
-async fn visitors(room: &Ticketing, event_id: &str) -> Result<Visitors, Problem> {
+/// Visitors with the last step of each and where he came from; a visitor counts once.
+async fn visitors(
+    room: &Ticketing,
+    event_id: &str,
+) -> Result<BTreeMap<String, (usize, String)>, Problem> {
     let mut steps: BTreeMap<String, (usize, String)> = BTreeMap::new();
     let text = "SELECT visitor_id, step, source FROM tk_tracks WHERE event_id = $1
         ORDER BY first_at, visitor_id";
@@ -322,25 +320,50 @@ async fn visitors(room: &Ticketing, event_id: &str) -> Result<Visitors, Problem>
         entry.0 = entry.0.max(rank);
     }
     let text = "SELECT visitor_id, source, confirmed_at FROM tk_orders
-        WHERE event_id = $1 AND channel = 'online' ORDER BY id";
-    let mut unattributed = 0;
+        WHERE event_id = $1 AND channel = 'online' AND visitor_id IS NOT NULL ORDER BY id";
     for row in room.store.db.fetch_all(query(text).bind(event_id)).await? {
         let paid = row.get::<Option<i64>>("confirmed_at")?.is_some();
-        let Some(visitor) = row.get::<Option<String>>("visitor_id")? else {
-            unattributed += i64::from(paid);
-            continue;
-        };
         let rank = if paid { 3 } else { 2 };
         let source: Option<String> = row.get("source")?;
         let entry = steps
-            .entry(visitor)
+            .entry(row.get("visitor_id")?)
             .or_insert((rank, source.unwrap_or_default()));
         entry.0 = entry.0.max(rank);
     }
-    Ok(Visitors {
-        steps,
-        unattributed,
-    })
+    Ok(steps)
+}
+
+/// How many visitors ended at each step, counted where the rows are.
+async fn ended(room: &Ticketing, event_id: &str) -> Result<[i64; 4], Problem> {
+    let text = "SELECT last, COUNT(*) AS n FROM (
+            SELECT visitor_id, MAX(rank) AS last FROM (
+                SELECT visitor_id,
+                CAST(CASE WHEN step = 'select' THEN 1 ELSE 0 END AS BIGINT) AS rank
+                FROM tk_tracks WHERE event_id = $1
+                UNION ALL
+                SELECT visitor_id,
+                CAST(CASE WHEN confirmed_at IS NULL THEN 2 ELSE 3 END AS BIGINT) AS rank
+                FROM tk_orders
+                WHERE event_id = $2 AND channel = 'online' AND visitor_id IS NOT NULL
+            ) AS steps GROUP BY visitor_id
+        ) AS visitors GROUP BY last";
+    let statement = query(text).bind(event_id).bind(event_id);
+    let mut ended = [0; 4];
+    for row in room.store.db.fetch_all(statement).await? {
+        let last = usize::try_from(row.get::<i64>("last")?).unwrap_or(0);
+        if let Some(count) = ended.get_mut(last) {
+            *count = row.get("n")?;
+        }
+    }
+    Ok(ended)
+}
+
+/// Confirmed orders without a visitor.
+async fn unattributed(room: &Ticketing, event_id: &str) -> Result<i64, Problem> {
+    let text = "SELECT COUNT(*) AS n FROM tk_orders WHERE event_id = $1
+        AND visitor_id IS NULL AND channel = 'online' AND confirmed_at IS NOT NULL";
+    let row = room.store.db.fetch_optional(query(text).bind(event_id));
+    Ok(row.await?.map_or(Ok(0), |row| row.get("n"))?)
 }
 
 fn reached(ranks: impl Iterator<Item = usize>) -> [i64; 4] {
@@ -358,8 +381,11 @@ fn reached(ranks: impl Iterator<Item = usize>) -> [i64; 4] {
 /// # Errors
 /// The store's.
 pub async fn funnel(room: &Ticketing, event: &Event) -> Result<Value, Problem> {
-    let visitors = visitors(room, &event.id).await?;
-    let counts = reached(visitors.steps.values().map(|(rank, _)| *rank));
+    let ended = ended(room, &event.id).await?;
+    // A later step implies the earlier ones.
+    let counts: Vec<i64> = (0..STEPS.len())
+        .map(|at| ended[at..].iter().sum())
+        .collect();
     let steps: Vec<Value> = STEPS
         .iter()
         .enumerate()
@@ -375,7 +401,7 @@ pub async fn funnel(room: &Ticketing, event: &Event) -> Result<Value, Problem> {
         "eventId": event.id,
         "steps": steps,
         "conversion": ratio(counts[3], counts[0]),
-        "unattributed": visitors.unattributed,
+        "unattributed": unattributed(room, &event.id).await?,
     }))
 }
 
@@ -388,7 +414,7 @@ pub async fn sources(room: &Ticketing, event: &Event) -> Result<Value, Problem> 
     let visitors = visitors(room, &event.id).await?;
     let mut slots = paid(room, &event.id, false, 0, i64::MAX).await?;
     slots.extend(free(room, &event.id, false, 0, i64::MAX).await?);
-    let of_visitors = visitors.steps.values().map(|(_, source)| source.as_str());
+    let of_visitors = visitors.values().map(|(_, source)| source.as_str());
     let of_sales = slots.iter().map(|slot| slot.source.as_str());
     let all: BTreeSet<&str> = of_visitors.chain(of_sales).collect();
     let mut items = Vec::with_capacity(all.len());
@@ -397,7 +423,7 @@ pub async fn sources(room: &Ticketing, event: &Event) -> Result<Value, Problem> 
         for slot in slots.iter().filter(|slot| slot.source == name) {
             add(&mut sums, slot.sums);
         }
-        let ranks = visitors.steps.values().filter(|(_, source)| source == name);
+        let ranks = visitors.values().filter(|(_, source)| source == name);
         let counts = reached(ranks.map(|(rank, _)| *rank));
         let mut shown = show("source", source(name), sums, scale);
         shown["visitors"] = counts[0].into();

@@ -22,6 +22,7 @@ pub mod money;
 pub mod once;
 pub mod orders;
 pub mod orgs;
+pub mod pages;
 pub mod payments;
 pub mod payouts;
 pub mod permission;

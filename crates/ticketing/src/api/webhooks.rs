@@ -1,11 +1,12 @@
 //! `/orgs/{id}/webhooks`: what organisers are told, at receivers of their own (contract F). One
 //! engine for all rooms does the work; an organisation sees the receivers of its own key.
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use florin_platform::http::auth::Caller;
 use florin_platform::http::idempotency::IdempotencyKey;
-use florin_platform::http::json::Path;
+use florin_platform::http::json::{Path, parse};
 use florin_platform::http::problem::Problem;
 use florin_platform::http::router::{RouteSpec, Routes};
 use florin_platform::webhooks::api::{
@@ -189,20 +190,51 @@ async fn rotate(
     desk(&room, &caller, &id).await?.rotate(&hook).await
 }
 
-/// Queue everything parked again, and enable the receiver if it was disabled.
+/// What to send again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OrganisationWebhookReplay)]
+struct ReplayBody {
+    /// Everything told from this time on; with `to`.
+    from: Option<String>,
+    /// Until before this time; with `from`.
+    to: Option<String>,
+}
+
+/// Queue again, and enable the receiver if it was disabled: everything parked, or with a body
+/// everything of a time, what was accepted too (at most 10,000).
 #[utoipa::path(
     post, path = "/api/v1/orgs/{id}/webhooks/{hookId}/replay", tag = "Organisations",
     params(("id" = String, Path), ("hookId" = String, Path)),
+    request_body = Option<ReplayBody>,
     responses((status = 202, body = ReplayedBody), (status = 404, description = "`org_not_found`, `webhook_not_found`"))
 )]
 async fn replay(
     State(room): State<Ticketing>,
     caller: Caller,
     Path((id, hook)): Path<(String, String)>,
+    body: Bytes,
 ) -> Result<Response, Problem> {
     let desk = desk(&room, &caller, &id).await?;
     room.limits.take(limits::WEBHOOK, &id).await?;
-    desk.replay(&hook).await
+    let asked = match body.is_empty() {
+        true => ReplayBody::default(),
+        false => parse(&body)?,
+    };
+    let (from, to) = match (asked.from, asked.to) {
+        (None, None) => return desk.replay(&hook).await,
+        (Some(from), Some(to)) => (from, to),
+        (given, _) => {
+            let missing = if given.is_some() { "to" } else { "from" };
+            return Err(Problem::validation(missing, "`from` and `to` go together."));
+        }
+    };
+    let from = super::check::instant("from", &from)?;
+    let to = super::check::instant("to", &to)?;
+    if from >= to {
+        return Err(Problem::validation("to", "Must be after `from`."));
+    }
+    desk.replay_between(&hook, from, to).await
 }
 
 /// Send a `ping` to the receiver.

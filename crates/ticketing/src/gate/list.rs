@@ -155,6 +155,9 @@ pub async fn undo(room: &Ticketing, id: &str, by: &str) -> Result<CheckIn, Probl
     let event_id = one(&room.store.db, id).await?.event_id;
     let mut tx = room.store.begin_event(&event_id).await?;
     let now = room.now();
+    let text = "SELECT id FROM tk_check_ins WHERE id = $1 AND counted = TRUE
+        AND direction = 'in' AND conflict IS NULL AND undone_at IS NULL";
+    let was_entry = tx.fetch_optional(query(text).bind(id)).await?.is_some();
     let text = "UPDATE tk_check_ins SET undone_at = $2, undone_by = $3, counted = $4,
         conflict = NULL WHERE id = $1 AND admitted = $5 AND undone_at IS NULL
         RETURNING ticket_id";
@@ -175,6 +178,7 @@ pub async fn undo(room: &Ticketing, id: &str, by: &str) -> Result<CheckIn, Probl
         load_past(&mut tx, marks, &mut judged).await?;
         for ticket in judged.values_mut() {
             ticket.touched = true;
+            ticket.entry_undone = was_entry;
         }
         let facts = Facts::load_in(&mut tx, &event_id).await?;
         settle_all(room, &mut tx, &facts, &mut judged, now).await?;

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::scan::{Answer, AnswerTicket, Code, Prepared, Scan};
 use super::settled::{Judged, Outcome, PASSAGE_COLUMNS, Passage, happened};
 use super::{Facts, sequence};
+use crate::analytics::counts::EntryMoves;
 use crate::model::offline::First;
 use crate::model::scan::{self, Direction, EventState, Passage as Asked, Reason, Rules};
 use crate::model::settle::{Admitted, Conflict, Settled, effective_at};
@@ -375,16 +376,23 @@ pub(super) async fn settle_all(
     let mut outcomes = Outcomes::new();
     let mut rows = Vec::new();
     let mut entered = Vec::new();
+    let mut counts = EntryMoves::default();
     for judged in tickets.values_mut().filter(|judged| judged.touched) {
         let settled = judged.settle(reentry);
         write_scans(room, tx, facts, judged, &settled, &mut outcomes).await?;
         let outcome = judged.outcome(reentry, &settled);
+        counts.add(
+            (judged.had_come(), judged.has_come(&settled)),
+            (judged.ticket.inside, outcome.inside),
+        );
         if settled.entry.is_some() {
             entered.push(judged.ticket.id.clone());
         }
         rows.push((judged, outcome));
     }
     write_tickets(room, tx, &facts.event.id, rows, now).await?;
+    let marks = Marks::of(room.store.db.is_shared());
+    counts.write(tx, marks, &facts.event.id).await?;
     // An offer to hand a ticket on ends when somebody comes in with it (contract D5).
     transfer::withdraw(room, tx, &entered, now).await?;
     Ok(outcomes)

@@ -79,6 +79,8 @@ pub(super) struct Judged {
     pub history: Vec<Happened>,
     /// A passage was added or undone.
     pub touched: bool,
+    /// The passage that was undone was an entry that counted, in no conflict.
+    pub entry_undone: bool,
 }
 
 /// What a ticket's row must say after settling.
@@ -99,7 +101,22 @@ impl Judged {
             passages: Vec::new(),
             history: Vec::new(),
             touched: false,
+            entry_undone: false,
         }
+    }
+
+    /// It had an entry that counts and is in no conflict, before it is settled anew.
+    pub(super) fn had_come(&self) -> bool {
+        let stored = |passage: &&Passage| passage.stored == Some((true, None));
+        let mut entries = self.passages.iter().filter(stored);
+        self.entry_undone || entries.any(|p| p.admitted.direction == Direction::In)
+    }
+
+    /// The same after it.
+    pub(super) fn has_come(&self, settled: &Settled) -> bool {
+        let passages = self.passages.iter().zip(&settled.scans);
+        let mut entries = passages.filter(|(_, outcome)| **outcome == (true, None));
+        entries.any(|(p, _)| p.admitted.direction == Direction::In)
     }
 
     pub(super) fn settle(&self, reentry: bool) -> Settled {

@@ -20,6 +20,7 @@ pub mod stock;
 pub mod types;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use florin_base::{Clock, IdSource};
 use florin_platform::sql::{Db, SqlError, Tx};
@@ -38,6 +39,8 @@ pub struct Store {
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     ids: Arc<Mutex<IdSource>>,
+    /// Transactions of this process that have ended.
+    ended: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -54,6 +57,7 @@ impl Store {
             db,
             clock,
             ids: Arc::new(Mutex::new(IdSource::new())),
+            ended: Arc::default(),
         })
     }
 
@@ -82,7 +86,7 @@ impl Store {
     /// # Errors
     /// As [`Db::begin`].
     pub async fn begin(&self) -> Result<Tx, SqlError> {
-        self.db.begin().await
+        Ok(self.counted(self.db.begin().await?))
     }
 
     /// A transaction about one event: waits for those of the same event only.
@@ -90,6 +94,17 @@ impl Store {
     /// # Errors
     /// As [`Db::begin_keyed`].
     pub async fn begin_event(&self, event_id: &str) -> Result<Tx, SqlError> {
-        self.db.begin_keyed(event_id).await
+        Ok(self.counted(self.db.begin_keyed(event_id).await?))
+    }
+
+    fn counted(&self, mut tx: Tx) -> Tx {
+        tx.count_end(&self.ended);
+        tx
+    }
+
+    /// How many transactions of this process have ended: what was read while it had one value is
+    /// still so, as far as this process goes, while it has it.
+    pub fn epoch(&self) -> u64 {
+        self.ended.load(Ordering::SeqCst)
     }
 }

@@ -28,5 +28,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         step!(31, "gate", "0031_gate.sql"),
         step!(32, "provenance", "0032_provenance.sql"),
         step!(40, "analytics", "0040_analytics.sql"),
+        step!(41, "counts", "0041_counts.sql"),
     ],
 };

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::load::by_ids_in;
 use super::row::Ticket;
 use super::transfer;
+use crate::analytics::counts::TicketMoves;
 use crate::gate::sequence;
 use crate::model::ticket_status::Transition;
 use crate::privacy::Person;
@@ -81,6 +82,7 @@ pub async fn advance(
         changes.insert(event, changed);
     }
     let mut leaves = Vec::with_capacity(steps.len());
+    let mut counts = TicketMoves::default();
     for step in steps {
         let ticket = step.ticket;
         let status = ticket
@@ -109,6 +111,9 @@ pub async fn advance(
             holder_email: email.as_deref(),
         }
         .leaf(room);
+        let of = (&*ticket.event_id, &*ticket.type_id, &*ticket.channel);
+        counts.count(of, ticket.status, -1);
+        counts.count(of, status, 1);
         ticket.status = status;
         ticket.generation = generation;
         ticket.used_at = step.used_at;
@@ -120,7 +125,9 @@ pub async fn advance(
         write(tx, ticket).await?;
         leaves.push(leaf);
     }
-    append(tx, Marks::of(room.store.db.is_shared()), leaves).await
+    let marks = Marks::of(room.store.db.is_shared());
+    counts.write(tx, marks).await?;
+    append(tx, marks, leaves).await
 }
 
 /// Writes what may change in a ticket's life, whoever owns it.

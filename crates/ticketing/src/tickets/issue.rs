@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::mail::{self, TicketMail};
 use super::row::COLUMNS;
+use crate::analytics::counts::TicketMoves;
 use crate::gate::sequence;
 use crate::model::buyer::{BuyerKey, fold_mail};
 use crate::model::ticket_status::{TicketStatus, Transition};
@@ -88,6 +89,7 @@ pub async fn issue(
     let holders = holders(room, tx, new).await?;
     let changed = sequence::next(tx, new.event_id).await?;
     let (mut issued, mut rows, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+    let mut counts = TicketMoves::default();
     // Ids rise with the numbers, so that lists by id show a whole order in its order.
     let mut ids: Vec<String> = new.tickets.iter().map(|_| room.store.id()).collect();
     ids.sort_unstable();
@@ -115,6 +117,8 @@ pub async fn issue(
         rows.push(row(
             new, ticket, &done, position, &holder, &leaf.hash, changed,
         ));
+        let of = (new.event_id, &*done.type_id, new.channel);
+        counts.count(of, TicketStatus::Valid, 1);
         leaves.push(leaf);
         issued.push(done);
     }
@@ -122,6 +126,7 @@ pub async fn issue(
     let prefix = format!("INSERT INTO tk_tickets ({COLUMNS})");
     bulk::insert(tx, marks, &prefix, "", rows).await?;
     append(tx, marks, leaves).await?;
+    counts.write(tx, marks).await?;
     tell(room, tx, new, &issued).await?;
     if let Some(address) = new.buyer_email {
         let wanted = TicketMail {

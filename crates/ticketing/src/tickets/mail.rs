@@ -1,6 +1,8 @@
 //! The mail that brings tickets: queued in the transaction of the fact, written and handed to the
 //! post by a worker, so that nobody waits for pictures.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use florin_platform::http::problem::Problem;
@@ -96,7 +98,8 @@ fn job(row: &Row) -> Result<Job, Problem> {
     })
 }
 
-/// Writes the mails that are due and hands them to the post; answers how many.
+/// Writes the mails that are due and hands them to the post; answers how many. Those of one event
+/// are handed over in one commit, so that a sale is not held up by each of them.
 ///
 /// # Errors
 /// The store's. A mail that cannot be written is tried again later and does not hold up others.
@@ -105,11 +108,17 @@ pub async fn drain(room: &Ticketing) -> Result<usize, Problem> {
         FROM tk_ticket_mails WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2";
     let due = query(text).bind(room.now()).bind(ROUND);
     let rows = room.store.db.fetch_all(due).await?;
-    let mut sent = 0;
+    let mut written: BTreeMap<String, Vec<Written>> = BTreeMap::new();
     for row in &rows {
         let job = job(row)?;
-        match deliver(room, &job).await {
-            Ok(()) => sent += 1,
+        match write(room, &job).await {
+            Ok(letter) => {
+                let event = job.event_id.clone();
+                written
+                    .entry(event)
+                    .or_default()
+                    .push(Written { job, letter });
+            }
             Err(problem) => {
                 tracing::warn!(
                     mail = job.id,
@@ -120,7 +129,46 @@ pub async fn drain(room: &Ticketing) -> Result<usize, Problem> {
             }
         }
     }
+    let mut sent = 0;
+    for (event, letters) in &written {
+        hand_over(room, event, letters).await?;
+        sent += letters.len();
+    }
     Ok(sent)
+}
+
+/// A mail that was written, unless there is nobody or nothing left to write about.
+struct Written {
+    job: Job,
+    letter: Option<Letter>,
+}
+
+struct Letter {
+    person: Person,
+    address: String,
+    mail: Mail,
+}
+
+async fn hand_over(room: &Ticketing, event_id: &str, letters: &[Written]) -> Result<(), Problem> {
+    let mut tx = room.store.begin_event(event_id).await?;
+    for Written { job, letter } in letters {
+        let delete = query("DELETE FROM tk_ticket_mails WHERE id = $1").bind(&job.id);
+        if tx.execute(delete).await? == 1
+            && let Some(letter) = letter
+        {
+            let (person, address) = (&letter.person, &letter.address);
+            crate::mail::send(
+                &room.store,
+                &mut tx,
+                person,
+                address,
+                job.kind,
+                &letter.mail,
+            )
+            .await?;
+        }
+    }
+    Ok(tx.commit().await?)
 }
 
 async fn later(room: &Ticketing, job: &Job) -> Result<(), Problem> {
@@ -131,28 +179,27 @@ async fn later(room: &Ticketing, job: &Job) -> Result<(), Problem> {
     Ok(tx.commit().await?)
 }
 
-async fn deliver(room: &Ticketing, job: &Job) -> Result<(), Problem> {
+async fn write(room: &Ticketing, job: &Job) -> Result<Option<Letter>, Problem> {
     let persons = [job.person_id.clone()];
-    let persons = room.vault.load(&room.store.db, &persons).await?;
-    let person = persons.get(&job.person_id);
-    let address = person.and_then(|person| person.open(RECIPIENT, &job.recipient));
+    let mut persons = room.vault.load(&room.store.db, &persons).await?;
+    let person = persons.remove(&job.person_id);
+    let address = person
+        .as_ref()
+        .and_then(|person| person.open(RECIPIENT, &job.recipient));
     // Of an erased person there is no address any more: nobody is written to.
-    let mail = match &address {
-        Some(_) => write(room, job).await?,
-        None => None,
+    let (Some(person), Some(address)) = (person, address) else {
+        return Ok(None);
     };
-    let mut tx = room.store.begin_event(&job.event_id).await?;
-    let delete = query("DELETE FROM tk_ticket_mails WHERE id = $1").bind(&job.id);
-    if tx.execute(delete).await? == 1
-        && let (Some(person), Some(address), Some(mail)) = (person, &address, &mail)
-    {
-        crate::mail::send(&room.store, &mut tx, person, address, job.kind, mail).await?;
-    }
-    Ok(tx.commit().await?)
+    let mail = composed(room, job).await?;
+    Ok(mail.map(|mail| Letter {
+        person,
+        address,
+        mail,
+    }))
 }
 
 /// The mail, unless no ticket is left to be sent.
-async fn write(room: &Ticketing, job: &Job) -> Result<Option<Mail>, Problem> {
+async fn composed(room: &Ticketing, job: &Job) -> Result<Option<Mail>, Problem> {
     let db = &room.store.db;
     let mut tickets = match (&job.order_id, &job.ticket_id) {
         (Some(order), _) => load::of_order(db, order).await?,

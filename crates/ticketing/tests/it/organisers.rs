@@ -6,6 +6,7 @@ use florin_base::SystemClock;
 use florin_platform::bus;
 use florin_platform::http::client::{ClientConfig, Outgoing, Targets, install_crypto};
 use florin_platform::http::page::Cursors;
+use florin_platform::sql::query;
 use florin_platform::testing::fresh_db;
 use florin_platform::webhooks::{self, Webhooks};
 use florin_ticketing::outbox;
@@ -100,6 +101,26 @@ async fn organisers_are_told_of_their_own_events() {
         deliveries(&stage, &org, &hook).await[0]["eventType"],
         "ping"
     );
+    // Of a time, what is finished is queued again; nothing is finished yet, since nobody sends.
+    let replay = format!("{}/{hook}/replay", hooks(&org));
+    let body = json!({"from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"});
+    let queued = stage.post(OLGA, &replay, body).await.ok(202);
+    assert_eq!(queued.body["queued"], 0);
+    let text = "UPDATE webhook_deliveries SET state = 'accepted', finished_at = created_at
+        WHERE event_type = 'event.published'";
+    let lane = stage.room.store.db.lane("webhooks");
+    assert_eq!(lane.execute(query(text)).await.expect("writes"), 1);
+    let body = json!({"from": "2100-01-01T00:00:00Z", "to": "2100-01-02T00:00:00Z"});
+    let queued = stage.post(OLGA, &replay, body).await.ok(202);
+    assert_eq!(queued.body["queued"], 0);
+    let body = json!({"from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"});
+    let queued = stage.post(OLGA, &replay, body).await.ok(202);
+    assert_eq!(queued.body["queued"], 1);
+    stage
+        .post(OLGA, &replay, json!({"from": "2100-01-01T00:00:00Z"}))
+        .await
+        .refused(400, "validation_failed");
+    stage.post(OLGA, &replay, json!({})).await.ok(202);
     let all = stage.get(OLGA, &hooks(&org)).await.ok(200);
     assert_eq!(all.items().len(), 1);
     assert!(all.items()[0].get("walletId").is_none());

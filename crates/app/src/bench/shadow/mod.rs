@@ -96,7 +96,7 @@ enum Part {
 
 /// One line of the table.
 #[derive(Debug, Clone, Serialize)]
-struct Row {
+pub struct Row {
     what: String,
     measured: String,
     /// What the contract promises on two cores.
@@ -104,7 +104,8 @@ struct Row {
 }
 
 impl Row {
-    fn new(what: impl Into<String>, measured: impl Into<String>, promised: &str) -> Self {
+    /// A line, told at once.
+    pub fn new(what: impl Into<String>, measured: impl Into<String>, promised: &str) -> Self {
         let row = Self {
             what: what.into(),
             measured: measured.into(),
@@ -118,12 +119,17 @@ impl Row {
 /// Everything measured.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Results {
-    version: &'static str,
-    machine: String,
-    seconds: u64,
-    rows: Vec<Row>,
-    skipped: Vec<String>,
+pub struct Results {
+    /// Of the program.
+    pub version: &'static str,
+    /// The kind of machine.
+    pub machine: String,
+    /// How long it took.
+    pub seconds: u64,
+    /// The table.
+    pub rows: Vec<Row>,
+    /// What was left out, and why.
+    pub skipped: Vec<String>,
 }
 
 impl Shadow {
@@ -158,7 +164,11 @@ impl Shadow {
             rows,
             skipped,
         };
-        let page = page(&results);
+        let page = results.page(
+            "# Shadow ledger: results",
+            "`bench/shadow/run` (`florin bench shadow`)",
+            "`bench/shadow/README.md`",
+        );
         if let Some(path) = &self.results {
             std::fs::write(path, &page)?;
         }
@@ -209,27 +219,30 @@ impl Shadow {
     }
 }
 
-fn page(results: &Results) -> String {
-    let mut page = format!(
-        "# Shadow ledger: results\n\nMade by `bench/shadow/run` (`florin bench shadow`), Florin {}, in {} s. Generator \
-         and server share the machine; everything acknowledged is on the disk. `bench/shadow/README.md` says how the \
-         figures are taken.\n\nMachine: {}.\n\n| what | measured | promised |\n|---|---:|---:|\n",
-        results.version, results.seconds, results.machine
-    );
-    for row in &results.rows {
-        page.push_str(&format!(
-            "| {} | {} | {} |\n",
-            row.what, row.measured, row.promised
-        ));
+impl Results {
+    /// The table as a page; `made_by` and `explained_in` are names of commands and files.
+    pub fn page(&self, title: &str, made_by: &str, explained_in: &str) -> String {
+        let mut page = format!(
+            "{title}\n\nMade by {made_by}, Florin {}, in {} s. Generator and server share the machine; \
+             everything acknowledged is on the disk. {explained_in} says how the figures are \
+             taken.\n\nMachine: {}.\n\n| what | measured | promised |\n|---|---:|---:|\n",
+            self.version, self.seconds, self.machine
+        );
+        for row in &self.rows {
+            page.push_str(&format!(
+                "| {} | {} | {} |\n",
+                row.what, row.measured, row.promised
+            ));
+        }
+        for missing in &self.skipped {
+            page.push_str(&format!("\nSkipped: {missing}.\n"));
+        }
+        page
     }
-    for missing in &results.skipped {
-        page.push_str(&format!("\nSkipped: {missing}.\n"));
-    }
-    page
 }
 
 /// Digits in groups of three.
-fn number(value: u64) -> String {
+pub fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -257,7 +270,7 @@ fn mib(bytes: u64) -> String {
     clippy::disallowed_methods,
     reason = "a measuring tool looks at a server from outside"
 )]
-fn pause(time: Duration) {
+pub fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 

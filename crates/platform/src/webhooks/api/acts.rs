@@ -261,6 +261,21 @@ impl<'a> Desk<'a> {
         Ok((StatusCode::ACCEPTED, Json(ReplayedBody { queued })).into_response())
     }
 
+    /// Queues everything recorded in `[from, to)` (microseconds) again, what was accepted too, and
+    /// enables the receiver; at most 10,000 at a time.
+    ///
+    /// # Errors
+    /// 404 `webhook_not_found`, the store's.
+    pub async fn replay_between(&self, id: &str, from: i64, to: i64) -> Result<Response, Problem> {
+        self.find(id).await?;
+        let (db, now) = (&self.hooks.inner.db, self.hooks.now());
+        let queued = store::replay_between(db, id, from, to, now)
+            .await
+            .map_err(sql_problem)?;
+        self.hooks.reload().await.map_err(sql_problem)?;
+        Ok((StatusCode::ACCEPTED, Json(ReplayedBody { queued })).into_response())
+    }
+
     /// Sends an event to this one receiver, whatever it asked for.
     ///
     /// # Errors

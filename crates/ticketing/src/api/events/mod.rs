@@ -27,7 +27,7 @@ use super::input::{Body, Search};
 use super::once::Creation;
 use super::problem::{conflict, event_not_found, org_not_found};
 use super::scope::in_org;
-use super::{check, permission};
+use super::{check, pages, permission};
 use crate::Ticketing;
 use crate::events::{self, edit, publish};
 use crate::model::event::{Event, Format, HOLD_SECONDS, Status, Visibility};
@@ -209,20 +209,50 @@ fn blank(room: &Ticketing, org: &Org) -> Event {
     }
 }
 
+/// By what an event is looked for.
+enum Which<'a> {
+    Id(&'a str),
+    Slug(&'a str),
+}
+
+impl Which<'_> {
+    async fn load(&self, room: &Ticketing) -> Result<Option<Event>, Problem> {
+        match self {
+            Self::Id(id) => store::events::load(&room.store.db, id).await,
+            Self::Slug(slug) => store::events::by_slug(&room.store.db, slug).await,
+        }
+    }
+
+    fn page(&self) -> String {
+        match self {
+            Self::Id(id) => format!("event {id}"),
+            Self::Slug(slug) => format!("slug {slug}"),
+        }
+    }
+}
+
 async fn show_to(
     room: &Ticketing,
     caller: Option<Caller>,
     info: &RequestInfo,
-    event: Option<Event>,
+    headers: &HeaderMap,
+    which: Which<'_>,
     key: Option<&str>,
 ) -> Result<Response, Problem> {
     if caller.is_none() {
-        room.limits
-            .take(limits::PAGES, &info.client().to_string())
-            .await?;
+        let address = info.client().to_string();
+        room.limits.take(limits::PAGES, &address).await?;
     }
-    let principal = caller.as_deref();
-    let seen = events::visible(room, principal, event, key).await?;
+    if caller.is_none() && key.is_none() {
+        let read = async {
+            let event = which.load(room).await?;
+            let seen = events::visible(room, None, event, None).await?;
+            show::whole(room, &seen.event, false).await
+        };
+        return pages::page(room, &which.page(), headers, read).await;
+    }
+    let event = which.load(room).await?;
+    let seen = events::visible(room, caller.as_deref(), event, key).await?;
     let shown = show::whole(room, &seen.event, seen.member).await?;
     let mut response = with_tag(&shown, seen.event.version);
     let caching = match seen.member || seen.event.visibility == Visibility::Private {
@@ -233,21 +263,22 @@ async fn show_to(
     Ok(response)
 }
 
-/// One event.
+/// One event; guests may ask with `If-None-Match`.
 #[utoipa::path(
     get, path = "/api/v1/events/{id}", tag = "Events",
     params(("id" = String, Path), AccessQuery),
-    responses((status = 200, body = EventShown), (status = 404, description = "`event_not_found`"))
+    responses((status = 200, body = EventShown), (status = 304, description = "As it was"), (status = 404, description = "`event_not_found`"))
 )]
 async fn get(
     State(room): State<Ticketing>,
     caller: Option<Caller>,
     axum::Extension(info): axum::Extension<RequestInfo>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Search(query): Search<AccessQuery>,
 ) -> Result<Response, Problem> {
-    let event = store::events::load(&room.store.db, &id).await?;
-    show_to(&room, caller, &info, event, query.access_key.as_deref()).await
+    let key = query.access_key.as_deref();
+    show_to(&room, caller, &info, &headers, Which::Id(&id), key).await
 }
 
 /// One event by its slug.
@@ -261,10 +292,11 @@ async fn by_slug(
     caller: Option<Caller>,
     axum::Extension(info): axum::Extension<RequestInfo>,
     Path(slug): Path<String>,
+    headers: HeaderMap,
     Search(query): Search<AccessQuery>,
 ) -> Result<Response, Problem> {
-    let event = store::events::by_slug(&room.store.db, &slug).await?;
-    show_to(&room, caller, &info, event, query.access_key.as_deref()).await
+    let key = query.access_key.as_deref();
+    show_to(&room, caller, &info, &headers, Which::Slug(&slug), key).await
 }
 
 /// Change an event.

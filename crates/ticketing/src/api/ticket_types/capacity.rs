@@ -6,18 +6,17 @@ use florin_platform::http::auth::Caller;
 use florin_platform::http::json::{Json, Path};
 use florin_platform::http::problem::Problem;
 use florin_platform::http::router::RequestInfo;
-use http::HeaderValue;
 use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::events::allowed;
 use super::super::input::Search;
-use super::super::permission;
-use super::{ListQuery, listed};
-use crate::Ticketing;
+use super::super::{pages, permission};
+use super::{ListQuery, Listed, found, listed};
 use crate::model::ticket_type::TicketType;
-use crate::store;
+use crate::{Ticketing, limits, store};
 
 /// What is left of a type, as the public is told.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,36 +42,49 @@ pub(super) struct AvailabilityShown {
 #[utoipa::path(
     get, path = "/api/v1/events/{id}/availability", tag = "Events",
     params(("id" = String, Path), ListQuery),
-    responses((status = 200, body = AvailabilityShown), (status = 404, description = "`event_not_found`"))
+    responses((status = 200, body = AvailabilityShown), (status = 304, description = "As it was"), (status = 404, description = "`event_not_found`"))
 )]
 pub(super) async fn availability(
     State(room): State<Ticketing>,
     caller: Option<Caller>,
     axum::Extension(info): axum::Extension<RequestInfo>,
+    headers: HeaderMap,
     Path(id): Path<String>,
     Search(query): Search<ListQuery>,
 ) -> Result<Response, Problem> {
+    if caller.is_none() && query.access_key.is_none() && query.promo_code.is_none() {
+        let address = info.client().to_string();
+        room.limits.take(limits::PAGES, &address).await?;
+        let read = async {
+            let found = found(&room, None, &address, &id, &query).await?;
+            Ok(left(&room, found))
+        };
+        return pages::page(&room, &format!("left {id}"), &headers, read).await;
+    }
     let found = listed(&room, caller, &info, &id, &query).await?;
+    let caching = match query.access_key.is_some() || query.promo_code.is_some() || found.member {
+        true => "private, max-age=1",
+        false => "public, max-age=1",
+    };
+    let mut response = Json(left(&room, found)).into_response();
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    Ok(response)
+}
+
+fn left(room: &Ticketing, found: Listed) -> AvailabilityShown {
     let now = room.now();
     let row = |kind: &TicketType| AvailabilityRow {
         ticket_type_id: kind.id.clone(),
         availability: kind.availability(&found.pools).word(),
         sale_state: kind.sale_state(&found.event, &found.pools, now).word(),
     };
-    let shown = AvailabilityShown {
+    AvailabilityShown {
         status: found.event.status.word(),
         types: found.types.iter().map(row).collect(),
-        event_id: id,
-    };
-    let mut response = Json(shown).into_response();
-    let caching = match query.access_key.is_some() || query.promo_code.is_some() || found.member {
-        true => "private, max-age=1",
-        false => "public, max-age=1",
-    };
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static(caching));
-    Ok(response)
+        event_id: found.event.id,
+    }
 }
 
 /// Exact stock of a type.

@@ -5,7 +5,7 @@ mod capacity;
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use florin_platform::http::auth::{Access, Caller};
+use florin_platform::http::auth::{Access, Caller, Principal};
 use florin_platform::http::idempotency::IdempotencyKey;
 use florin_platform::http::json::{Json, Path};
 use florin_platform::http::page::Page;
@@ -210,16 +210,25 @@ async fn listed(
     if caller.is_none() {
         room.limits.take(limits::PAGES, &address).await?;
     }
+    found(room, caller.as_deref(), &address, id, query).await
+}
+
+async fn found(
+    room: &Ticketing,
+    principal: Option<&Principal>,
+    address: &str,
+    id: &str,
+    query: &ListQuery,
+) -> Result<Listed, Problem> {
     let db = &room.store.db;
     let event = store::events::load(db, id).await?;
-    let principal = caller.as_deref();
     let seen = events::visible(room, principal, event, query.access_key.as_deref()).await?;
     let mut types = store::types::list(db, id).await?;
     let pools = store::types::pools(db, id).await?;
     if !seen.member {
         let opened = match &query.promo_code {
             None => None,
-            Some(code) => access_code(room, id, code, &address).await?,
+            Some(code) => access_code(room, id, code, address).await?,
         };
         let now = room.now();
         let opens = |kind: &TicketType| {
