@@ -81,13 +81,29 @@ const AT_ONCE: i64 = 50;
 /// Mails that the sink shows at most.
 const SHOWN_MAX: i64 = 500;
 
-/// Sends what is due. Answers how many mails were looked at.
+/// How long a mail is taken by the process that sends it.
+const CLAIM_MICROS: i64 = 60_000_000;
+/// A lane of its own: mails must not wait for a sale, nor a sale for them.
+const LANE: &str = "ticketing_mails";
+
+/// Takes a mail; false when another process was quicker.
+async fn claim(room: &Ticketing, id: &str, next_at: i64) -> Result<bool, Problem> {
+    let text = "UPDATE tk_mails SET next_at = $1
+        WHERE id = $2 AND next_at = $3 AND sent_at IS NULL AND failed IS NULL";
+    let until = room.now() + CLAIM_MICROS;
+    let statement = query(text).bind(until).bind(id).bind(next_at);
+    let db = room.store.db.lane(LANE).patient();
+    Ok(db.execute(statement).await? == 1)
+}
+
+/// Sends what is due, each by one of the processes that look. Answers how many mails were looked
+/// at.
 ///
 /// # Errors
 /// The store's.
 pub async fn send_due(room: &Ticketing) -> Result<usize, Problem> {
     let now = room.now();
-    let text = "SELECT id, person_id, recipient, content, tries FROM tk_mails
+    let text = "SELECT id, person_id, recipient, content, tries, next_at FROM tk_mails
         WHERE sent_at IS NULL AND failed IS NULL AND next_at <= $1 ORDER BY next_at, id LIMIT $2";
     let due = room
         .store
@@ -101,6 +117,9 @@ pub async fn send_due(room: &Ticketing) -> Result<usize, Problem> {
     let persons = room.vault.load(&room.store.db, &persons).await?;
     for row in &due {
         let (id, person): (String, String) = (row.get("id")?, row.get("person_id")?);
+        if !claim(room, &id, row.get("next_at")?).await? {
+            continue;
+        }
         let (to, content): (Vec<u8>, Vec<u8>) = (row.get("recipient")?, row.get("content")?);
         let opened = persons.get(&person).and_then(|person| {
             let to = person.open("mail.recipient", &to)?;
@@ -152,7 +171,8 @@ async fn record(
                 .bind(now + wait)
         }
     };
-    room.store.db.patient().execute(statement).await?;
+    let db = room.store.db.lane(LANE).patient();
+    db.execute(statement).await?;
     Ok(())
 }
 

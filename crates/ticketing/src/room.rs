@@ -1,6 +1,6 @@
 //! The room as its routes and workers hold it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use florin_ledger::Ledger;
 use florin_platform::audit::AuditLog;
@@ -19,6 +19,7 @@ use crate::mail::Mailer;
 use crate::money::due;
 use crate::orders::desk::Desk;
 use crate::orders::numbers::Numbers;
+use crate::orders::payouts::review::Review;
 use crate::privacy::Vault;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -123,6 +124,7 @@ pub struct Inner {
     pub numbers: Numbers,
     /// Where postings that are done are struck out.
     pub due_ends: due::Ends,
+    payout_review: OnceLock<Arc<dyn Review>>,
 }
 
 impl std::ops::Deref for Ticketing {
@@ -148,6 +150,7 @@ impl Ticketing {
             numbers: Numbers::new(&store.db, &secrets),
             desk,
             due_ends,
+            payout_review: OnceLock::new(),
             store,
             ledger: parts.ledger,
             cursors: parts.cursors,
@@ -173,6 +176,17 @@ impl Ticketing {
 
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
         Self(inner)
+    }
+
+    /// Payouts start only after this part's word; set once, when the room is opened.
+    pub fn review_payouts(&self, review: Arc<dyn Review>) {
+        // The first one counts.
+        let _ = self.0.payout_review.set(review);
+    }
+
+    /// Whoever reviews payouts, if anybody does.
+    pub fn payout_review(&self) -> Option<&dyn Review> {
+        self.0.payout_review.get().map(|review| &**review)
     }
 
     /// Wall clock in microseconds.

@@ -12,6 +12,7 @@ use crate::api::money::print;
 use crate::model::amounts::Minor;
 use crate::money::{self, p10_dispute};
 use crate::orders::desk::Cx;
+use crate::orders::refunds::job;
 use crate::store::stock;
 use crate::tickets::{self, Death};
 use crate::{Ticketing, outbox};
@@ -292,6 +293,8 @@ async fn step_in(
             tickets::restore_order(&room, &mut cx.tx, &row.order_id, cx.now).await?;
             payment_status(cx, &row.order_id, "succeeded").await?;
             tell(cx, &row, "dispute.won").await?;
+            // The event may have been cancelled meanwhile: then the money is the buyer's.
+            job::left_over(cx, &row.order_id).await?;
         }
         "lost" => {
             cancel_tickets(cx, &row.order_id).await?;

@@ -12,7 +12,8 @@ use super::intents::{self, ASK_AFTER, IntentRow};
 use super::provider::{Intent, NewRefund, ProviderError, Refund, RefundStatus};
 use crate::Ticketing;
 use crate::model::amounts::Minor;
-use crate::money::{self, Subject, due, p06_refund_done, p07_late_return};
+use crate::money::due::{self, Due};
+use crate::money::{self, MoneyError, Subject, p06_refund_done, p07_late_return};
 use crate::orders::desk::Cx;
 use crate::orders::refunds;
 
@@ -320,7 +321,8 @@ async fn postpone(room: &Ticketing, row: &RefundRow) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Applies what the provider shows of a try.
+/// Applies what the provider shows of a try. `row` may be outdated: what becomes of the try is
+/// decided on the row as it is in the event's lane, and posted after it.
 ///
 /// # Errors
 /// 503 when the ledger or the store is away; the same may be applied again.
@@ -328,42 +330,43 @@ pub async fn apply(room: &Ticketing, row: &RefundRow, shown: &Refund) -> Result<
     match shown.status {
         RefundStatus::Pending if row.state == "succeeded" || row.state == "failed" => Ok(()),
         RefundStatus::Pending => pending(room, row, &shown.id).await,
-        RefundStatus::Succeeded if row.state == "failed" => {
-            tracing::error!(
-                refund = row.id,
-                "a refund that had failed was made after all"
-            );
-            Ok(())
-        }
         RefundStatus::Succeeded => {
             if !owed(room, row).await? {
                 return postpone(room, row).await;
             }
-            let posting = p06_refund_done::done(
-                &row.subject(),
-                &row.id,
-                &row.refund_id,
-                &row.currency,
-                row.amount,
-            );
-            money::post(&room.ledger, &posting).await.map_err(away)?;
             ended(room, row, Some(&shown.id), None).await
         }
         RefundStatus::Failed => {
-            if row.state == "succeeded" {
-                let posting = p06_refund_done::came_back(
-                    &row.subject(),
-                    &row.id,
-                    &row.refund_id,
-                    &row.currency,
-                    row.amount,
-                );
-                money::post(&room.ledger, &posting).await.map_err(away)?;
-            }
             let why = shown.failure.as_deref().unwrap_or("failed");
             ended(room, row, Some(&shown.id), Some(why)).await
         }
     }
+}
+
+/// Posts P6 of a try, or that it came back.
+///
+/// # Errors
+/// [`MoneyError`].
+pub async fn post(room: &Ticketing, try_id: &str, back: bool) -> Result<(), MoneyError> {
+    let store_away = |problem: Problem| {
+        tracing::warn!(%problem, "a posting waits for the tables");
+        MoneyError::Unavailable(florin_ledger::Unavailable::StoreUnavailable)
+    };
+    let found = first(&room.store.db, "id", try_id).await;
+    let row = found
+        .map_err(store_away)?
+        .ok_or_else(|| MoneyError::Refused {
+            posting: "P6".to_owned(),
+            key: try_id.to_owned(),
+            code: "row_not_found".to_owned(),
+        })?;
+    let make = match back {
+        false => p06_refund_done::done,
+        true => p06_refund_done::came_back,
+    };
+    let subject = row.subject();
+    let posting = make(&subject, &row.id, &row.refund_id, &row.currency, row.amount);
+    money::post(&room.ledger, &posting).await.map(drop)
 }
 
 async fn pending(room: &Ticketing, row: &RefundRow, provider_id: &str) -> Result<(), Problem> {
@@ -398,44 +401,64 @@ async fn ended(
     provider_id: Option<&str>,
     failure: Option<&str>,
 ) -> Result<(), Problem> {
-    let (row, provider_id) = (row.clone(), provider_id.map(str::to_owned));
+    let (id, provider_id) = (row.id.clone(), provider_id.map(str::to_owned));
     let failure = failure.map(str::to_owned);
     let lane = row.event_id.clone();
     room.desk
         .run(&lane, move |cx| {
-            let (row, provider_id, failure) = (row.clone(), provider_id.clone(), failure.clone());
-            Box::pin(async move { end(cx, &row, provider_id, failure).await })
+            let (id, provider_id, failure) = (id.clone(), provider_id.clone(), failure.clone());
+            Box::pin(async move { end(cx, &id, provider_id, failure).await })
         })
-        .await
+        .await?;
+    due::drive_line(room, &row.refund_id).await
 }
 
 async fn end(
     cx: &mut Cx,
-    row: &RefundRow,
+    id: &str,
     provider_id: Option<String>,
     failure: Option<String>,
 ) -> Result<(), Problem> {
+    let found = cx
+        .tx
+        .fetch_optional(select("WHERE id = $1").bind(id))
+        .await?;
+    let found = found.ok_or_else(|| Problem::internal("a refund without its row"))?;
+    let row = refund(&found)?;
+    let try_id = row.id.clone();
+    let due = match (&*row.state, &failure) {
+        ("created" | "pending", None) => Some(Due::CardRefundDone { try_id }),
+        ("created" | "pending", Some(_)) => None,
+        ("succeeded", Some(_)) => Some(Due::CardRefundBack { try_id }),
+        ("failed", None) => {
+            tracing::error!(
+                refund = row.id,
+                "a refund that had failed was made after all"
+            );
+            return Ok(());
+        }
+        _ => return Ok(()),
+    };
     cx.dirty = true;
     let state = match failure {
         None => "succeeded",
         Some(_) => "failed",
     };
     let text = "UPDATE tk_card_refunds SET state = $1, provider_id = COALESCE($2, provider_id),
-        failure = $3, updated_at = $4 WHERE id = $5 AND state <> $6";
+        failure = $3, updated_at = $4 WHERE id = $5";
     let statement = query(text)
         .bind(state)
         .bind(provider_id)
         .bind(failure.clone())
         .bind(cx.now)
-        .bind(&row.id)
-        .bind(state);
-    if cx.tx.execute(statement).await? == 0 {
-        return Ok(());
-    }
+        .bind(&row.id);
+    cx.tx.execute(statement).await?;
     let store = cx.room.store.clone();
+    let dues: Vec<Due> = due.into_iter().collect();
+    due::plan(&store, &mut cx.tx, &row.refund_id, &dues).await?;
     match (&*row.kind, failure) {
         ("return", None) => Ok(()),
-        ("return", Some(why)) => return_failed(&mut cx.tx, row, &why, cx.now).await,
+        ("return", Some(why)) => return_failed(&mut cx.tx, &row, &why, cx.now).await,
         (_, None) => refunds::succeeded(&store, &mut cx.tx, &row.refund_id).await,
         (_, Some(why)) if row.state == "succeeded" => {
             refunds::came_back(&store, &mut cx.tx, &row.refund_id, &why).await

@@ -17,6 +17,15 @@ impl BuyerKey {
         Self(format!("mail:{}", fold_mail(mail)))
     }
 
+    /// How members of organisations are named: the subject or the address, and whether it is an
+    /// address.
+    pub fn member(&self) -> (&str, bool) {
+        match self.0.strip_prefix("mail:") {
+            Some(mail) => (mail, true),
+            None => (self.0.strip_prefix("sub:").unwrap_or(&self.0), false),
+        }
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -43,5 +52,7 @@ mod tests {
             BuyerKey::of_mail("ana@x.org")
         );
         assert_eq!(BuyerKey::of_subject("ana").as_str(), "sub:ana");
+        assert_eq!(BuyerKey::of_subject("ana").member(), ("ana", false));
+        assert_eq!(BuyerKey::of_mail("A@x.org").member(), ("a@x.org", true));
     }
 }

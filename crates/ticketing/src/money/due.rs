@@ -13,8 +13,12 @@ use florin_platform::sql::{Arg, Tx, query};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::{Account, MoneyError, p02_sale, p05_refund, p08_payout, p09_payout_end, post, wallet};
+use super::{
+    Account, MoneyError, Posting, p02_sale, p05_refund, p08_payout, p09_payout_end, post, wallet,
+};
+use crate::card;
 use crate::model::amounts::FeePayer;
+use crate::orders::refunds::RefundRow;
 use crate::orders::{payouts, refunds, row};
 use crate::store::{Store, bulk};
 use crate::{Ticketing, room::Inner};
@@ -60,6 +64,16 @@ pub enum Due {
         attempt: i64,
         /// The wallet.
         wallet_id: String,
+    },
+    /// P6 of a refund by card.
+    CardRefundDone {
+        /// The try.
+        try_id: String,
+    },
+    /// P6 undone: the card's bank refused it after all.
+    CardRefundBack {
+        /// The try.
+        try_id: String,
     },
     /// P8.
     PayoutStarted {
@@ -304,11 +318,11 @@ async fn run(room: &Ticketing, due: &Due) -> Result<(), MoneyError> {
             attempt,
             wallet_id,
         } => refund_to_wallet(room, refund_id, *attempt, wallet_id).await,
+        Due::CardRefundDone { try_id } => card::refunds::post(room, try_id, false).await,
+        Due::CardRefundBack { try_id } => card::refunds::post(room, try_id, true).await,
         Due::PayoutStarted { payout_id } => {
             let payout = payout(room, payout_id).await?;
-            let subject = payout.subject();
-            let posting = p08_payout::started(&subject, payout_id, &payout.currency, &payout.lines);
-            post(&room.ledger, &posting).await?;
+            post(&room.ledger, &payout_started(&payout)).await?;
             payouts::on_its_way(room, payout_id).await.map_err(away)
         }
         Due::PayoutToWallet { payout_id } => payout_to_wallet(room, payout_id).await,
@@ -363,16 +377,29 @@ async fn refund_decided(room: &Ticketing, refund_id: &str) -> Result<(), MoneyEr
         .await
         .map_err(away)?;
     let refund = found.ok_or_else(|| missing("P5", refund_id))?;
-    let payer = FeePayer::from_word(&refund.fee_payer);
-    let posting = p05_refund::refund(
+    post(&room.ledger, &decided(&refund)).await.map(drop)
+}
+
+/// P5 of a refund.
+pub(super) fn decided(refund: &RefundRow) -> Posting {
+    p05_refund::refund(
         &refund.subject(),
-        refund_id,
+        &refund.id,
         &refund.event_id,
         &refund.currency,
-        payer,
+        FeePayer::from_word(&refund.fee_payer),
         &refund.parts,
-    );
-    post(&room.ledger, &posting).await.map(drop)
+    )
+}
+
+/// P8 of a payout.
+pub(super) fn payout_started(payout: &payouts::PayoutRow) -> Posting {
+    p08_payout::started(
+        &payout.subject(),
+        &payout.id,
+        &payout.currency,
+        &payout.lines,
+    )
 }
 
 fn wallet_number(text: &str) -> Option<u128> {

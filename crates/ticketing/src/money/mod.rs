@@ -24,6 +24,7 @@ pub mod p13_settlement;
 pub mod p14_tax;
 mod posting;
 pub mod projector;
+pub mod promised;
 pub mod wallet;
 
 pub use account::Account;

@@ -159,8 +159,10 @@ pub async fn wallet(
     match wallet_pay::reserve(room, &attempt, order).await {
         Ok(_) => {}
         Err(MoneyError::Wallet(code)) => {
-            wallet_pay::run_decline(room, &attempt, code.word()).await?;
-            return Err(wallet_pay::refusal(code));
+            if wallet_pay::run_decline(room, &attempt, code.word()).await? {
+                return Err(wallet_pay::refusal(code));
+            }
+            // Another took the attempt up while this one waited: what came of it is the answer.
         }
         // Recovery ends the attempt, whatever became of it.
         Err(error) => return Err(wallet_pay::unavailable(&error)),

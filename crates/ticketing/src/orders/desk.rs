@@ -249,27 +249,56 @@ fn groups(jobs: Vec<Job>, by_event: bool) -> Vec<Vec<Job>> {
     }
 }
 
-/// Writes a group; whatever cannot be written together is tried alone.
+/// Why a group was not written.
+enum Failed {
+    /// The store did not take it, whatever was in it.
+    Store(Problem),
+    /// One of its calls could not be written.
+    Call(Problem),
+}
+
+impl Failed {
+    fn store(problem: impl Into<Problem>) -> Self {
+        Self::Store(problem.into())
+    }
+}
+
+/// Writes a group; when one of its calls cannot be written, each is tried alone. A store that is
+/// away is not asked once for each call: all of them would wait for it one after another.
 async fn commit(room: &Ticketing, jobs: Vec<Job>) {
-    let alone = jobs.len() == 1;
     let mut held: Vec<Held> = jobs.into_iter().map(Held::new).collect();
     match write(room, &mut held).await {
         Ok(()) => held.into_iter().for_each(Held::answer),
-        Err(problem) if alone => {
-            for mut held in held {
-                held.outcome = Some(Err(problem.clone()));
-                held.answer();
-            }
-        }
-        Err(problem) => {
+        Err(Failed::Store(problem)) => refuse(held, &problem),
+        Err(Failed::Call(problem)) if held.len() == 1 => refuse(held, &problem),
+        Err(Failed::Call(problem)) => {
             tracing::warn!(
                 code = problem.code(),
                 "a batch failed; its calls are tried alone"
             );
-            for held in held {
-                Box::pin(commit(room, vec![held.job])).await;
+            one_by_one(room, held).await;
+        }
+    }
+}
+
+async fn one_by_one(room: &Ticketing, held: Vec<Held>) {
+    let mut rest = held.into_iter();
+    while let Some(next) = rest.next() {
+        let mut alone = vec![Held::new(next.job)];
+        match write(room, &mut alone).await {
+            Ok(()) => alone.into_iter().for_each(Held::answer),
+            Err(Failed::Call(problem)) => refuse(alone, &problem),
+            Err(Failed::Store(problem)) => {
+                refuse(alone.into_iter().chain(rest.by_ref()), &problem);
             }
         }
+    }
+}
+
+fn refuse(held: impl IntoIterator<Item = Held>, problem: &Problem) {
+    for mut held in held {
+        held.outcome = Some(Err(problem.clone()));
+        held.answer();
     }
 }
 
@@ -300,19 +329,20 @@ impl Held {
     }
 }
 
-async fn write(room: &Ticketing, held: &mut [Held]) -> Result<(), Problem> {
+async fn write(room: &Ticketing, held: &mut [Held]) -> Result<(), Failed> {
     let reserves = held
         .iter()
         .filter(|held| matches!(held.job, Job::Reserve(_)))
         .count();
-    let mut numbers = room.numbers.take(reserves).await?;
+    let mut numbers = room.numbers.take(reserves).await.map_err(Failed::Store)?;
     let Some(first) = held.first() else {
         return Ok(());
     };
     let tx = match room.store.db.is_shared() {
-        true => room.store.begin_event(first.job.event_id()).await?,
-        false => room.store.begin().await?,
+        true => room.store.begin_event(first.job.event_id()).await,
+        false => room.store.begin().await,
     };
+    let tx = tx.map_err(Failed::store)?;
     let mut cx = Cx::new(room.clone(), tx);
     let mut rest = held;
     while let Some(first) = rest.first() {
@@ -322,11 +352,11 @@ async fn write(room: &Ticketing, held: &mut [Held]) -> Result<(), Problem> {
             .take_while(|held| held.job.event_id() == event_id)
             .count();
         let (group, others) = rest.split_at_mut(count);
-        event(&mut cx, &event_id, group, &mut numbers).await?;
+        let done = event(&mut cx, &event_id, group, &mut numbers).await;
+        done.map_err(Failed::Call)?;
         rest = others;
     }
-    cx.tx.commit().await?;
-    Ok(())
+    cx.tx.commit().await.map_err(Failed::store)
 }
 
 async fn event(

@@ -195,17 +195,20 @@ pub async fn finish(cx: &mut Cx, attempt: &Attempt) -> Result<Finished, Problem>
     Ok(Finished::Confirmed(body, dues))
 }
 
-/// Instead of the third step: the wallet refused. The order stays reserved.
+/// Instead of the third step: the wallet refused. The order stays reserved. False when another
+/// has ended the attempt otherwise in the meantime.
 ///
 /// # Errors
 /// The store's.
-pub async fn decline(cx: &mut Cx, attempt: &Attempt, code: &str) -> Result<(), Problem> {
+pub async fn decline(cx: &mut Cx, attempt: &Attempt, code: &str) -> Result<bool, Problem> {
     cx.dirty = true;
-    if state_of(cx, &attempt.id).await?.as_deref() != Some("authorising") {
-        return Ok(());
+    match state_of(cx, &attempt.id).await?.as_deref() {
+        Some("authorising") => {}
+        state => return Ok(state == Some("declined")),
     }
     set_state(cx, &attempt.id, "declined", Some(code)).await?;
-    tell_failed(cx, &attempt.order_id, code).await
+    tell_failed(cx, &attempt.order_id, code).await?;
+    Ok(true)
 }
 
 async fn state_of(cx: &mut Cx, id: &str) -> Result<Option<String>, Problem> {
@@ -319,7 +322,7 @@ async fn take_up(room: &Ticketing, attempt: &Attempt) -> Result<(), Problem> {
                 .await
                 .map_err(|error| unavailable(&error))
         }
-        Err(MoneyError::Wallet(code)) => run_decline(room, attempt, code.word()).await,
+        Err(MoneyError::Wallet(code)) => run_decline(room, attempt, code.word()).await.map(drop),
         Err(error) => Err(unavailable(&error)),
     }
 }
@@ -343,7 +346,7 @@ pub async fn run_finish(room: &Ticketing, attempt: &Attempt) -> Result<Finished,
 ///
 /// # Errors
 /// As [`decline`].
-pub async fn run_decline(room: &Ticketing, attempt: &Attempt, code: &str) -> Result<(), Problem> {
+pub async fn run_decline(room: &Ticketing, attempt: &Attempt, code: &str) -> Result<bool, Problem> {
     let lane = attempt.event_id.clone();
     let (attempt, code) = (attempt.clone(), code.to_owned());
     room.desk

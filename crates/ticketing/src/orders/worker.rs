@@ -8,7 +8,7 @@ use std::time::Duration;
 use florin_platform::http::problem::Problem;
 use tokio::sync::watch;
 
-use super::payouts::request;
+use super::payouts::{request, review};
 use super::refunds::job;
 use super::{expiry, wallet_pay};
 use crate::Ticketing;
@@ -97,6 +97,7 @@ async fn refund(room: Ticketing, mut stop: watch::Receiver<bool>) {
 async fn pay_out(room: Ticketing, mut stop: watch::Receiver<bool>) {
     loop {
         tell("payouts", request::daily(&room).await);
+        tell("waiting payouts", review::sweep(&room).await);
         if pause(&mut stop, PAYOUTS).await {
             return;
         }

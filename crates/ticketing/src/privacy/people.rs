@@ -137,10 +137,20 @@ async fn any(tx: &mut Tx, text: &'static str, person: &str) -> Result<bool, Prob
     Ok(tx.fetch_optional(query(text).bind(person)).await?.is_some())
 }
 
+/// Whether an organisation that somebody organises waits for its money.
+async fn awaits_payout(tx: &mut Tx, key: &BuyerKey) -> Result<bool, Problem> {
+    let (subject, by_mail) = key.member();
+    let text = "SELECT 1 AS one FROM tk_payouts p JOIN tk_members m ON m.org_id = p.org_id
+        WHERE m.subject = $1 AND m.by_mail = $2 AND m.role = 'organizer'
+            AND p.status IN ('requested', 'in_transit') LIMIT 1";
+    let statement = query(text).bind(subject).bind(by_mail);
+    Ok(tx.fetch_optional(statement).await?.is_some())
+}
+
 /// Destroys a person's key: every field under it reads null from then on, here and in backups.
 ///
 /// # Errors
-/// 404 `person_not_found`; 409 `has_open_matters` while a payment, refund or dispute is open,
+/// 404 `person_not_found`; 409 `has_open_matters` while a payment, refund, dispute or payout is open,
 /// `has_valid_tickets` unless they are kept; the store's.
 pub async fn erase(room: &Ticketing, key: &BuyerKey, keep_tickets: bool) -> Result<(), Problem> {
     let mut tx = room.store.begin().await?;
@@ -153,12 +163,18 @@ pub async fn erase(room: &Ticketing, key: &BuyerKey, keep_tickets: bool) -> Resu
             WHERE o.person_id = $1 AND r.status <> 'succeeded'",
         "SELECT 1 AS one FROM tk_card_disputes d JOIN tk_orders o ON o.id = d.order_id
             WHERE o.person_id = $1 AND d.closed_at IS NULL",
+        "SELECT 1 AS one FROM tk_card_refunds c JOIN tk_orders o ON o.id = c.order_id
+            WHERE o.person_id = $1 AND c.state IN ('created', 'pending')",
     ];
     for text in open {
         if any(&mut tx, text, &id).await? {
             let detail = "A payment, refund or dispute of this person is open.";
             return Err(conflict("has_open_matters", detail));
         }
+    }
+    if awaits_payout(&mut tx, key).await? {
+        let detail = "A payout of an organisation of this person is open.";
+        return Err(conflict("has_open_matters", detail));
     }
     let tickets = "SELECT 1 AS one FROM tk_tickets t JOIN tk_events e ON e.id = t.event_id
         WHERE t.holder_person = $1 AND t.status IN ('valid', 'suspended')

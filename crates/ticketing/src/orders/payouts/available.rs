@@ -7,9 +7,11 @@ use florin_platform::sql::{Row, Tx, query};
 
 use super::super::card_port;
 use super::super::refunds::ask::payables;
+use super::review;
 use crate::Ticketing;
 use crate::model::amounts::Minor;
 use crate::money::p08_payout::Line;
+use crate::money::promised;
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -75,8 +77,8 @@ pub async fn org(tx: &mut Tx, id: &str) -> Result<Org, Problem> {
     })
 }
 
-/// What each event of an organisation holds in a currency, oldest end first, less what payouts
-/// take that are not posted yet.
+/// What each event of an organisation holds in a currency, oldest end first, after everything
+/// that was decided before. The transaction is alone in the room.
 ///
 /// # Errors
 /// 503 when the ledger is away; the store's.
@@ -97,23 +99,13 @@ pub async fn owed(
     for row in &rows {
         events.push(event(row, until)?);
     }
+    promised::post_all(room, tx, &org.id, currency).await?;
     fill(room, org, currency, &mut events).await?;
-    let text = "SELECT p.lines FROM tk_payouts p JOIN tk_due d ON d.line = p.id AND d.place = 0
-        WHERE p.org_id = $1 AND p.currency = $2";
-    for row in tx
-        .fetch_all(query(text).bind(&org.id).bind(currency))
-        .await?
-    {
-        let lines: String = row.get("lines")?;
-        let lines: Vec<Line> = serde_json::from_str(&lines).map_err(Problem::internal)?;
-        for line in lines {
-            let found = events
-                .iter_mut()
-                .find(|event| event.event_id == line.event_id);
-            if let Some(event) = found {
-                event.payable -= i128::from(line.net);
-                event.tax -= i128::from(line.tax);
-            }
+    for line in review::waiting(tx, &org.id, currency).await? {
+        let mut events = events.iter_mut();
+        if let Some(event) = events.find(|event| event.event_id == line.event_id) {
+            event.payable -= i128::from(line.net);
+            event.tax -= i128::from(line.tax);
         }
     }
     Ok(events)

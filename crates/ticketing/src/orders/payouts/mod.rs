@@ -2,6 +2,7 @@
 
 pub mod available;
 pub mod request;
+pub mod review;
 
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::{Db, Query, Row, Tx, query};
@@ -183,8 +184,14 @@ pub async fn end(
     let row = tx.fetch_optional(select("WHERE id = $1").bind(id)).await?;
     let row = row.ok_or_else(not_found)?;
     let mut found = payout(&row)?;
-    if !matches!(&*found.status, "requested" | "in_transit") {
-        return Ok(None);
+    // One that never started has no posting: it can be given up, and not be paid.
+    let started = found.status == "in_transit";
+    if !started {
+        let text = "SELECT id FROM tk_due WHERE line = $1 LIMIT 1";
+        let starts = tx.fetch_optional(query(text).bind(id)).await?.is_some();
+        if starts || found.status != "requested" || status == "paid" {
+            return Ok(None);
+        }
     }
     let text = "UPDATE tk_payouts SET status = $1, reference = $2, failure = $3, updated_at = $4
         WHERE id = $5";
@@ -197,6 +204,7 @@ pub async fn end(
     tx.execute(statement).await?;
     let payout_id = id.to_owned();
     let due = match (status, found.wallet_id()) {
+        _ if !started => None,
         ("failed", _) => Some(Due::PayoutFailed { payout_id }),
         ("paid", None) => Some(Due::PayoutPaid { payout_id }),
         // The wallet's own PAYOUT was the posting.
@@ -233,7 +241,8 @@ pub async fn mark(
     let found = find(&room.store.db, id).await?.ok_or_else(not_found)?;
     // P8 first: its line must not hold the end before the start.
     due::drive_line(room, id).await?;
-    if found.wallet_id().is_some() {
+    let waits = found.status == "requested";
+    if found.wallet_id().is_some() && !(waits && status == "failed") {
         return Err(wrong());
     }
     let mut tx = room.store.begin().await?;

@@ -5,10 +5,10 @@ use florin_platform::sql::{Tx, query};
 use serde_json::{Value, json};
 
 use super::available::{self, Org};
-use super::{PayoutRow, find, not_found, show, told};
+use super::{PayoutRow, find, not_found, review, show, told};
 use crate::api::problem::conflict;
 use crate::model::amounts::Minor;
-use crate::money::due::{self, Due, DueRow};
+use crate::money::due::{self, DueRow};
 use crate::store::idempotency::{Kept, Once};
 use crate::{Ticketing, outbox};
 
@@ -56,6 +56,11 @@ pub async fn request(
 }
 
 async fn drive(room: &Ticketing, id: &str, dues: &[DueRow]) {
+    if dues.is_empty()
+        && let Err(problem) = review::ask(room, id).await
+    {
+        tracing::warn!(payout = id, %problem, "a payout waits for its review");
+    }
     if let Err(error) = due::drive(room, dues).await {
         tracing::warn!(payout = id, %error, "postings of a payout wait");
     }
@@ -96,14 +101,10 @@ async fn start(
         updated_at: room.now(),
     };
     insert(tx, &payout).await?;
-    let payout_id = payout.id.clone();
-    let mut dues = vec![Due::PayoutStarted {
-        payout_id: payout_id.clone(),
-    }];
-    if payout.wallet_id().is_some() {
-        dues.push(Due::PayoutToWallet { payout_id });
-    }
-    let dues = due::plan(&room.store, tx, &payout.id, &dues).await?;
+    let dues = match room.payout_review() {
+        None => review::begin(room, tx, &payout).await?,
+        Some(_) => Vec::new(),
+    };
     let data = told(&payout, "requested", scale);
     outbox::tell(&room.store, tx, &org.id, "payout.created", &data).await?;
     Ok((payout, dues))

@@ -15,6 +15,7 @@ use crate::api::problem::conflict;
 use crate::model::amounts::{self, Minor, Paid};
 use crate::money::due::DueRow;
 use crate::money::p05_refund::payable_loss;
+use crate::money::promised;
 use crate::store::idempotency::{Kept, Once};
 use crate::tickets::Death;
 
@@ -254,26 +255,11 @@ async fn bounds(cx: &mut Cx, order: &OrderRow, who: Who, parts: &Paid) -> Result
     if who == Who::Buyer || amount == 0 {
         return Ok(());
     }
-    let ledger = cx.room.ledger.clone();
-    let has = payable(&ledger, &order.org_id, &order.currency).await?;
-    let text = "SELECT r.net, r.platform_fee, r.processing_fee, o.fee_payer
-        FROM tk_refunds r JOIN tk_orders o ON o.id = r.order_id
-        JOIN tk_due d ON d.line = r.id AND d.place = 0
-        WHERE r.org_id = $1 AND r.currency = $2";
-    let statement = query(text).bind(&order.org_id).bind(&order.currency);
-    let mut promised: i128 = 0;
-    for row in cx.tx.fetch_all(statement).await? {
-        let parts = Paid {
-            net: row.get("net")?,
-            tax: 0,
-            platform_fee: row.get("platform_fee")?,
-            processing_fee: row.get("processing_fee")?,
-        };
-        let payer = amounts::FeePayer::from_word(&row.get::<String>("fee_payer")?);
-        promised += i128::from(payable_loss(payer, &parts));
-    }
+    let room = cx.room.clone();
+    promised::post_all(&room, &mut cx.tx, &order.org_id, &order.currency).await?;
+    let has = payable(&room.ledger, &order.org_id, &order.currency).await?;
     let loss = i128::from(payable_loss(order.fee_payer, parts));
-    match has - promised < loss {
+    match has < loss {
         true => Err(conflict(
             "insufficient_payable",
             "The organisation's sales do not cover this refund.",

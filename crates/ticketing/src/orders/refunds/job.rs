@@ -192,6 +192,27 @@ async fn step_in(cx: &mut Cx, job: &Job) -> Result<Option<Vec<Vec<DueRow>>>, Pro
     Ok(Some(dues))
 }
 
+/// Gives back what a job had to leave alone: its payment was in dispute then, and no longer is.
+///
+/// # Errors
+/// The store's.
+pub async fn left_over(cx: &mut Cx, order_id: &str) -> Result<(), Problem> {
+    let Some(order) = row::find_in(&mut cx.tx, order_id).await? else {
+        return Ok(());
+    };
+    let text = "SELECT id, event_id, reason FROM tk_refund_jobs
+        WHERE event_id = $1 ORDER BY created_at LIMIT 1";
+    let found = cx
+        .tx
+        .fetch_optional(query(text).bind(&order.event_id))
+        .await?;
+    let open = matches!(&*order.status, "confirmed" | "partially_refunded");
+    match found {
+        Some(row) if open => whole(cx, &order, &job(&row)?).await.map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Gives back all that is left of an order.
 async fn whole(cx: &mut Cx, order: &OrderRow, job: &Job) -> Result<Option<Vec<DueRow>>, Problem> {
     let disputed = card_port::is_disputed(&mut cx.tx, &order.id).await?;
