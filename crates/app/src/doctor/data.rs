@@ -49,7 +49,9 @@ pub fn examine(loaded: &Loaded) -> Vec<Finding> {
     if loaded.config.database.postgres().is_none() {
         findings.push(tables(&dir));
     }
-    findings.push(ledger(&dir.join(LEDGER_FOLDER)));
+    if loaded.config.ledger.postgres().is_none() {
+        findings.push(ledger(&dir.join(LEDGER_FOLDER)));
+    }
     findings
 }
 

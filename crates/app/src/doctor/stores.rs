@@ -1,6 +1,7 @@
-//! The stores beside the ledger: the PostgreSQL server of the service tables and the Redis server
-//! of the cache, when they are configured.
+//! The stores on servers: PostgreSQL of the service tables, of the ledger and its replica, and the
+//! Redis server of the cache, when they are configured.
 
+use florin_base::Secret;
 use florin_platform::cache::{Cache, Probed};
 use florin_platform::http::client::install_crypto;
 use florin_platform::sql::{
@@ -16,18 +17,57 @@ const OLDEST_POSTGRES: i32 = 130_000;
 /// Connections of the server that one process may take before a note is made.
 const POOL_SHARE_MAX: i32 = 2;
 
+/// What a server is to this process: the name of its check, and the settings that lead to it.
+#[derive(Clone, Copy)]
+struct Use {
+    check: &'static str,
+    url: &'static str,
+    pool_max: &'static str,
+}
+
+const TABLES: Use = Use {
+    check: "database",
+    url: "database.url",
+    pool_max: "database.pool_max",
+};
+const LEDGER: Use = Use {
+    check: "ledger database",
+    url: "ledger.url",
+    pool_max: "ledger.pool_max",
+};
+const REPLICA: Use = Use {
+    check: "ledger replica",
+    url: "ledger.replica_url",
+    pool_max: "ledger.pool_max",
+};
+
 /// All findings about the servers.
 pub fn examine(config: &Config) -> Vec<Finding> {
     let (database, cache) = (config.database.postgres(), &config.cache);
-    if database.is_none() && cache.redis().is_none() {
+    let ledger = |url: Option<Secret<String>>| {
+        url.map(|url| PostgresSettings {
+            schema: config.ledger.schema.clone(),
+            pool_max: config.ledger.pool_max,
+            ..PostgresSettings::new(url)
+        })
+    };
+    let primary = ledger(config.ledger.postgres());
+    let replica = ledger(config.ledger.replica());
+    if database.is_none() && primary.is_none() && cache.redis().is_none() {
         return Vec::new();
     }
     install_crypto();
     let looked = crate::cli::block_on(async {
         let mut findings = Vec::new();
         if let Some(settings) = &database {
-            findings.push(tables(settings).await);
+            findings.push(server(TABLES, settings).await);
             findings.extend(keys(config));
+        }
+        if let Some(settings) = &primary {
+            findings.push(server(LEDGER, settings).await);
+        }
+        if let (Some(settings), Some(_)) = (&replica, &primary) {
+            findings.push(server(REPLICA, settings).await);
         }
         findings.extend(shared_memory(cache).await);
         Ok(findings)
@@ -38,20 +78,39 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     })
 }
 
-async fn tables(settings: &PostgresSettings) -> Finding {
+async fn server(of: Use, settings: &PostgresSettings) -> Finding {
     let address = match settings.address() {
         Ok(address) => address,
         Err(error) => {
             let remedy = "such as postgres://user:password@host:5432/name?sslmode=verify-full";
-            return bad("database", format!("database.url: {error}"), remedy);
+            return bad(of.check, format!("{}: {error}", of.url), remedy);
         }
     };
     match probe_postgres(settings).await {
-        Ok(seen) => judge(settings, &address, &seen),
+        Ok(seen) if of.check == REPLICA.check => judge_replica(&address, &seen),
+        Ok(seen) => judge(of, settings, &address, &seen),
         Err((trouble, words)) => {
             let what = format!("{}: {words}", place(&address));
-            bad("database", what, remedy_of(trouble, &address))
+            let remedy = remedy_of(of, trouble, &address);
+            match of.check == REPLICA.check {
+                // A helper: reads go to the server of ledger.url instead.
+                true => note(of.check, what, remedy),
+                false => bad(of.check, what, remedy),
+            }
         }
+    }
+}
+
+fn judge_replica(address: &PostgresAddress, seen: &PostgresProbe) -> Finding {
+    let version = format!("{}.{}", seen.version / 10_000, seen.version % 10_000);
+    let what = format!("{}: PostgreSQL {version}", place(address));
+    match seen.is_standby {
+        true => ok(REPLICA.check, format!("{what}, a standby")),
+        false => note(
+            REPLICA.check,
+            format!("{what}; it is no standby"),
+            "ledger.replica_url is for a streaming standby of ledger.url: reads from the same server spare it nothing",
+        ),
     }
 }
 
@@ -60,7 +119,7 @@ fn place(address: &PostgresAddress) -> String {
     format!("{}:{}/{database}", address.host, address.port)
 }
 
-fn remedy_of(trouble: PostgresTrouble, address: &PostgresAddress) -> String {
+fn remedy_of(of: Use, trouble: PostgresTrouble, address: &PostgresAddress) -> String {
     let database = address.database.as_deref().unwrap_or(&address.user);
     match trouble {
         PostgresTrouble::Unreachable => format!(
@@ -71,8 +130,8 @@ fn remedy_of(trouble: PostgresTrouble, address: &PostgresAddress) -> String {
             "a firewall may drop the packets, or the server hangs".to_owned()
         }
         PostgresTrouble::LogIn => format!(
-            "check user {} and the password in database.url, and pg_hba.conf",
-            address.user
+            "check user {} and the password in {}, and pg_hba.conf",
+            address.user, of.url
         ),
         PostgresTrouble::NoDatabase => {
             format!("make it: CREATE DATABASE {database} OWNER {}", address.user)
@@ -82,24 +141,30 @@ fn remedy_of(trouble: PostgresTrouble, address: &PostgresAddress) -> String {
                 .to_owned()
         }
         PostgresTrouble::Full => {
-            "raise max_connections of the server, or lower database.pool_max".to_owned()
+            format!("raise max_connections of the server, or lower {}", of.pool_max)
         }
         PostgresTrouble::NotReady => "it is starting or stopping; look again".to_owned(),
         PostgresTrouble::Other => "see the log of the server".to_owned(),
     }
 }
 
-fn judge(settings: &PostgresSettings, address: &PostgresAddress, seen: &PostgresProbe) -> Finding {
+fn judge(
+    of: Use,
+    settings: &PostgresSettings,
+    address: &PostgresAddress,
+    seen: &PostgresProbe,
+) -> Finding {
+    let check = of.check;
     let schema = &settings.schema;
     let version = format!("{}.{}", seen.version / 10_000, seen.version % 10_000);
     let tls = if seen.tls { "with" } else { "without" };
     let what = format!("{}: PostgreSQL {version}, {tls} TLS", place(address));
     let pool = i32::try_from(settings.pool_max).unwrap_or(i32::MAX);
     if seen.version < OLDEST_POSTGRES {
-        bad("database", what, "version 13 or newer is needed")
+        bad(check, what, "version 13 or newer is needed")
     } else if seen.is_standby {
-        let remedy = "database.url must lead to the server that takes writes";
-        bad("database", format!("{what}; it is a standby"), remedy)
+        let remedy = format!("{} must lead to the server that takes writes", of.url);
+        bad(check, format!("{what}; it is a standby"), remedy)
     } else if !seen.may_create {
         let (what, remedy) = match seen.has_schema {
             true => (
@@ -117,21 +182,24 @@ fn judge(settings: &PostgresSettings, address: &PostgresAddress, seen: &Postgres
                 format!("CREATE SCHEMA {schema} AUTHORIZATION {}", address.user),
             ),
         };
-        bad("database", what, remedy)
+        bad(check, what, remedy)
     } else if !seen.is_durable {
         note(
-            "database",
+            check,
             format!("{what}; it answers before a change is on its disk"),
             "set fsync = on and full_page_writes = on",
         )
     } else if pool.saturating_mul(POOL_SHARE_MAX) > seen.max_connections {
         note(
-            "database",
+            check,
             format!("{what}; it takes {} connections", seen.max_connections),
-            format!("{pool} (database.pool_max) for each process must fit, and some for people"),
+            format!(
+                "{pool} ({}) for each process must fit, and some for people",
+                of.pool_max
+            ),
         )
     } else {
-        ok("database", what)
+        ok(check, what)
     }
 }
 
@@ -187,8 +255,6 @@ fn judge_cache(seen: &Probed) -> Finding {
 mod tests {
     use std::time::Duration;
 
-    use florin_base::Secret;
-
     use super::super::Health;
     use super::*;
 
@@ -213,7 +279,7 @@ mod tests {
         let mut seen = good();
         change(&mut seen);
         let address = settings().address().expect("readable");
-        judge(&settings(), &address, &seen)
+        judge(TABLES, &settings(), &address, &seen)
     }
 
     #[test]
@@ -243,6 +309,17 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_is_a_standby() {
+        let address = settings().address().expect("readable");
+        let mut seen = good();
+        assert_eq!(judge_replica(&address, &seen).health, Health::Note);
+        seen.is_standby = true;
+        let finding = judge_replica(&address, &seen);
+        assert_eq!(finding.health, Health::Ok);
+        assert_eq!(finding.what, "db:5432/money: PostgreSQL 15.4, a standby");
+    }
+
+    #[test]
     fn nothing_secret_is_said() {
         let address = settings().address().expect("readable");
         for trouble in [
@@ -255,7 +332,7 @@ mod tests {
             PostgresTrouble::NotReady,
             PostgresTrouble::Other,
         ] {
-            assert!(!remedy_of(trouble, &address).contains("hunter2"));
+            assert!(!remedy_of(LEDGER, trouble, &address).contains("hunter2"));
         }
         assert!(!place(&address).contains("hunter2"));
     }

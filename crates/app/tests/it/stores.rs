@@ -52,12 +52,18 @@ impl Stores {
 
     /// What the doctor finds of a check.
     fn doctor(&self, check: &str) -> Value {
+        self.doctor_of(check, &[])
+    }
+
+    /// The same with more settings.
+    fn doctor_of(&self, check: &str, more: &[(&str, &str)]) -> Value {
         let dir = tempfile::tempdir().expect("temporary folder");
         let output = Command::new(env!("CARGO_BIN_EXE_florin"))
             .args(["doctor", "--output", "json", "--data-dir"])
             .arg(dir.path())
             .env_clear()
             .envs(self.settings())
+            .envs(more.iter().copied())
             .output()
             .expect("the binary runs");
         let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -213,7 +219,24 @@ fn the_doctor_says_what_is_wrong(stores: &Stores) {
     let cache = stores.doctor("cache");
     let remedy = cache["remedy"].as_str().expect("text");
     assert!(remedy.contains("volatile-lru"), "{cache}");
+    let url = stores.postgres.url();
+    let ledger = [
+        ("FLORIN__LEDGER__URL", &*url),
+        ("FLORIN__LEDGER__REPLICA_URL", &*url),
+    ];
+    let seen = |check: &str| stores.doctor_of(check, &ledger);
+    let what = seen("ledger database")["what"].clone();
+    let what = what.as_str().expect("text");
+    assert!(what.contains("before a change is on its disk"), "{what}");
+    let what = seen("ledger replica")["what"].clone();
+    assert!(
+        what.as_str().expect("text").contains("no standby"),
+        "{what}"
+    );
     stores.postgres.crash();
+    assert_eq!(seen("ledger database")["health"], "bad");
+    let replica = seen("ledger replica");
+    assert_eq!(replica["health"], "note", "reads go on without it");
     let database = stores.doctor("database");
     assert_eq!(database["health"], "bad");
     let remedy = database["remedy"].as_str().expect("text");
