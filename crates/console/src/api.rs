@@ -157,8 +157,12 @@ impl Client {
     /// [`ApiError`].
     pub async fn report(&self, path: &str) -> Result<Value, ApiError> {
         let answer = self.api.call(self.get(path).into_call()).await?;
-        let bytes = read(answer).await?;
-        serde_json::from_slice(&bytes).map_err(|error| ApiError::Unreadable(error.to_string()))
+        let (head, body) = answer.into_parts();
+        let bytes = read(Answer::new(body)).await?;
+        match serde_json::from_slice::<Value>(&bytes) {
+            Ok(report) if report.get("checks").is_some() => Ok(report),
+            _ => Err(refusal_of(head.status, &head.headers, &bytes)),
+        }
     }
 
     /// A PUT to build on.
@@ -312,20 +316,23 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 async fn refused(answer: Answer) -> ApiError {
-    let status = answer.status();
-    let (retry_after, echoed) = ["retry-after", "x-trace-id"]
-        .map(|name| header(answer.headers(), name))
-        .into();
-    let bytes = read(answer).await.unwrap_or_default();
-    let problem: ProblemBody = serde_json::from_slice(&bytes).unwrap_or_default();
+    let (head, body) = answer.into_parts();
+    // A refusal whose body breaks off is one all the same.
+    let bytes = read(Answer::new(body)).await.unwrap_or_default();
+    refusal_of(head.status, &head.headers, &bytes)
+}
+
+fn refusal_of(status: StatusCode, headers: &HeaderMap, bytes: &[u8]) -> ApiError {
+    let problem: ProblemBody = serde_json::from_slice(bytes).unwrap_or_default();
     let fields = problem.errors.into_iter();
+    let trace_id = problem.trace_id;
     ApiError::Refused(Box::new(Refusal {
         status,
         code: problem.code,
         detail: problem.detail,
         fields: fields.map(|error| (error.field, error.message)).collect(),
-        trace_id: problem.trace_id.or(echoed),
-        retry_after,
+        trace_id: trace_id.or_else(|| header(headers, "x-trace-id")),
+        retry_after: header(headers, "retry-after"),
     }))
 }
 

@@ -18,6 +18,7 @@ use florin_platform::http::router::{RequestInfo, RouteSpec, Routes};
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http_body_util::Limited;
 use parking_lot::Mutex;
 
 use crate::Console;
@@ -195,8 +196,8 @@ enum Takes {
     Nothing,
     /// A form with the session's token.
     Form,
-    /// A file as the body, the token in a header.
-    File,
+    /// A file of at most so many bytes as the body, the token in a header.
+    File(usize),
 }
 
 /// Registers a page.
@@ -251,7 +252,7 @@ where
     routes.route(
         spec,
         move |State(console): State<Console>, request: Request| {
-            serve(console, request, Takes::File, page.clone())
+            serve(console, request, Takes::File(limit), page.clone())
         },
     )
 }
@@ -334,11 +335,11 @@ async fn visit(
     let (form, body) = match takes {
         Takes::Nothing => (Vec::new(), None),
         Takes::Form => (own_form(parts, body, token).await?, None),
-        Takes::File => {
+        Takes::File(limit) => {
             let given = headers.get(TOKEN_HEADER);
             let given = given.and_then(|value| value.to_str().ok());
             own(&headers, given, token)?;
-            (Vec::new(), Some(body))
+            (Vec::new(), Some(Body::new(Limited::new(body, limit))))
         }
     };
     let access = Secret::new(session.access.expose().clone());

@@ -57,23 +57,56 @@ pub fn either<T>(result: &Result<T, ApiError>, show: impl FnOnce(&T) -> Markup) 
     }
 }
 
-/// An id or digest, short to the eye and whole when copied or hovered over.
+/// An id or digest, short to the eye and whole when copied or hovered over. What stands before
+/// the last colon of an id (`florin:wallet:`) stays.
 pub fn short(id: &str) -> Markup {
+    let colon = id.rfind(':').map_or(0, |at| at + 1);
+    let kept = if id.len() - colon > 18 { colon + 8 } else { 0 };
+    let split = (id.get(..kept), id.get(kept..id.len().saturating_sub(6)));
     html! {
-        @if id.len() > 18 {
-            code.short title=(id) {
-                (head(id, 8)) span.rest { (id.get(8..id.len() - 6).unwrap_or_default()) }
-                (id.get(id.len() - 6..).unwrap_or_default())
+        @match split {
+            (Some(head), Some(rest)) if kept > 0 => {
+                code.short title=(id) {
+                    (head) span.rest { (rest) } (id.get(head.len() + rest.len()..).unwrap_or_default())
+                }
             }
-        } @else { code { (id) } }
+            _ => { code { (id) } }
+        }
     }
-}
-
-fn head(text: &str, length: usize) -> &str {
-    text.get(..length).unwrap_or(text)
 }
 
 /// The same as a link.
 pub fn link_short(href: &str, id: &str) -> Markup {
     html! { a href=(href) { (short(id)) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_short_to_the_eye_and_whole_when_copied() {
+        let text = |markup: Markup| {
+            let mut out = String::new();
+            for piece in markup.into_string().split('<') {
+                out.push_str(piece.split_once('>').map_or(piece, |(_, text)| text));
+            }
+            out
+        };
+        for id in [
+            "01977f2e-4b6a-7c3d-9e1f-2a3b4c5d6e7f",
+            "florin:wallet:01977f2e-4b6a-7c3d-9e1f-2a3b4c5d6e7f",
+            "florin:external:BRL",
+            "naïve-ä-ö-ü-ß-naïve-ä-ö-ü-ß",
+            "",
+        ] {
+            assert_eq!(text(short(id)), id);
+        }
+        let shown = short("florin:wallet:01977f2e-4b6a-7c3d-9e1f-2a3b4c5d6e7f").into_string();
+        assert!(
+            shown.contains("florin:wallet:01977f2e<span class=\"rest\">"),
+            "{shown}"
+        );
+        assert!(!short("florin:external:BRL").into_string().contains("rest"));
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{actions, holds, limits, statement, transaction};
 use crate::Console;
 use crate::api::{ApiError, items, segment, shown, text};
+use crate::pages::ledger::account_link;
 use crate::reply::{Outcome, Page};
 use crate::ui::badge::badge;
 use crate::ui::chart::{Line, Point, lines};
@@ -64,7 +65,7 @@ async fn show(visit: Visit) -> Outcome {
     let currency = text(&wallet, "currency");
     let content = html! {
         (totals(&wallet))
-        (facts(&wallet))
+        (facts(&visit, &wallet))
         div.columns {
             (section("limits", "Limits and their use", either(&limits, |limits| {
                 limits::table(limits, currency)
@@ -97,7 +98,7 @@ fn totals(wallet: &Value) -> Markup {
     ])
 }
 
-fn facts(wallet: &Value) -> Facts {
+fn facts(visit: &Visit, wallet: &Value) -> Facts {
     let user = text(wallet, "userId");
     let mut facts = Facts::new()
         .add("Id", html! { code { (text(wallet, "walletId")) } })
@@ -110,6 +111,10 @@ fn facts(wallet: &Value) -> Facts {
         .add_text("Version", &shown(wallet, "version"))
         .add("Created", time::time(text(wallet, "createdAt")))
         .add("Changed", time::time(text(wallet, "updatedAt")));
+    if visit.me.may("ledger:read") {
+        let account = format!("florin:wallet:{}", text(wallet, "walletId"));
+        facts = facts.add("In the ledger", account_link(&account));
+    }
     if let Some(pairs) = wallet["metadata"].as_object() {
         for (name, value) in pairs {
             facts = facts.add(name, value.as_str().unwrap_or_default());

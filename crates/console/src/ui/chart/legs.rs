@@ -26,7 +26,7 @@ pub fn legs(legs: &[Leg], account: impl Fn(&str) -> Markup) -> Markup {
         div.legs role="list" aria-label="Legs" {
             @for leg in legs {
                 div.leg.own[leg.own].faint[leg.faint] role="listitem" {
-                    div.account { span.side { "debit" } (account(&leg.debit)) }
+                    div.account { span.which { "debit" } (account(&leg.debit)) }
                     div.arrow {
                         (leg.amount)
                         svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
@@ -35,7 +35,7 @@ pub fn legs(legs: &[Leg], account: impl Fn(&str) -> Markup) -> Markup {
                         }
                         (leg.note)
                     }
-                    div.account { span.side { "credit" } (account(&leg.credit)) }
+                    div.account { span.which { "credit" } (account(&leg.credit)) }
                 }
             }
         }

@@ -1,0 +1,112 @@
+//! `GET /console/shadow/alerts`: what monitors found, and who looks after it.
+
+use florin_platform::http::router::Routes;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::listing::Listing;
+use super::{API, account_link, state, tabs};
+use crate::Console;
+use crate::api::{items, segment, text};
+use crate::reply::{Outcome, Page, Reply};
+use crate::ui::badge::{Mood, badge_as};
+use crate::ui::table::{Table, pager};
+use crate::ui::{form, time};
+use crate::visit::{Visit, get, post};
+
+const HERE: &str = "/console/shadow/alerts";
+const COLUMNS: &[(&str, &str)] = &[
+    ("Alert", "id"),
+    ("Monitor", "monitor"),
+    ("Kind", "kind"),
+    ("Severity", "severity"),
+    ("Account", "accountId"),
+    ("Currency", "currency"),
+    ("State", "state"),
+    ("Raised", "raisedAt"),
+    ("Acknowledged", "acknowledgedAt"),
+    ("By", "acknowledgedBy"),
+    ("Cleared", "clearedAt"),
+];
+
+pub fn routes(routes: Routes<Console>) -> Routes<Console> {
+    let routes = get(routes, HERE, show);
+    post(routes, "/console/shadow/alerts/{id}/acknowledge", acknowledge)
+}
+
+async fn show(visit: Visit) -> Outcome {
+    let list = Listing::new(&visit, format!("{API}/alerts")).filters(&["state"]);
+    if visit.exports() {
+        return list.export("alerts", COLUMNS).await;
+    }
+    let page = list.page().await?;
+    let words = [
+        ("", "All"),
+        ("open", "Open"),
+        ("acknowledged", "Acknowledged"),
+        ("cleared", "Cleared"),
+    ];
+    let content = html! {
+        (tabs(HERE, "state", visit.query("state"), &words))
+        (table(&visit, items(&page, "items")).empty("No alert matches."))
+        (pager(&visit, &page, true))
+    };
+    Ok(Page::new("Alerts", content).into())
+}
+
+/// Alerts as a table.
+pub fn table(visit: &Visit, alerts: &[Value]) -> Table {
+    let may = visit.me.may("shadow:configure");
+    Table::new("Alerts")
+        .columns(&["Severity", "Kind", "Monitor", "Account", "Figures", "Raised", "State", ""])
+        .rows(alerts, |alert| {
+            let severity = text(alert, "severity");
+            let mood = match severity {
+                "CRITICAL" | "HIGH" => Mood::Bad,
+                "MEDIUM" => Mood::Care,
+                _ => Mood::Plain,
+            };
+            let path = format!("{HERE}/{}/acknowledge", segment(text(alert, "id")));
+            vec![
+                badge_as(severity, mood),
+                html! { (text(alert, "kind").replace('_', " ")) },
+                html! { (text(alert, "monitor")) },
+                account_link(text(alert, "accountId"), text(alert, "currency")),
+                figures(&alert["figures"]),
+                time::ago(text(alert, "raisedAt")),
+                html! {
+                    (state(text(alert, "state")))
+                    @if !text(alert, "acknowledgedBy").is_empty() {
+                        " " span.note { "by " (text(alert, "acknowledgedBy")) }
+                    }
+                },
+                html! {
+                    @if may && text(alert, "state") == "open" {
+                        (form::button(visit, &path, "Acknowledge"))
+                    }
+                },
+            ]
+        })
+}
+
+/// Named figures as words, whatever the monitor names.
+fn figures(figures: &Value) -> Markup {
+    let plain = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    html! {
+        @if let Some(named) = figures.as_object() {
+            @for (at, (name, value)) in named.iter().enumerate() {
+                @if at > 0 { ", " }
+                (name) " " code { (plain(value)) }
+            }
+        }
+    }
+}
+
+async fn acknowledge(visit: Visit) -> Outcome {
+    let path = format!("{API}/alerts/{}/acknowledge", segment(visit.param("id")));
+    let result = visit.api.post(path).json().await;
+    Reply::after(result, HERE, "You look after the alert.")
+}

@@ -1,0 +1,153 @@
+//! Postponing an event and calling it off, and the job that then pays everybody back.
+//!
+//! The job's page is asked for again until all money has gone back. It can be left: a cancelled
+//! event leads to it, by way of the refunds that the job made.
+
+use florin_platform::http::router::Routes;
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use super::super::{api_event, event_of, event_page, event_path};
+use crate::Console;
+use crate::api::{items, number, segment, text};
+use crate::reply::{Outcome, Reply};
+use crate::ui::confirm::{Confirm, reason};
+use crate::ui::facts::Facts;
+use crate::ui::money::{count, money};
+use crate::ui::progress::Progress;
+use crate::ui::{section, time};
+use crate::visit::{Visit, get, post};
+
+/// Orders that are looked at for the job of a cancelled event.
+const LOOKED_AT: usize = 5;
+
+pub fn routes(routes: Routes<Console>) -> Routes<Console> {
+    let routes = post(routes, "/console/ticketing/events/{id}/cancel", cancel);
+    let routes = post(routes, "/console/ticketing/events/{id}/postpone", postpone);
+    get(
+        routes,
+        "/console/ticketing/events/{id}/refund-jobs/{job}",
+        job,
+    )
+}
+
+fn job_path(event: &str, job: &str) -> String {
+    format!("{}/refund-jobs/{}", event_path(event), segment(job))
+}
+
+/// What may be done to the event, or the way to its refunds.
+pub async fn part(visit: &Visit, event: &Value) -> Markup {
+    let status = text(event, "status");
+    if status == "cancelled" {
+        let found = find_job(visit).await;
+        return section("ending", "Money back", html! {
+            @match found {
+                Some(id) => p { a href=(job_path(text(event, "id"), &id)) { "How far the refunds are" } },
+                None => p.empty { "No order has been refunded." },
+            }
+        });
+    }
+    let on_sale = matches!(status, "published" | "sold_out");
+    if !visit.me.may("events:write") || !(on_sale || status == "postponed") {
+        return html! {};
+    }
+    let path = event_path(text(event, "id"));
+    let ask = |id: &str, label: &str, words: &str, danger: bool| {
+        Confirm {
+            id,
+            label,
+            text: html! { (words) },
+            action: &format!("{path}/{id}"),
+            fields: reason(),
+            danger,
+        }
+        .render(visit)
+    };
+    section("ending", "Postpone or call off", html! {
+        p {
+            @if on_sale {
+                (ask("postpone", "Postpone", "Nothing is sold until there is a new date; tickets \
+                    stay good, and buyers may have all their money back. They see the reason.", false)) " "
+            }
+            (ask("cancel", "Call off", "For good: every ticket ends, and all money of every order \
+                goes back. Buyers see the reason. This cannot be undone.", true))
+        }
+    })
+}
+
+async fn find_job(visit: &Visit) -> Option<String> {
+    let ask = visit.api.get(api_event(visit, "/orders"));
+    let orders = ask.query("limit", "50").json().await.ok()?;
+    let paid = |order: &&Value| {
+        matches!(
+            text(order, "status"),
+            "refunded" | "partially_refunded" | "confirmed"
+        )
+    };
+    let orders = items(&orders, "items").iter().filter(paid);
+    for order in orders.take(LOOKED_AT) {
+        let path = format!("/api/v1/orders/{}/refunds", segment(text(order, "id")));
+        let Ok(refunds) = visit.api.get(path).json().await else {
+            continue;
+        };
+        let jobs = items(&refunds, "items").iter();
+        let job = jobs.map(|one| text(one, "jobId")).find(|id| !id.is_empty());
+        if let Some(job) = job {
+            return Some(job.to_owned());
+        }
+    }
+    None
+}
+
+async fn cancel(visit: Visit) -> Outcome {
+    let id = visit.param("id");
+    let ask = visit.api.post(api_event(&visit, "/cancel"));
+    let ask = ask.idempotency_key(visit.once());
+    let body = json!({"reason": visit.form("reason")});
+    let result = ask.json_body(&body).json().await;
+    let place = match &result {
+        Ok(answer) => job_path(id, text(answer, "refundJobId")),
+        Err(_) => event_path(id),
+    };
+    Reply::after(result, place, "The event is called off; money goes back.")
+}
+
+async fn postpone(visit: Visit) -> Outcome {
+    let ask = visit.api.post(api_event(&visit, "/postpone"));
+    let body = json!({"reason": visit.form("reason")});
+    let result = ask.json_body(&body).json().await;
+    let place = event_path(visit.param("id"));
+    Reply::after(result, place, "The event is postponed.")
+}
+
+async fn job(visit: Visit) -> Outcome {
+    let rest = format!("/refund-jobs/{}", segment(visit.param("job")));
+    let job = visit.api.get(api_event(&visit, &rest)).json().await?;
+    let event = event_of(&visit).await?;
+    let (total, done, failed) = (
+        number(&job, "total"),
+        number(&job, "done"),
+        number(&job, "failed"),
+    );
+    let orders = format!("{}/orders", event_path(text(&event, "id")));
+    let note = html! {
+        (Facts::new()
+            .add("Orders to pay back", html! { a href=(orders) { (count(total)) } })
+            .add("Paid back", html! { a href={ (orders) "?status=refunded" } { (count(done)) } })
+            .add("Failed", html! { a href=(orders) { (count(failed)) } })
+            .add("Money that went back", money(text(&job, "amount"), text(&job, "currency")))
+            .add("Began", time::time(text(&job, "createdAt")))
+            .add("All was decided", time::time(text(&job, "finishedAt"))))
+        @if failed > 0 {
+            p.notice { "A refund that failed is tried again on the page of its order." }
+        }
+    };
+    let progress = Progress {
+        state: text(&job, "status"),
+        ended: text(&job, "status") != "running" && done + failed >= total,
+        parts: Some((done, total)),
+        note,
+    };
+    let content = html! { h2 { "Refunds of all orders" } (progress.render("refund-job")) };
+    Ok(event_page(&visit, &event, "-", content).into())
+}
