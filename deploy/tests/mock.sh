@@ -235,6 +235,10 @@ done
 probe 'EKS: private API, public API' 'True False' text eks describe-cluster --name florin-staging --query 'cluster.resourcesVpcConfig.[endpointPrivateAccess, endpointPublicAccess]'
 probe 'public addresses of tasks' 0 text ecs describe-services --cluster florin-staging --services gateway wallets --query 'length(services[?networkConfiguration.awsvpcConfiguration.assignPublicIp==`ENABLED`])'
 probe 'users of the cache without a password' 0 text elasticache describe-users --query 'length(Users[?starts_with(UserId, `florin-staging-`) && !ends_with(UserId, `-default`) && Authentication.Type!=`password`])'
+# DEP-095: the cache's part of a rotation: two passwords meanwhile, and the new version is current.
+TOKEN=$(python3 "$HERE/rotate.py" "$FLORIN_BIN" florin/staging/wallets/cache) || fail 'rotation of a user of the cache'
+probe 'the new secret of the cache is current' "$TOKEN" text secretsmanager get-secret-value --secret-id florin/staging/wallets/cache --query VersionId
+probe 'passwords of its user meanwhile' '2' text elasticache describe-users --user-id florin-staging-wallets --query 'Users[0].Authentication.PasswordCount'
 # DEP-001, DEP-002, DEP-003, DEP-005, DEP-007, DEP-009, DEP-010: a service for each unit, and the host.
 probe 'services of units' 10 text ecs list-services --cluster florin-staging --query 'length(serviceArns)'
 probe 'groups of the monitoring host' 1 text autoscaling describe-auto-scaling-groups --query 'length(AutoScalingGroups[?starts_with(AutoScalingGroupName, `florin-staging-`)])'
@@ -254,7 +258,8 @@ probe 'a pool with its own rules for passwords' 'ON 14 True' text cognito-idp de
 lap "probed; $ALARMS alarms"
 
 # --- destroyed, and nothing is left
-(cd "$ROOT" && terraform destroy -auto-approve -input=false -no-color >"$WORK/destroy.log" 2>&1) || { grep -A8 '^Error' "$WORK/destroy.log" >&2; fail 'destroy'; }
+# Without another look at what was just made: the probes have seen it.
+(cd "$ROOT" && terraform destroy -refresh=false -auto-approve -input=false -no-color >"$WORK/destroy.log" 2>&1) || { grep -A8 '^Error' "$WORK/destroy.log" >&2; fail 'destroy'; }
 echo "  $(grep -m 1 '^Destroy complete' "$WORK/destroy.log")"
 probe 'left in the state' '' sh -c "cd '$ROOT' && terraform state list"
 probe 'left: VPCs, active clusters, databases, load balancers, buckets' '0 0 0 0 0' sh -c 'aws ec2 describe-vpcs --filters Name=is-default,Values=false --query "length(Vpcs)" --output text; aws ecs describe-clusters --clusters florin-staging --query "length(clusters[?status==\`ACTIVE\`])" --output text; aws rds describe-db-clusters --query "length(DBClusters)" --output text; aws elbv2 describe-load-balancers --query "length(LoadBalancers)" --output text; aws s3api list-buckets --query "length(Buckets[?starts_with(Name, \`florin-staging-\`)])" --output text'
