@@ -156,7 +156,8 @@ async fn main() {
         let mut options =
             PostgresOptions::new(arguments[0].clone(), dir.path().join(handle.to_string()));
         options.schema = arguments[1].clone();
-        options.accounts_cached = 2 * accounts as usize;
+        // All of them, as far as a machine with less memory than a server has room.
+        options.accounts_cached = (2 * accounts as usize).min(6_000_000);
         let opened = Ledger::open_postgres(options, Policy::default(), Arc::new(SystemClock)).await;
         ledgers.push(opened.expect("the ledger opens"));
     }
