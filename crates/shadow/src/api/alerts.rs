@@ -14,8 +14,8 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::control::{Control, after, numbered};
 use super::problem::{self, ours};
-use super::{actor, permission};
-use crate::monitors::table::{ALERT, Alert};
+use super::{actor, permission, scope};
+use crate::monitors::table::{self, ALERT, Alert};
 
 #[derive(OpenApi)]
 #[openapi(paths(list, acknowledge))]
@@ -92,6 +92,14 @@ struct Filters {
     cursor: Option<String>,
 }
 
+/// An alert without an account is about all of them.
+fn reaches(caller: &Caller, alert: &Alert) -> bool {
+    match &alert.account {
+        Some(account) => scope::reaches(caller, account),
+        None => !scope::is_narrowed(caller),
+    }
+}
+
 /// Alerts, newest first.
 #[utoipa::path(
     get, path = "/api/v1/shadow/alerts", tag = "Shadow ledger", params(Filters),
@@ -99,6 +107,7 @@ struct Filters {
 )]
 async fn list(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Result<Response, Problem> {
     let size = PageLimits::default().resolve(filters.limit).map_err(ours)?;
@@ -136,7 +145,8 @@ async fn list(
     let more = all.len() > size;
     all.truncate(size);
     let next = all.last().filter(|_| more).map(|alert| alert.made_seq);
-    let items: Vec<Shown> = all.into_iter().map(shown).collect();
+    let seen = all.into_iter().filter(|alert| reaches(&caller, alert));
+    let items: Vec<Shown> = seen.map(shown).collect();
     Ok(Json(numbered(&api.cursors, digest, items, next)).into_response())
 }
 
@@ -155,6 +165,10 @@ async fn acknowledge(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Shown>, Problem> {
+    let found = table::find_alert(api.shadow().db(), &id).await?;
+    if found.is_some_and(|alert| !reaches(&caller, &alert)) {
+        scope::check_whole(&caller)?;
+    }
     let done = api.monitors.acknowledge(id, actor(&caller)).await;
     Ok(Json(shown(done.map_err(ours)?)))
 }

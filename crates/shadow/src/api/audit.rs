@@ -3,6 +3,7 @@
 use axum::extract::State as AxumState;
 use axum::response::{IntoResponse as _, Response};
 use florin_base::Timestamp;
+use florin_platform::http::auth::Caller;
 use florin_platform::http::json::{Json, Query};
 use florin_platform::http::page::{FilterDigest, PageLimits};
 use florin_platform::http::problem::Problem;
@@ -13,8 +14,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::control::{Control, after, numbered};
-use super::permission;
 use super::problem::ours;
+use super::{permission, scope};
 
 #[derive(OpenApi)]
 #[openapi(paths(list))]
@@ -123,8 +124,10 @@ fn of_action(action: &str) -> (String, Option<String>) {
 )]
 async fn list(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Result<Response, Problem> {
+    scope::check_list(&caller, filters.account_id.as_deref())?;
     let size = PageLimits::default().resolve(filters.limit).map_err(ours)?;
     let named = [
         ("accountId", &filters.account_id),

@@ -177,7 +177,7 @@ pub(super) async fn post(
             let response = (StatusCode::ACCEPTED, json_bytes(answer)).into_response();
             Ok(idempotency::replayed(response))
         }
-        IntakeReply::KeyConflict => Err(key_conflict()),
+        IntakeReply::KeyConflict(differs) => Err(key_conflict(differs)),
     }
 }
 

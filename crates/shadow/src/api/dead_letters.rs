@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use florin_base::Timestamp;
 use florin_platform::http::auth::Caller;
+use florin_platform::http::idempotency::{IdempotencyKey, replayed};
 use florin_platform::http::json::{Json, Path, Query};
 use florin_platform::http::page::{FilterDigest, Page, PageLimits, Position};
 use florin_platform::http::problem::Problem;
@@ -13,8 +14,9 @@ use florin_platform::http::router::{RouteSpec, Routes};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use super::{Shared, actor, permission, problem};
+use super::{Shared, actor, permission, problem, scope};
 use crate::store::dead_letters::{self, Fate, Filter, Kept};
+use crate::store::keys::{Keyed, made_before};
 use crate::worker::topics::Verdict;
 
 /// Bytes of a payload that are shown.
@@ -106,8 +108,10 @@ fn shown(kept: Kept) -> Shown {
 )]
 async fn list(
     AxumState(api): AxumState<Shared>,
+    caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Result<Response, Problem> {
+    scope::check_whole(&caller)?;
     let size = PageLimits::default().resolve(filters.limit)?;
     let named = [
         ("status", filters.status.as_deref()),
@@ -143,7 +147,9 @@ async fn list(
     Ok(Json(Page { items, next_cursor }).into_response())
 }
 
-async fn find(api: &Shared, id: &str) -> Result<Kept, Problem> {
+/// The bytes of a letter may be about any account.
+async fn find(api: &Shared, caller: &Caller, id: &str) -> Result<Kept, Problem> {
+    scope::check_whole(caller)?;
     let found = dead_letters::find(&api.shadow, id).await?;
     found.ok_or_else(|| problem::not_found("dead_letter_not_found", "There is no such letter."))
 }
@@ -156,9 +162,10 @@ async fn find(api: &Shared, id: &str) -> Result<Kept, Problem> {
 )]
 async fn get(
     AxumState(api): AxumState<Shared>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Shown>, Problem> {
-    Ok(Json(shown(find(&api, &id).await?)))
+    Ok(Json(shown(find(&api, &caller, &id).await?)))
 }
 
 /// What a redrive came to.
@@ -210,16 +217,45 @@ fn must_be_parked(kept: &Kept) -> Result<(), Problem> {
 #[utoipa::path(
     post, path = "/api/v1/shadow/dead-letters/{id}/redrive", tag = "Shadow ledger",
     params(("id" = String, Path)),
-    responses((status = 200, body = Redriven), (status = 409, description = "`invalid_state`"))
+    responses(
+        (status = 200, body = Redriven),
+        (status = 409, description = "`invalid_state`, `idempotency_conflict`"),
+    )
 )]
 async fn redrive(
     AxumState(api): AxumState<Shared>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Redriven>, Problem> {
-    let kept = find(&api, &id).await?;
+    IdempotencyKey(key): IdempotencyKey,
+) -> Result<Response, Problem> {
+    let kept = find(&api, &caller, &id).await?;
+    let asked = vec![("id", id.into())];
+    let key = key.map(|key| Keyed::new("letter", &actor(&caller), &key, asked));
+    if let Some(before) = made_before(api.shadow.db(), key.as_ref()).await? {
+        return Ok(replayed(Json(before).into_response()));
+    }
     must_be_parked(&kept)?;
-    Ok(Json(submit(&api, kept, &caller).await?))
+    let done = submit(&api, kept, &caller).await?;
+    keep(&api, key, &done).await?;
+    Ok(Json(done).into_response())
+}
+
+/// Keeps an answer under its key. What it tells is done already: each letter is submitted once,
+/// and the same request before this commit goes on where it was.
+async fn keep(api: &Shared, key: Option<Keyed>, done: &impl Serialize) -> Result<(), Problem> {
+    if key.is_none() {
+        return Ok(());
+    }
+    let made = serde_json::to_value(done).map_err(Problem::internal)?;
+    let kept = api.shadow.write(move |session| {
+        Box::pin(async move {
+            match session.made_under(key.as_ref()).await? {
+                Some(_) => Ok(()),
+                None => session.keep_made(key.as_ref(), 200, made).await,
+            }
+        })
+    });
+    Ok(kept.await?)
 }
 
 /// Why a letter is given up.
@@ -247,16 +283,11 @@ async fn discard(
         let message = "The reason has 1 to 500 characters.";
         return Err(problem::field("reason", "required", message));
     }
-    let kept = find(&api, &id).await?;
+    let kept = find(&api, &caller, &id).await?;
     must_be_parked(&kept)?;
-    dead_letters::settle(
-        &api.shadow,
-        &id,
-        Fate::Discarded(why.reason),
-        actor(&caller),
-    )
-    .await?;
-    Ok(Json(shown(find(&api, &id).await?)))
+    let (fate, by) = (Fate::Discarded(why.reason), actor(&caller));
+    dead_letters::settle(&api.shadow, &id, fate, by).await?;
+    Ok(Json(shown(find(&api, &caller, &id).await?)))
 }
 
 /// Which letters to redrive.
@@ -279,12 +310,22 @@ struct Many {
 async fn redrive_many(
     AxumState(api): AxumState<Shared>,
     caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Json(many): Json<Many>,
 ) -> Result<Response, Problem> {
+    scope::check_whole(&caller)?;
     let limit = many.limit.unwrap_or(100);
     if limit == 0 || limit > BULK_MAX {
         let message = format!("The limit must be 1 to {BULK_MAX}.");
         return Err(problem::field("limit", "validation_failed", message));
+    }
+    let asked = vec![
+        ("reason", many.reason.clone().into()),
+        ("limit", limit.into()),
+    ];
+    let key = key.map(|key| Keyed::new("letters", &actor(&caller), &key, asked));
+    if let Some(before) = made_before(api.shadow.db(), key.as_ref()).await? {
+        return Ok(replayed(Json(before).into_response()));
     }
     let filter = Filter {
         status: Some("parked".to_owned()),
@@ -296,5 +337,7 @@ async fn redrive_many(
     for kept in letters {
         items.push(submit(&api, kept, &caller).await?);
     }
-    Ok(Json(serde_json::json!({ "items": items })).into_response())
+    let done = serde_json::json!({ "items": items });
+    keep(&api, key, &done).await?;
+    Ok(Json(done).into_response())
 }

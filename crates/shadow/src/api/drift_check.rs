@@ -334,11 +334,7 @@ async fn streamed(
     mut body: Body,
 ) -> Result<Response, Problem> {
     let one = |fault: Fault| faulty(vec![fault]);
-    if caller.accounts.is_some() {
-        let detail = "A credential that is narrowed to accounts cannot stream a check.";
-        let problem = Problem::new(Status::Forbidden, "account_out_of_scope", detail);
-        return Err(ours(problem));
-    }
+    scope::check_whole(caller)?;
     let asked = stream.params.policy().map_err(one)?;
     let policy = InForce::of(api.checker.control(), &asked).map_err(one)?;
     let id = stream.params.check_id.clone();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State as AxumState;
 use axum::response::{IntoResponse as _, Response};
 use florin_base::Timestamp;
+use florin_platform::http::auth::Caller;
 use florin_platform::http::json::{Json, Path, Query};
 use florin_platform::http::page::{FilterDigest, PageLimits};
 use florin_platform::http::problem::Problem;
@@ -15,7 +16,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::control::{Control, ControlApi, after, numbered};
 use super::problem::{self, ours};
-use super::{money, permission};
+use super::{money, permission, scope};
 use crate::drift::decide::Mismatch;
 use crate::drift::explain::Class;
 use crate::drift::found::{self, Found};
@@ -109,6 +110,7 @@ struct Listing {
 )]
 async fn list(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Query(listing): Query<Listing>,
 ) -> Result<Response, Problem> {
     let form = money::form(listing.money.as_deref())?;
@@ -134,8 +136,15 @@ async fn list(
     let more = checks.len() > size;
     checks.truncate(size);
     let next = checks.last().filter(|_| more).map(|check| check.made_seq);
-    let items: Result<Vec<_>, _> = checks.iter().map(|check| shown(check, print)).collect();
+    let seen = checks.iter().filter(|check| sees(&caller, check));
+    let items: Result<Vec<_>, _> = seen.map(|check| shown(check, print)).collect();
     Ok(Json(numbered(&api.cursors, digest, items?, next)).into_response())
+}
+
+/// The sums of a check are about all its accounts: of narrowed callers, he who started it sees
+/// them.
+fn sees(caller: &Caller, check: &Check) -> bool {
+    !scope::is_narrowed(caller) || *check.actor == *caller.subject
 }
 
 async fn find(api: &ControlApi, id: &str) -> Result<Check, Problem> {
@@ -160,11 +169,15 @@ struct Printing {
 )]
 async fn get(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(printing): Query<Printing>,
 ) -> Result<Json<Shown>, Problem> {
     let form = money::form(printing.money.as_deref())?;
     let check = find(&api, &id).await?;
+    if !sees(&caller, &check) {
+        scope::check_whole(&caller)?;
+    }
     let print = Print {
         currencies: api.shadow().currencies(),
         form,
@@ -255,6 +268,7 @@ impl Wanted {
 )]
 async fn results(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(filters): Query<Filters>,
 ) -> Result<Response, Problem> {
@@ -282,8 +296,10 @@ async fn results(
         currencies: api.shadow().currencies(),
         form,
     };
-    let items: Result<Vec<ResultBody>, _> =
-        all.iter().map(|one| render::result(one, print)).collect();
+    let seen = all
+        .iter()
+        .filter(|one| scope::reaches(&caller, &one.book.account_id));
+    let items: Result<Vec<ResultBody>, _> = seen.map(|one| render::result(one, print)).collect();
     Ok(Json(numbered(&api.cursors, digest, items?, next)).into_response())
 }
 

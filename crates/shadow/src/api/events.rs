@@ -173,7 +173,7 @@ fn answer(event_id: &str, reply: IntakeReply) -> Result<Response, Problem> {
             let response = (StatusCode::ACCEPTED, json_bytes(answer)).into_response();
             return Ok(idempotency::replayed(response));
         }
-        IntakeReply::KeyConflict => return Err(key_conflict()),
+        IntakeReply::KeyConflict(differs) => return Err(key_conflict(differs)),
     };
     match outcome {
         Some(Outcome::Accepted { state, reason, .. }) => {
@@ -193,12 +193,8 @@ pub(crate) fn count(entrance: &'static str, result: &'static str) {
 }
 
 /// 409 for a key that was used for another request.
-pub(super) fn key_conflict() -> Problem {
-    problem::conflict(
-        "idempotency_conflict",
-        "This Idempotency-Key was used for another request.",
-    )
-    .with("firstDifference", "body")
+pub(super) fn key_conflict(first_difference: &'static str) -> Problem {
+    problem::ours(crate::store::keys::conflict(first_difference))
 }
 
 /// 409 for an item that was not recorded.

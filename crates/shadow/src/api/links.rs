@@ -14,7 +14,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::control::{Control, ControlApi};
 use super::problem::{self, ours};
-use super::{actor, money, permission, query};
+use super::{actor, money, permission, query, scope};
 use crate::links::{Link, Links, NewLink, Orientation};
 use crate::model::{BookId, Money};
 
@@ -111,6 +111,7 @@ async fn put(
 ) -> Result<Response, Problem> {
     let links = links(&api)?;
     let book = query::book(api.shadow(), &account, asked.currency.as_deref())?;
+    scope::check(&caller, &book.account_id)?;
     let orientation = match asked.orientation.as_deref() {
         None => Orientation::Asset,
         Some(word) => Orientation::from_word(word).ok_or_else(|| {
@@ -145,13 +146,17 @@ async fn put(
     get, path = "/api/v1/shadow/links", tag = "Shadow ledger",
     responses((status = 200, description = "All links", body = Vec<Shown>))
 )]
-async fn list(AxumState(api): AxumState<Control>) -> Result<Response, Problem> {
+async fn list(AxumState(api): AxumState<Control>, caller: Caller) -> Result<Response, Problem> {
     let all = match &api.links {
         Some(links) => links.all().await?,
         None => Vec::new(),
     };
     let page = Page {
-        items: all.into_iter().map(shown).collect::<Vec<_>>(),
+        items: all
+            .into_iter()
+            .filter(|link| scope::reaches(&caller, &link.book.account_id))
+            .map(shown)
+            .collect::<Vec<_>>(),
         next_cursor: None,
     };
     Ok(Json(page).into_response())
@@ -180,10 +185,12 @@ fn book(api: &ControlApi, account: &str, which: &Which) -> Result<BookId, Proble
 )]
 async fn get(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Path(account): Path<String>,
     Query(which): Query<Which>,
 ) -> Result<Json<Shown>, Problem> {
     let book = book(&api, &account, &which)?;
+    scope::check(&caller, &book.account_id)?;
     let found = links(&api)?.find(&book).await?;
     let found = found.ok_or_else(|| ours(crate::links::not_found()))?;
     Ok(Json(shown(found)))
@@ -216,11 +223,13 @@ struct StatusAnswer {
 )]
 async fn status(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Path(account): Path<String>,
     Query(which): Query<Which>,
 ) -> Result<Json<StatusAnswer>, Problem> {
     let form = money::form(which.money.as_deref())?;
     let book = book(&api, &account, &which)?;
+    scope::check(&caller, &book.account_id)?;
     let standing = links(&api)?.standing(&book).await.map_err(ours)?;
     let bank = api.checker.evidence().closing(&book).await?;
     let print = |minor| money::print(api.shadow(), &book.currency, minor, form);

@@ -15,7 +15,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::control::{Control, faulty};
 use super::problem::{self, ours};
-use super::{actor, permission};
+use super::{actor, permission, scope};
 use crate::drift::input::{AskedTolerance, name_ok};
 use crate::drift::tolerance::{Tolerance, percent_text};
 use crate::model::amount::full;
@@ -233,6 +233,7 @@ async fn put(
     Path(name): Path<String>,
     Json(asked): Json<Asked>,
 ) -> Result<Response, Problem> {
+    scope::check_whole(&caller)?;
     let by = actor(&caller);
     let monitor = read(&api, name, asked, by.subject.clone())?;
     let new = api.monitors.put(monitor.clone(), by).await.map_err(ours)?;
@@ -253,7 +254,8 @@ async fn put(
     get, path = "/api/v1/shadow/monitors", tag = "Shadow ledger",
     responses((status = 200, description = "All monitors", body = Vec<Shown>))
 )]
-async fn list(AxumState(api): AxumState<Control>) -> Result<Response, Problem> {
+async fn list(AxumState(api): AxumState<Control>, caller: Caller) -> Result<Response, Problem> {
+    scope::check_whole(&caller)?;
     let all = api.monitors.all().await?;
     let page = Page {
         items: all
@@ -273,8 +275,10 @@ async fn list(AxumState(api): AxumState<Control>) -> Result<Response, Problem> {
 )]
 async fn get(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<Shown>, Problem> {
+    scope::check_whole(&caller)?;
     let found = table::find(api.shadow().db(), &name).await?;
     let found = found.ok_or_else(|| ours(crate::monitors::not_found()))?;
     Ok(Json(shown(&api, found)))
@@ -291,6 +295,7 @@ async fn delete(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
+    scope::check_whole(&caller)?;
     let gone = api.monitors.remove(name, actor(&caller)).await;
     gone.map_err(ours)?;
     Ok(no_content())

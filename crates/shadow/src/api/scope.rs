@@ -18,12 +18,47 @@ pub fn reaches(caller: &Principal, account_id: &str) -> bool {
 pub fn check(caller: &Principal, account_id: &str) -> Result<(), Problem> {
     match reaches(caller, account_id) {
         true => Ok(()),
-        false => Err(ours(Problem::new(
-            Status::Forbidden,
-            "account_out_of_scope",
-            "This credential does not reach that account.",
-        ))),
+        false => Err(out_of_scope("This credential does not reach that account.")),
     }
+}
+
+/// Whether there may be an account that the caller does not reach.
+pub fn is_narrowed(caller: &Principal) -> bool {
+    match &caller.accounts {
+        Some(patterns) => patterns.iter().all(|pattern| &**pattern != "*"),
+        None => is_only_user(caller),
+    }
+}
+
+/// 403 `account_out_of_scope` for a narrowed caller, where it cannot be told which accounts a
+/// thing is about.
+pub fn check_whole(caller: &Principal) -> Result<(), Problem> {
+    match is_narrowed(caller) {
+        false => Ok(()),
+        true => Err(out_of_scope(
+            "This credential is narrowed to accounts; this is about all of them.",
+        )),
+    }
+}
+
+/// A list of a narrowed caller names the account.
+pub fn check_list(caller: &Principal, account: Option<&str>) -> Result<(), Problem> {
+    match account {
+        Some(account) => check(caller, account),
+        None if is_narrowed(caller) => {
+            let message = "This credential is narrowed to accounts: name the account.";
+            Err(super::problem::field("accountId", "required", message))
+        }
+        None => Ok(()),
+    }
+}
+
+fn out_of_scope(detail: &'static str) -> Problem {
+    ours(Problem::new(
+        Status::Forbidden,
+        "account_out_of_scope",
+        detail,
+    ))
 }
 
 fn matches(pattern: &str, account_id: &str) -> bool {

@@ -3,12 +3,13 @@
 use super::ids;
 use super::model::{Correction, Proposal};
 use super::rules::{Door, Kind, Refusal};
-use super::service::{Corrections, Done, again, conflict, event_not_found, first, fresh};
+use super::service::{Corrections, Done, again, conflict, event_not_found, fresh};
 use super::steps::{Desk, Stepped, refused, wrong_event_state};
 use super::table;
 use crate::intake::Sent;
 use crate::model::digest::content;
 use crate::model::{Event, State};
+use crate::store::keys::Keyed;
 use crate::store::{Actor, Session, WriteError};
 use florin_platform::http::problem::Problem;
 
@@ -16,29 +17,33 @@ impl Corrections {
     /// `POST …/events/{eventId}/redrive`: a correction of kind `redrive` (contract A4).
     ///
     /// # Errors
-    /// 404 `event_not_found`, 409 `invalid_state`, 409 `would_go_negative`, and the store's.
+    /// 404 `event_not_found`, 409 `invalid_state`, `would_go_negative`, `idempotency_conflict`, and
+    /// the store's.
     pub async fn redrive(
         &self,
         event_id: String,
         actor: Actor,
         reason: String,
-    ) -> Result<Correction, Problem> {
+        key: Option<String>,
+    ) -> Result<Done, Problem> {
         let desk = self.desk.clone();
-        let legs = self
-            .shadow
-            .write(move |session| {
-                Box::pin(async move {
-                    let made = propose_redrive(session, &desk, &event_id, &actor, |proposal| {
-                        proposal.reason = reason;
-                    })
-                    .await?
-                    .map_err(WriteError::Refused)?;
-                    let own = desk.approve_own(session, &made.id, &actor).await?;
-                    own.map_err(WriteError::Refused)
+        let asked = vec![
+            ("eventId", event_id.as_str().into()),
+            ("reason", reason.as_str().into()),
+        ];
+        let key = key.map(|key| Keyed::new("redrive", &actor, &key, asked));
+        self.keyed(key, move |session| {
+            Box::pin(async move {
+                let made = propose_redrive(session, &desk, &event_id, &actor, |proposal| {
+                    proposal.reason = reason;
                 })
+                .await?
+                .map_err(WriteError::Refused)?;
+                let own = desk.approve_own(session, &made.id, &actor).await?;
+                own.map_err(WriteError::Refused)
             })
-            .await?;
-        first(legs)
+        })
+        .await
     }
 
     /// `POST …/events/{eventId}/reject`: a final no to a held or reviewed event (contract A4).

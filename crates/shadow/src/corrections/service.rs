@@ -7,7 +7,7 @@ use florin_base::IdSource;
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::query;
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use super::ids;
@@ -17,7 +17,8 @@ use super::steps::Desk;
 use super::table;
 use crate::model::digest::sha256;
 use crate::model::{BookId, Direction};
-use crate::store::{Actor, Session, Shadow, WriteError};
+use crate::store::keys::Keyed;
+use crate::store::{Actor, Session, Shadow, Working, WriteError};
 
 /// Proposals that expire in one transaction.
 const EXPIRE_AT_ONCE: i64 = 200;
@@ -108,25 +109,51 @@ impl Corrections {
     /// `POST …/corrections/{id}/approve`.
     ///
     /// # Errors
-    /// As [`Desk::approve`], and the store's.
+    /// As [`Desk::approve`], 409 `idempotency_conflict`, and the store's.
     pub async fn approve(
         &self,
         id: String,
         actor: Actor,
         reason: String,
-    ) -> Result<Correction, Problem> {
+        key: Option<String>,
+    ) -> Result<Done, Problem> {
         let desk = self.desk.clone();
-        let legs = self
-            .shadow
-            .write(move |session| {
-                Box::pin(async move {
-                    let done = desk.approve(session, &id, &actor, &reason).await?;
-                    done.map_err(WriteError::Refused)
-                })
+        let asked = vec![
+            ("id", id.as_str().into()),
+            ("reason", reason.as_str().into()),
+        ];
+        let key = key.map(|key| Keyed::new("approve", &actor, &key, asked));
+        let done = self.keyed(key, move |session| {
+            Box::pin(async move {
+                let done = desk.approve(session, &id, &actor, &reason).await?;
+                done.map_err(WriteError::Refused)
             })
-            .await?;
+        });
+        let done = done.await?;
         self.approved.notify_waiters();
-        first(legs)
+        Ok(done)
+    }
+
+    /// A step in a write transaction, once under its key.
+    pub(super) async fn keyed<F>(&self, key: Option<Keyed>, step: F) -> Result<Done, Problem>
+    where
+        F: for<'a> FnOnce(&'a mut Session) -> Working<'a, Vec<Correction>> + Send + 'static,
+    {
+        let done = self.shadow.write(move |session| {
+            Box::pin(async move {
+                if let Some(made) = session.made_under(key.as_ref()).await? {
+                    return seen(session, &made).await;
+                }
+                let legs = step(session).await?;
+                let leg = legs.into_iter().next();
+                let leg = leg.ok_or(WriteError::Damaged("step of a correction"))?;
+                let made = json!({ "id": leg.id, "status": leg.status.as_str(),
+                    "approvedBy": leg.approved_by });
+                session.keep_made(key.as_ref(), 200, made).await?;
+                Ok(fresh(leg))
+            })
+        });
+        Ok(done.await?)
     }
 
     /// `POST …/corrections/{id}/reject`.
@@ -156,30 +183,35 @@ impl Corrections {
     /// limit.
     ///
     /// # Errors
-    /// As [`Desk::reverse`] and [`Desk::approve`], and the store's.
+    /// As [`Desk::reverse`] and [`Desk::approve`], 409 `idempotency_conflict`, and the store's.
     pub async fn reverse(
         &self,
         id: String,
         actor: Actor,
         reason: String,
         timestamp: Option<i64>,
-    ) -> Result<Correction, Problem> {
+        key: Option<String>,
+    ) -> Result<Done, Problem> {
         let desk = self.desk.clone();
-        let legs = self
-            .shadow
-            .write(move |session| {
-                Box::pin(async move {
-                    let made = desk
-                        .reverse(session, &id, &actor, &reason, timestamp)
-                        .await?
-                        .map_err(WriteError::Refused)?;
-                    let own = desk.approve_own(session, &made[0].id, &actor).await?;
-                    own.map_err(WriteError::Refused)
-                })
+        let asked = vec![
+            ("id", id.as_str().into()),
+            ("reason", reason.as_str().into()),
+            ("timestamp", timestamp.into()),
+        ];
+        let key = key.map(|key| Keyed::new("reverse", &actor, &key, asked));
+        let done = self.keyed(key, move |session| {
+            Box::pin(async move {
+                let made = desk
+                    .reverse(session, &id, &actor, &reason, timestamp)
+                    .await?
+                    .map_err(WriteError::Refused)?;
+                let own = desk.approve_own(session, &made[0].id, &actor).await?;
+                own.map_err(WriteError::Refused)
             })
-            .await?;
+        });
+        let done = done.await?;
         self.approved.notify_waiters();
-        first(legs)
+        Ok(done)
     }
 
     /// Sets the gauges `shadow_corrections_total{kind,status}` and `shadow_corrections_open`.
@@ -260,6 +292,20 @@ pub(super) fn again(mut correction: Correction) -> Done {
         correction,
         replayed: true,
     }
+}
+
+/// What a key made before, as the first answer showed it.
+async fn seen(session: &mut Session, made: &Value) -> Result<Done, WriteError> {
+    const DAMAGED: WriteError = WriteError::Damaged("idempotency key");
+    let id = made["id"].as_str().ok_or(DAMAGED)?;
+    let mut correction = table::find_in(session.tx(), id).await?.ok_or(DAMAGED)?;
+    let status = made["status"].as_str().and_then(Status::from_word);
+    correction.status = status.ok_or(DAMAGED)?;
+    correction.approved_by = made["approvedBy"].as_str().map(str::to_owned);
+    Ok(Done {
+        correction,
+        replayed: true,
+    })
 }
 
 /// 404 `event_not_found`.

@@ -16,6 +16,7 @@ use crate::statements::problem::exact;
 use crate::statements::stored::{StoredLine, parse_line_id};
 use crate::statements::tables;
 use crate::store::bulk;
+use crate::store::keys::Keyed;
 use crate::store::{Actor, NewRecord, Session, WriteError};
 
 /// Most items of a match by hand.
@@ -34,6 +35,33 @@ pub struct ManualMatch {
     pub reason: String,
     /// The difference that is accepted, minor units.
     pub accept_variance: Option<i128>,
+    /// `Idempotency-Key`.
+    pub key: Option<String>,
+}
+
+impl ManualMatch {
+    fn keyed(&self, actor: &Actor) -> Option<Keyed> {
+        let variance = self.accept_variance.map(|variance| variance.to_string());
+        let asked = vec![
+            ("accountId", self.book.account_id.as_str().into()),
+            ("currency", self.book.currency.as_str().into()),
+            ("lineIds", json!(self.lines)),
+            ("eventIds", json!(self.events)),
+            ("reason", self.reason.as_str().into()),
+            ("acceptVariance", variance.into()),
+        ];
+        let key = self.key.as_deref()?;
+        Some(Keyed::new("match", actor, key, asked))
+    }
+}
+
+/// What became of [`Reconciler::match_by_hand`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// `matchId`.
+    pub id: String,
+    /// It was made before under the same key.
+    pub replayed: bool,
 }
 
 fn unprocessable(code: &'static str, detail: impl Into<String>) -> Problem {
@@ -53,16 +81,12 @@ fn refuse<T>(problem: Problem) -> Result<T, WriteError> {
 }
 
 impl Reconciler {
-    /// Makes a match by hand; answers its id.
+    /// Makes a match by hand, once under its key.
     ///
     /// # Errors
-    /// 404 `line_not_found`, `event_not_found`; 409 `already_matched`; 422 `account_mismatch`,
-    /// `entry_not_applied`, `sums_differ`; else the store's.
-    pub async fn match_by_hand(
-        &self,
-        wanted: ManualMatch,
-        actor: &Actor,
-    ) -> Result<String, Problem> {
+    /// 404 `line_not_found`, `event_not_found`; 409 `already_matched`, `idempotency_conflict`; 422
+    /// `account_mismatch`, `entry_not_applied`, `sums_differ`; else the store's.
+    pub async fn match_by_hand(&self, wanted: ManualMatch, actor: &Actor) -> Result<Made, Problem> {
         let _turn = self.turn().await;
         let id = self.new_id();
         let scale = self
@@ -75,9 +99,19 @@ impl Reconciler {
         let offset = zone.as_deref().and_then(zone_minutes).unwrap_or(0);
         let lines = u64::try_from(wanted.lines.len()).unwrap_or(u64::MAX);
         let marks = bulk::marks_of(self.shadow().db());
-        let (desk, actor, made) = (self.desk().clone(), actor.clone(), id.clone());
+        let key = wanted.keyed(actor);
+        let (desk, actor, made) = (self.desk().clone(), actor.clone(), id);
         let written = self.shadow().write_at("match.mid", move |session| {
             Box::pin(async move {
+                if let Some(known) = session.made_under(key.as_ref()).await? {
+                    let id = known
+                        .as_str()
+                        .ok_or(WriteError::Damaged("idempotency key"))?;
+                    return Ok(Made {
+                        id: id.to_owned(),
+                        replayed: true,
+                    });
+                }
                 let picked = pick(session, &wanted, offset).await?;
                 let sum = |side: &str| -> i128 {
                     picked
@@ -118,12 +152,18 @@ impl Reconciler {
                         return refuse(problem);
                     }
                 }
-                Ok(())
+                session.keep_made(key.as_ref(), 201, made.as_str()).await?;
+                Ok(Made {
+                    id: made,
+                    replayed: false,
+                })
             })
         });
-        written.await?;
-        metrics::counter!("shadow_lines_total", "status" => "matched").increment(lines);
-        Ok(id)
+        let made = written.await?;
+        if !made.replayed {
+            metrics::counter!("shadow_lines_total", "status" => "matched").increment(lines);
+        }
+        Ok(made)
     }
 
     /// Undoes a match: both sides are open again, no other match changes, history stays

@@ -48,6 +48,19 @@ impl MatchOut {
     pub fn account_id(&self) -> &str {
         &self.account_id
     }
+
+    /// As the answer that made it by hand showed it: what was done to it since does not stand in
+    /// it.
+    #[must_use]
+    pub fn as_made(mut self) -> Self {
+        let state = match self.correction_id {
+            Some(_) => "proposed",
+            None => "active",
+        };
+        state.clone_into(&mut self.state);
+        (self.undone_by, self.undone_at, self.undo_reason) = (None, None, None);
+        self
+    }
 }
 
 const MATCH: &str = "SELECT m.number, m.id, m.account_id, m.currency, m.scale, m.rule,

@@ -19,6 +19,7 @@ use crate::corrections::steps::Desk;
 use crate::model::BookId;
 use crate::statements::day::Day;
 use crate::statements::tables;
+use crate::store::keys::Keyed;
 use crate::store::{Actor, Shadow, WriteError};
 
 /// A run left over from a process that ended, after this long, where others use the tables too.
@@ -50,6 +51,31 @@ pub struct RunRequest {
     pub rules: [bool; 4],
     /// Follows an import: it does not begin the reconciliation of a book.
     pub automatic: bool,
+    /// `Idempotency-Key`.
+    pub key: Option<String>,
+}
+
+impl RunRequest {
+    fn keyed(&self, actor: &Actor) -> Option<Keyed> {
+        let asked = vec![
+            ("accountId", self.book.account_id.as_str().into()),
+            ("currency", self.book.currency.as_str().into()),
+            ("from", self.from.0.into()),
+            ("to", self.to.0.into()),
+            ("settings", settings(self.rules).into()),
+        ];
+        let key = self.key.as_deref()?;
+        Some(Keyed::new("reconcile", actor, key, asked))
+    }
+}
+
+/// What became of [`Reconciler::start`].
+#[derive(Debug, Clone)]
+pub enum Started {
+    /// To be performed.
+    New(Run),
+    /// The run that was started under the same key before.
+    Known(String),
 }
 
 impl Reconciler {
@@ -112,11 +138,12 @@ impl Reconciler {
             .await
     }
 
-    /// Writes down that a run begins; [`Reconciler::perform`] does it.
+    /// Writes down that a run begins, once under its key; [`Reconciler::perform`] does it.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn start(&self, request: RunRequest, actor: &Actor) -> Result<Run, WriteError> {
+    /// 409 `idempotency_conflict`, else the store's.
+    pub async fn start(&self, request: RunRequest, actor: &Actor) -> Result<Started, WriteError> {
+        let key = request.keyed(actor);
         let run = Run {
             number: 0,
             id: self.new_id(),
@@ -132,6 +159,12 @@ impl Reconciler {
         self.shadow()
             .write(move |session| {
                 Box::pin(async move {
+                    if let Some(known) = session.made_under(key.as_ref()).await? {
+                        let id = known
+                            .as_str()
+                            .ok_or(WriteError::Damaged("idempotency key"))?;
+                        return Ok(Started::Known(id.to_owned()));
+                    }
                     let mut run = run;
                     let next = query(
                         "SELECT COALESCE(MAX(number), 0) + 1 AS next FROM shadow_reconciliations",
@@ -157,7 +190,10 @@ impl Reconciler {
                     .bind(run.actor.trace_id.clone())
                     .bind(now);
                     session.tx().execute(insert).await?;
-                    Ok(run)
+                    session
+                        .keep_made(key.as_ref(), 201, run.id.as_str())
+                        .await?;
+                    Ok(Started::New(run))
                 })
             })
             .await
@@ -185,9 +221,12 @@ impl Reconciler {
             to: Day(last.0 + 1),
             rules: [true; 4],
             automatic: true,
+            key: None,
         };
-        let run = self.start(request, actor).await?;
-        self.perform(run).await
+        match self.start(request, actor).await? {
+            Started::New(run) => self.perform(run).await,
+            Started::Known(_) => Ok(()),
+        }
     }
 
     /// Undoes the matches of entries that count no more (contract D2, `entry_flipped`). Called

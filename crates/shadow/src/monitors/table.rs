@@ -260,3 +260,13 @@ pub async fn alert(tx: &mut Tx, id: &str) -> Result<Option<Alert>, WriteError> {
     let row = tx.fetch_optional(Query::assembled(text).bind(id)).await?;
     row.as_ref().map(Alert::from_row).transpose()
 }
+
+/// An alert, outside a transaction.
+///
+/// # Errors
+/// As [`Db::fetch_optional`].
+pub async fn find_alert(db: &Db, id: &str) -> Result<Option<Alert>, WriteError> {
+    let text = format!("SELECT {ALERT} FROM shadow_alerts WHERE id = $1");
+    let row = db.fetch_optional(Query::assembled(text).bind(id)).await?;
+    row.as_ref().map(Alert::from_row).transpose()
+}

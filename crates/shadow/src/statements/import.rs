@@ -25,6 +25,7 @@ use super::spool::Spooled;
 use super::stage::{MESSAGES_MAX, Message, Sending, Stage, forget};
 use super::{problem, tables};
 use crate::model::BookId;
+use crate::store::keys::{Keyed, made_before};
 use crate::store::{Actor, NewRecord, Shadow, WriteError};
 
 /// Kind of the records that tell what came of a file.
@@ -51,6 +52,17 @@ pub struct ImportOptions {
     pub opening: Option<String>,
     /// Closing balance, as written in the query.
     pub closing: Option<String>,
+    /// `Idempotency-Key`.
+    pub key: Option<String>,
+}
+
+impl ImportOptions {
+    /// The request under its key: the file and nothing else, since the same bytes are one import.
+    pub(super) fn keyed(&self, file: [u8; 32], actor: &Actor) -> Option<Keyed> {
+        let asked = vec![("file", hex::encode(file).into())];
+        let key = self.key.as_deref()?;
+        Some(Keyed::new("import", actor, key, asked))
+    }
 }
 
 impl Default for ImportOptions {
@@ -64,6 +76,7 @@ impl Default for ImportOptions {
             require_balances: true,
             opening: None,
             closing: None,
+            key: None,
         }
     }
 }
@@ -144,7 +157,12 @@ impl Statements {
         actor: &Actor,
     ) -> Result<Imported, Problem> {
         let digest = file.digest();
+        let key = options.keyed(digest, actor);
+        let before = made_before(self.shadow.db(), key.as_ref()).await?;
         if let Some(known) = self.known(digest).await? {
+            if before.is_none() && key.is_some() {
+                self.keep_key(key, known.id.clone()).await?;
+            }
             return Ok(known);
         }
         let profile = self.profile(&options).await?;
@@ -168,6 +186,19 @@ impl Statements {
             }
             Err(Failure::Store(error)) => Err(error.into()),
         }
+    }
+
+    /// Another key for the same file: from now on it stands for it.
+    async fn keep_key(&self, key: Option<Keyed>, import: String) -> Result<(), WriteError> {
+        let kept = self.shadow.write(move |session| {
+            Box::pin(async move {
+                match session.made_under(key.as_ref()).await? {
+                    Some(_) => Ok(()),
+                    None => session.keep_made(key.as_ref(), 200, import).await,
+                }
+            })
+        });
+        kept.await
     }
 
     async fn known(&self, digest: [u8; 32]) -> Result<Option<Imported>, Problem> {
@@ -262,6 +293,8 @@ impl Statements {
         read.map_err(Failure::Fault)?;
         let settling = Settling {
             import,
+            id: id.to_owned(),
+            key: options.keyed(file.digest(), actor),
             format: staged.format,
             items: staged.items,
             options: options.clone(),

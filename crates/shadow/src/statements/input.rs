@@ -125,12 +125,11 @@ impl<'r> Source<'r> {
             charset: if marked { Charset::Utf8 } else { charset },
             fallback,
             pending: self.head[skip..].to_vec(),
-            text: Vec::new(),
+            text: String::new(),
             at: 0,
             ended: false,
             line: Cell::new(1),
             counted: Cell::new(0),
-            budget: usize::MAX,
             deviations: Vec::new(),
         }
     }
@@ -201,21 +200,19 @@ pub struct Input<'r> {
     fallback: bool,
     /// Bytes read and not yet turned into text.
     pending: Vec<u8>,
-    text: Vec<u8>,
+    text: String,
     at: usize,
     ended: bool,
     /// Line at `counted`; line ends are counted when somebody asks, over long runs at once.
     line: Cell<u64>,
     counted: Cell<usize>,
-    /// Bytes that may still be taken before [`Input::allow`] is called again.
-    budget: usize,
     deviations: Vec<Deviation>,
 }
 
 impl Input<'_> {
     /// Line of the next byte, from 1.
     pub fn line(&self) -> u64 {
-        let new = lines(&self.text[self.counted.get()..self.at]);
+        let new = lines(&self.text.as_bytes()[self.counted.get()..self.at]);
         self.line.set(self.line.get() + new);
         self.counted.set(self.at);
         self.line.get()
@@ -226,9 +223,32 @@ impl Input<'_> {
         &self.deviations
     }
 
-    /// Bounds what may be taken from here on: one element, one line.
-    pub const fn allow(&mut self, bytes: usize) {
-        self.budget = bytes;
+    /// The text that is there and not yet taken; more may follow.
+    #[inline]
+    pub fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    /// Takes so many bytes of [`Input::rest`], up to the end of a character.
+    #[inline]
+    pub const fn take(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    /// Brings more text behind what is not yet taken. False at the end of the file.
+    ///
+    /// # Errors
+    /// Those of the source, and `charset_error`.
+    pub fn more(&mut self) -> Result<bool, StatementFault> {
+        self.line();
+        self.text.drain(..self.at);
+        (self.at, self.counted) = (0, Cell::new(0));
+        let before = self.text.len();
+        while self.text.len() == before && !(self.ended && self.pending.is_empty()) {
+            self.read_pending()?;
+            self.decode()?;
+        }
+        Ok(self.text.len() > before)
     }
 
     /// The next line without its end (`\n` or `\r\n`). False at the end of the file.
@@ -237,7 +257,6 @@ impl Input<'_> {
     /// `statement_unreadable` for a line over [`LINE_BYTES_MAX`], and those of the source.
     pub fn read_line(&mut self, line: &mut String) -> Result<bool, StatementFault> {
         line.clear();
-        self.budget = usize::MAX;
         let mut any = false;
         loop {
             let at = self.line();
@@ -273,16 +292,21 @@ impl Input<'_> {
         self.text.clear();
         self.at = 0;
         while self.text.is_empty() && !self.ended {
-            let before = self.pending.len();
-            if before < CHUNK {
-                self.pending.resize(before + CHUNK, 0);
-                let read = read_some(&mut self.rest, &mut self.pending[before..]);
-                let count = *read.as_ref().unwrap_or(&0);
-                self.pending.truncate(before + count);
-                read.map_err(|fault| fault.at(self.line.get()))?;
-                self.ended = count == 0;
-            }
+            self.read_pending()?;
             self.decode()?;
+        }
+        Ok(())
+    }
+
+    fn read_pending(&mut self) -> Result<(), StatementFault> {
+        let before = self.pending.len();
+        if before < CHUNK {
+            self.pending.resize(before + CHUNK, 0);
+            let read = read_some(&mut self.rest, &mut self.pending[before..]);
+            let count = *read.as_ref().unwrap_or(&0);
+            self.pending.truncate(before + count);
+            read.map_err(|fault| fault.at(self.line.get()))?;
+            self.ended = count == 0;
         }
         Ok(())
     }
@@ -290,26 +314,26 @@ impl Input<'_> {
     /// Turns pending bytes into text; at most three bytes of a cut character stay behind.
     fn decode(&mut self) -> Result<(), StatementFault> {
         let pending = std::mem::take(&mut self.pending);
+        let new = self.text.len();
+        // Line of the first pending byte: what is not yet taken stands before it.
+        let first = self.line() + lines(&self.text.as_bytes()[self.at..]);
         let result = match self.charset {
             Charset::Utf8 => self.decode_utf8(&pending),
             Charset::Latin1 => {
-                self.text.extend(
-                    pending
-                        .iter()
-                        .flat_map(|byte| Letter::new(char::from(*byte))),
-                );
+                self.text.extend(pending.iter().copied().map(char::from));
                 Ok(0)
             }
             Charset::Windows1252 => self.decode_windows(&pending).map(|()| 0),
         };
-        let left = result.map_err(|at| charset_error(self.line.get() + lines(&pending[..at])))?;
+        let left = result.map_err(|at| charset_error(first + lines(&pending[..at])))?;
         self.pending = pending;
         let cut = self.pending.len() - left;
         self.pending.drain(..cut);
-        if let Some(at) = memchr::memchr(0, &self.text) {
-            return Err(charset_error(self.line.get() + lines(&self.text[..at])));
+        let added = &self.text.as_bytes()[new..];
+        match memchr::memchr(0, added) {
+            Some(at) => Err(charset_error(first + lines(&added[..at]))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// How many bytes at the end are the beginning of a character; or where the fault is.
@@ -318,13 +342,14 @@ impl Input<'_> {
         loop {
             let error = match std::str::from_utf8(&bytes[from..]) {
                 Ok(text) => {
-                    self.text.extend_from_slice(text.as_bytes());
+                    self.text.push_str(text);
                     return Ok(0);
                 }
                 Err(error) => error,
             };
             let valid = from + error.valid_up_to();
-            self.text.extend_from_slice(&bytes[from..valid]);
+            let text = std::str::from_utf8(&bytes[from..valid]);
+            self.text.push_str(text.expect("it is valid up to there"));
             if error.error_len().is_none() && !self.ended {
                 return Ok(bytes.len() - valid);
             }
@@ -339,39 +364,10 @@ impl Input<'_> {
     }
 
     fn decode_windows(&mut self, bytes: &[u8]) -> Result<(), usize> {
-        if bytes.is_ascii() {
-            self.text.extend_from_slice(bytes);
-            return Ok(());
-        }
         for (at, byte) in bytes.iter().enumerate() {
-            self.text
-                .extend(Letter::new(windows_1252(*byte).ok_or(at)?));
+            self.text.push(windows_1252(*byte).ok_or(at)?);
         }
         Ok(())
-    }
-}
-
-/// The UTF-8 bytes of a character.
-struct Letter {
-    bytes: [u8; 4],
-    at: usize,
-    len: usize,
-}
-
-impl Letter {
-    fn new(letter: char) -> Self {
-        let mut bytes = [0; 4];
-        let len = letter.encode_utf8(&mut bytes).len();
-        Self { bytes, at: 0, len }
-    }
-}
-
-impl Iterator for Letter {
-    type Item = u8;
-    fn next(&mut self) -> Option<u8> {
-        let byte = *self.bytes[..self.len].get(self.at)?;
-        self.at += 1;
-        Some(byte)
     }
 }
 
@@ -392,20 +388,11 @@ impl BufRead for Input<'_> {
         if self.at == self.text.len() && !(self.ended && self.pending.is_empty()) {
             self.refill()?;
         }
-        if self.budget == 0 {
-            let detail = "one element or line is larger than its bound";
-            return Err(StatementFault::unreadable(self.line(), detail).into());
-        }
-        let text = &self.text[self.at..];
-        // Cutting inside a character is harmless to readers of bytes, and only they set a budget.
-        Ok(&text[..text.len().min(self.budget)])
+        Ok(&self.text.as_bytes()[self.at..])
     }
 
     fn consume(&mut self, count: usize) {
         self.at += count;
-        if self.budget != usize::MAX {
-            self.budget -= count;
-        }
     }
 }
 

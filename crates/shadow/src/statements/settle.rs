@@ -13,6 +13,7 @@ use super::stored::{STATEMENT, Statement};
 use super::tables;
 use crate::model::BookId;
 use crate::store::bulk::{self, Marks};
+use crate::store::keys::Keyed;
 use crate::store::{Actor, NewRecord, Session, Shadow, WriteError};
 
 /// One statement of a file, after reading.
@@ -43,6 +44,8 @@ pub enum Item {
 /// An import about to be shown.
 pub(super) struct Settling {
     pub(super) import: i64,
+    pub(super) id: String,
+    pub(super) key: Option<Keyed>,
     pub(super) format: Option<Format>,
     pub(super) items: Vec<Item>,
     pub(super) options: ImportOptions,
@@ -148,6 +151,11 @@ impl Settling {
         .bind(items)
         .bind(self.format.map(Format::word));
         session.tx().execute(done).await?;
+        if session.made_under(self.key.as_ref()).await?.is_none() {
+            session
+                .keep_made(self.key.as_ref(), 201, self.id.as_str())
+                .await?;
+        }
         Ok(Ok(settled))
     }
 

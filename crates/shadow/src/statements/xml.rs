@@ -1,8 +1,10 @@
 //! Pulling through XML: bounded in depth and element size, without document types and without
 //! entities of its own (contract D1, F3 rows 38 and 39).
-
-use quick_xml::Reader;
-use quick_xml::events::Event;
+//!
+//! Of XML only what statements are made of is understood: elements, attributes as they are
+//! written, text, references to characters, CDATA; comments and processing instructions are
+//! passed over. The reader looks at the text where it lies and copies what is asked for, since a
+//! statement has a few dozen tags in each line.
 
 use super::fault::{FaultCode, StatementFault};
 use super::input::Input;
@@ -13,6 +15,8 @@ pub const DEPTH_MAX: usize = 64;
 const PIECE_BYTES_MAX: usize = 256 << 10;
 /// Longer names match nothing that is looked for.
 const NAME_BYTES: usize = 32;
+/// Longest reference to a character, in bytes.
+const REFERENCE_BYTES: usize = 32;
 
 /// The local name of an element, cut to what any reader asks for.
 #[derive(Clone, Copy)]
@@ -54,35 +58,37 @@ pub enum Step {
 
 /// A document being read. Text gathers in one buffer that [`Xml::text`] hands out.
 pub struct Xml<'r> {
-    reader: Reader<Input<'r>>,
-    piece: Vec<u8>,
+    input: Input<'r>,
+    /// Full names of the open elements, one behind the other, and where each begins.
+    names: String,
+    starts: Vec<usize>,
+    /// The element just opened is empty: its end comes next.
+    empty: bool,
     text: String,
     attributes: String,
-    depth: usize,
 }
 
 impl<'r> Xml<'r> {
     /// A document from its first byte.
     pub fn new(input: Input<'r>) -> Self {
-        let mut reader = Reader::from_reader(input);
-        reader.config_mut().expand_empty_elements = true;
         Self {
-            reader,
-            piece: Vec::with_capacity(1 << 10),
+            input,
+            names: String::new(),
+            starts: Vec::new(),
+            empty: false,
             text: String::new(),
             attributes: String::new(),
-            depth: 0,
         }
     }
 
     /// Line of the next byte.
     pub fn line(&self) -> u64 {
-        self.reader.get_ref().line()
+        self.input.line()
     }
 
     /// The input, for its deviations.
     pub fn input(&self) -> &Input<'r> {
-        self.reader.get_ref()
+        &self.input
     }
 
     /// A file that is not a whole document.
@@ -90,63 +96,202 @@ impl<'r> Xml<'r> {
         StatementFault::unreadable(self.line(), detail)
     }
 
+    fn depth(&self) -> usize {
+        self.starts.len()
+    }
+
     /// The next step. Comments and processing instructions are passed over.
     ///
     /// # Errors
     /// `xml_dtd_refused`, `statement_unreadable`, and those of the input.
     pub fn step(&mut self) -> Result<Step, StatementFault> {
+        if self.empty {
+            self.empty = false;
+            self.pop();
+            return Ok(Step::Close);
+        }
         loop {
-            self.reader.get_mut().allow(PIECE_BYTES_MAX);
-            self.piece.clear();
-            let event = match self.reader.read_event_into(&mut self.piece) {
-                Ok(event) => event,
-                Err(error) => {
-                    let line = self.reader.get_ref().line();
-                    return Err(fault_of(error, line));
-                }
-            };
-            match event {
-                Event::Start(start) => {
-                    self.depth += 1;
-                    let name = Name::new(start.local_name().as_ref());
-                    self.attributes.clear();
-                    self.attributes.push_str(start.attributes_raw());
-                    if self.depth > DEPTH_MAX {
-                        return Err(self.broken("the document is nested deeper than 64 elements"));
+            let rest = self.input.rest().as_bytes();
+            match rest {
+                [] => {
+                    if self.input.more()? {
+                        continue;
                     }
-                    return Ok(Step::Open(name));
+                    return match self.depth() {
+                        0 => Ok(Step::End),
+                        _ => Err(self.broken("the document ends inside an element")),
+                    };
                 }
-                Event::End(_) => {
-                    self.depth -= 1;
-                    return Ok(Step::Close);
+                [b'<', ..] => {
+                    if let Some(step) = self.markup()? {
+                        return Ok(step);
+                    }
                 }
-                Event::Text(text) => {
-                    self.text.push_str(&text);
+                [b'&', ..] => {
+                    self.reference()?;
                     return Ok(Step::Text);
                 }
-                Event::CData(text) => {
-                    self.text.push_str(&text);
+                _ => {
+                    self.run_of_text()?;
                     return Ok(Step::Text);
                 }
-                Event::GeneralRef(reference) => {
-                    let letter = resolve(&reference);
-                    let line = self.reader.get_ref().line();
-                    self.text.push(letter.map_err(|code| refused(code, line))?);
-                    return Ok(Step::Text);
-                }
-                Event::DocType(_) => {
-                    let line = self.reader.get_ref().line();
-                    return Err(refused(FaultCode::XmlDtdRefused, line));
-                }
-                Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::Empty(_) => {}
-                Event::Eof if self.depth > 0 => {
-                    return Err(self.broken("the document ends inside an element"));
-                }
-                Event::Eof => return Ok(Step::End),
             }
+        }
+    }
+
+    /// Text up to the next mark, however the input is cut.
+    fn run_of_text(&mut self) -> Result<(), StatementFault> {
+        loop {
+            let rest = self.input.rest();
+            let end = memchr::memchr2(b'<', b'&', rest.as_bytes());
+            let taken = end.unwrap_or(rest.len());
+            self.text.push_str(&rest[..taken]);
+            self.input.take(taken);
             if self.text.len() > PIECE_BYTES_MAX {
                 return Err(self.broken("a text is larger than its bound"));
             }
+            if end.is_some() || !self.input.more()? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn reference(&mut self) -> Result<(), StatementFault> {
+        let end = self.piece(|bytes| {
+            let end = memchr::memchr3(b';', b'<', b'&', &bytes[1..])?;
+            Some(end + 2)
+        })?;
+        let whole = &self.input.rest()[..end];
+        let name = whole[1..].strip_suffix(';');
+        let Some(name) = name.filter(|name| name.len() <= REFERENCE_BYTES) else {
+            return Err(self.broken("not well-formed XML: a reference without its end"));
+        };
+        let letter = resolve(name).map_err(|code| refused(code, self.line()))?;
+        self.text.push(letter);
+        self.input.take(end);
+        Ok(())
+    }
+
+    /// Finds the end of the piece that begins here, bringing in what is needed.
+    fn piece(&mut self, find: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, StatementFault> {
+        loop {
+            let rest = self.input.rest().as_bytes();
+            match find(rest) {
+                Some(end) if end <= PIECE_BYTES_MAX => return Ok(end),
+                None if rest.len() <= PIECE_BYTES_MAX => {}
+                _ => return Err(self.broken("a tag or text is larger than its bound")),
+            }
+            if !self.input.more()? {
+                return Err(self.broken("not well-formed XML: the document ends inside a tag"));
+            }
+        }
+    }
+
+    /// A tag, or what is passed over.
+    fn markup(&mut self) -> Result<Option<Step>, StatementFault> {
+        // Enough to tell the kinds apart; a shorter document is broken anyway.
+        while self.input.rest().len() < "<![CDATA[".len() && self.input.more()? {}
+        match self.input.rest().as_bytes() {
+            [_, b'/', ..] => self.close().map(Some),
+            [_, b'?', ..] => self.pass_over(b"?>").map(|()| None),
+            [_, b'!', b'-', b'-', ..] => self.pass_over(b"-->").map(|()| None),
+            [_, b'!', more @ ..] if more.starts_with(b"[CDATA[") => self.cdata().map(Some),
+            [_, b'!', ..] => Err(refused(FaultCode::XmlDtdRefused, self.line())),
+            _ => self.open().map(Some),
+        }
+    }
+
+    fn pass_over(&mut self, end: &'static [u8]) -> Result<(), StatementFault> {
+        // Behind the mark that begins it: `<!-->` ends nothing.
+        let begin = end.len() + usize::from(end.len() > 2);
+        let find = |bytes: &[u8]| {
+            let found = memchr::memmem::find(bytes.get(begin..)?, end)?;
+            Some(begin + found + end.len())
+        };
+        let end = self.piece(find)?;
+        self.input.take(end);
+        Ok(())
+    }
+
+    fn cdata(&mut self) -> Result<Step, StatementFault> {
+        const BEGIN: usize = "<![CDATA[".len();
+        const END: &[u8] = b"]]>";
+        let find = |bytes: &[u8]| {
+            let found = memchr::memmem::find(bytes.get(BEGIN..)?, END)?;
+            Some(BEGIN + found + END.len())
+        };
+        let end = self.piece(find)?;
+        let content = &self.input.rest()[BEGIN..end - END.len()];
+        self.text.push_str(content);
+        self.input.take(end);
+        Ok(Step::Text)
+    }
+
+    fn open(&mut self) -> Result<Step, StatementFault> {
+        let end = self.piece(tag_end)?;
+        let tag = &self.input.rest()[1..end - 1];
+        let (tag, empty) = match tag.as_bytes().last() {
+            Some(b'/') => (&tag[..tag.len() - 1], true),
+            _ => (tag, false),
+        };
+        // One pass: where the name ends, and where its local part begins.
+        let (mut length, mut local) = (0, 0);
+        for &byte in tag.as_bytes() {
+            match byte {
+                b' ' | b'\t' | b'\r' | b'\n' => break,
+                b'<' | b'&' | b'=' | b'"' | b'\'' | b'/' => {
+                    return Err(self.broken("not well-formed XML: a tag without a name"));
+                }
+                b':' => local = length + 1,
+                _ => {}
+            }
+            length += 1;
+        }
+        if length == 0 {
+            return Err(self.broken("not well-formed XML: a tag without a name"));
+        }
+        let name = Name::new(&tag[local..length]);
+        self.starts.push(self.names.len());
+        self.names.push_str(&tag[..length]);
+        self.attributes.clear();
+        self.attributes.push_str(&tag[length..]);
+        self.input.take(end);
+        self.empty = empty;
+        if self.depth() > DEPTH_MAX {
+            return Err(self.broken("the document is nested deeper than 64 elements"));
+        }
+        Ok(Step::Open(name))
+    }
+
+    fn close(&mut self) -> Result<Step, StatementFault> {
+        // Nearly always it is the end of the open element, without blanks.
+        if let Some(start) = self.starts.last() {
+            let open = self.names[*start..].as_bytes();
+            let rest = self.input.rest().as_bytes();
+            let end = open.len() + "</".len();
+            if rest.get(end) == Some(&b'>') && &rest[2..end] == open {
+                self.input.take(end + 1);
+                self.pop();
+                return Ok(Step::Close);
+            }
+        }
+        let end = self.piece(|bytes| Some(memchr::memchr(b'>', bytes)? + 1))?;
+        let name = self.input.rest()[2..end - 1].trim_ascii_end();
+        let open = self.starts.last().map(|start| &self.names[*start..]);
+        if open != Some(name) {
+            let shown: String = name.chars().take(NAME_BYTES).collect();
+            return Err(self.broken(format!(
+                "not well-formed XML: the end of `{shown}` is not that of the open element"
+            )));
+        }
+        self.input.take(end);
+        self.pop();
+        Ok(Step::Close)
+    }
+
+    fn pop(&mut self) {
+        if let Some(start) = self.starts.pop() {
+            self.names.truncate(start);
         }
     }
 
@@ -169,8 +314,12 @@ impl<'r> Xml<'r> {
     /// As [`Xml::step`].
     pub fn text(&mut self) -> Result<&str, StatementFault> {
         self.text.clear();
-        let level = self.depth;
-        while self.depth >= level {
+        if self.empty {
+            self.step()?;
+            return Ok("");
+        }
+        let level = self.depth();
+        while self.depth() >= level {
             match self.step()? {
                 Step::Open(_) => {
                     let length = self.text.len();
@@ -197,8 +346,8 @@ impl<'r> Xml<'r> {
     /// # Errors
     /// As [`Xml::step`].
     pub fn skip(&mut self) -> Result<(), StatementFault> {
-        let level = self.depth;
-        while self.depth >= level {
+        let level = self.depth();
+        while self.depth() >= level {
             let length = self.text.len();
             if let Step::End = self.step()? {
                 return Err(self.broken("the document ends inside an element"));
@@ -217,13 +366,13 @@ impl<'r> Xml<'r> {
         &mut self,
         visit: &mut dyn FnMut(&mut Self, &str) -> Result<(), StatementFault>,
     ) -> Result<(), StatementFault> {
-        let level = self.depth;
+        let level = self.depth();
         loop {
             self.text.clear();
             match self.step()? {
                 Step::Open(name) => {
                     visit(self, name.as_str())?;
-                    if self.depth > level {
+                    if self.depth() > level {
                         self.finish(level)?;
                     }
                 }
@@ -236,13 +385,34 @@ impl<'r> Xml<'r> {
 
     /// Passes over everything down to `level`.
     fn finish(&mut self, level: usize) -> Result<(), StatementFault> {
-        while self.depth > level {
+        while self.depth() > level {
             self.text.clear();
             if let Step::End = self.step()? {
                 return Err(self.broken("the document ends inside an element"));
             }
         }
         Ok(())
+    }
+}
+
+/// Behind the `>` that ends a tag; one inside quotes ends nothing.
+fn tag_end(bytes: &[u8]) -> Option<usize> {
+    /// Most tags are shorter than what a search by vectors costs to begin.
+    const SHORT: usize = 24;
+    for (at, byte) in bytes.iter().enumerate().take(SHORT) {
+        match byte {
+            b'>' => return Some(at + 1),
+            b'"' | b'\'' => break,
+            _ => {}
+        }
+    }
+    let mut at = 1;
+    loop {
+        let mark = at + memchr::memchr3(b'>', b'"', b'\'', &bytes[at..])?;
+        if bytes[mark] == b'>' {
+            return Some(mark + 1);
+        }
+        at = mark + 2 + memchr::memchr(bytes[mark], &bytes[mark + 1..])?;
     }
 }
 
@@ -285,79 +455,6 @@ fn refused(code: FaultCode, line: u64) -> StatementFault {
     StatementFault::new(code, detail).at(line)
 }
 
-fn fault_of(error: quick_xml::Error, line: u64) -> StatementFault {
-    if let quick_xml::Error::Io(inner) = &error
-        && let Some(fault) = inner
-            .get_ref()
-            .and_then(|e| e.downcast_ref::<StatementFault>())
-    {
-        return fault.clone();
-    }
-    let text: String = error.to_string().chars().take(200).collect();
-    StatementFault::unreadable(line, format!("not well-formed XML: {text}"))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::statements::input::{Charset, Limits, Source};
-
-    fn walk(text: &str) -> Result<Vec<String>, StatementFault> {
-        let source = Source::open(text.as_bytes(), Limits::default())?;
-        let mut xml = Xml::new(source.text(Charset::Utf8, false));
-        let mut seen = Vec::new();
-        loop {
-            match xml.step()? {
-                Step::Open(name) => seen.push(format!("<{}", name.as_str())),
-                Step::Close => seen.push(">".to_owned()),
-                Step::Text => seen.push(std::mem::take(&mut xml.text)),
-                Step::End => return Ok(seen),
-            }
-        }
-    }
-
-    #[test]
-    fn elements_text_and_references() {
-        let seen = walk(
-            "<?xml version=\"1.0\"?><n:a x='1'><!-- c --><b/>&lt;&#65;&#x42;<![CDATA[<c>]]></n:a>",
-        );
-        assert_eq!(seen.expect("reads").join(""), "<a<b><AB<c>>");
-    }
-
-    /// Row 38.
-    #[test]
-    fn document_types_and_entities_are_refused() {
-        for text in [
-            "<!DOCTYPE a [<!ENTITY x \"y\">]><a>&x;</a>",
-            "<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>",
-            "<a>&x;</a>",
-        ] {
-            let fault = walk(text).expect_err(text);
-            assert_eq!(fault.code, FaultCode::XmlDtdRefused, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_cut_or_crossed_is_unreadable() {
-        for text in [
-            "<a>",
-            "<a",
-            "<a></b>",
-            "<a>&#0;</a>",
-            "</a>",
-            "<a>&#xD800;</a>",
-            "<a><![CDATA[x",
-        ] {
-            let fault = walk(text).expect_err(text);
-            assert_eq!(fault.code, FaultCode::StatementUnreadable, "{text}");
-            assert!(fault.line.is_some());
-        }
-        let deep = "<a>".repeat(DEPTH_MAX + 1);
-        assert!(walk(&deep).expect_err("deep").detail.contains("deeper"));
-        let huge = format!("<a b=\"{}\"/>", "x".repeat(PIECE_BYTES_MAX));
-        assert_eq!(
-            walk(&huge).expect_err("huge").code,
-            FaultCode::StatementUnreadable
-        );
-    }
-}
+#[path = "xml_tests.rs"]
+mod tests;

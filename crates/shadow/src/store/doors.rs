@@ -94,6 +94,6 @@ pub enum IntakeReply {
         /// Body of the first answer.
         answer: String,
     },
-    /// The key was used before for another request.
-    KeyConflict,
+    /// The key was used before for another request; the first member that differs.
+    KeyConflict(&'static str),
 }

@@ -162,12 +162,31 @@ async fn replay(session: &mut Session, intake: &Intake) -> Result<Option<IntakeR
         .fetch_optional(query(text).bind(&key.scope))
         .await?;
     let Some(row) = row else { return Ok(None) };
-    if row.get::<Vec<u8>>("body_digest")? != key.body_digest {
-        return Ok(Some(IntakeReply::KeyConflict));
-    }
     let status = u16::try_from(row.get::<i64>("status")?).unwrap_or(202);
-    let answer = row.get("answer")?;
+    let answer: String = row.get("answer")?;
+    if row.get::<Vec<u8>>("body_digest")? != key.body_digest
+        && let Some(differs) = difference(session, intake, &answer).await?
+    {
+        return Ok(Some(IntakeReply::KeyConflict(differs)));
+    }
     Ok(Some(IntakeReply::Replay { status, answer }))
+}
+
+/// The first member in which a request differs from the one that was answered under its key; of
+/// a single event, other spellings of the same content are no difference.
+async fn difference(
+    session: &mut Session,
+    intake: &Intake,
+    answer: &str,
+) -> Result<Option<&'static str>, WriteError> {
+    let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
+    let (Some(first), [item]) = (answer["eventId"].as_str(), intake.items.as_slice()) else {
+        return Ok(Some("body"));
+    };
+    match session.find_event(first).await? {
+        Some(stored) => Ok(stored.event.first_difference(&item.event)),
+        None => Ok(Some("eventId")),
+    }
 }
 
 async fn keep_key(

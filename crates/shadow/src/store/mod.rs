@@ -19,7 +19,9 @@ mod doors;
 mod error;
 pub mod failpoint;
 pub mod intake;
+pub mod keys;
 mod mirror;
+mod opening;
 mod part;
 pub mod read;
 pub mod rebuild;
@@ -38,10 +40,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use florin_base::Clock;
-use florin_platform::sql::{Db, SqlError};
+use florin_platform::sql::Db;
 use tokio::sync::{mpsc, oneshot};
 
 pub use error::WriteError;
+pub use opening::OpenError;
 pub use record::{Actor, NewRecord, Stamp};
 pub use schema::MIGRATIONS;
 pub use session::{Head, Session};
@@ -64,8 +67,6 @@ pub struct Settings {
     pub max_future_skew_ms: i64,
     /// `shadow.compat`.
     pub compat: bool,
-    /// Names this installation in `florin-origin`.
-    pub installation: String,
 }
 
 impl Default for Settings {
@@ -75,7 +76,6 @@ impl Default for Settings {
             grace_ms: 30_000,
             max_future_skew_ms: 300_000,
             compat: false,
-            installation: "florin".to_owned(),
         }
     }
 }
@@ -100,6 +100,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     currencies: Arc<dyn Currencies>,
     settings: Settings,
+    installation: String,
     jobs: mpsc::Sender<writer::Job>,
 }
 
@@ -111,21 +112,24 @@ impl Shadow {
     /// on the present runtime. The writer ends with the last handle.
     ///
     /// # Errors
-    /// As [`Db::migrate`].
+    /// As [`Db::migrate`]; [`OpenError::Chain`] for a log whose end is not what was written.
     pub async fn open(
         db: Db,
         clock: Arc<dyn Clock>,
         currencies: Arc<dyn Currencies>,
         settings: Settings,
-    ) -> Result<Self, SqlError> {
+    ) -> Result<Self, OpenError> {
         let db = db.lane("shadow").patient();
         db.migrate(&MIGRATIONS, clock.wall_micros()).await?;
+        opening::check_end(&db).await?;
+        let installation = opening::installation(&db, &*clock).await?;
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
         let shadow = Self(Arc::new(Inner {
             db: db.clone(),
             clock: Arc::clone(&clock),
             currencies,
             settings: settings.clone(),
+            installation,
             jobs,
         }));
         tokio::spawn(writer::run(db, clock, settings, waiting));
@@ -145,6 +149,11 @@ impl Shadow {
     /// Which currencies there are.
     pub fn currencies(&self) -> &dyn Currencies {
         &*self.0.currencies
+    }
+
+    /// The id of the installation, the same in all its processes and for ever.
+    pub fn installation(&self) -> &str {
+        &self.0.installation
     }
 
     /// What the installation decided.

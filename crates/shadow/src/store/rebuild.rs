@@ -278,7 +278,7 @@ pub(super) struct Record {
     trace_id: Option<String>,
     emits: Option<String>,
     pub(super) body: String,
-    hash: [u8; 32],
+    pub(super) hash: [u8; 32],
 }
 
 impl Record {
@@ -301,7 +301,7 @@ impl Record {
         })
     }
 
-    fn link(&self, previous: &[u8; 32]) -> [u8; 32] {
+    pub(super) fn link(&self, previous: &[u8; 32]) -> [u8; 32] {
         Chained {
             stamp: Stamp {
                 log_seq: self.log_seq,

@@ -54,5 +54,11 @@ pub const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../../migrations/sqlite/0024_outlines.sql"),
             postgres: include_str!("../../migrations/postgres/0024_outlines.sql"),
         },
+        Migration {
+            version: 25,
+            name: "installation",
+            sqlite: include_str!("../../migrations/sqlite/0025_installation.sql"),
+            postgres: include_str!("../../migrations/postgres/0025_installation.sql"),
+        },
     ],
 };

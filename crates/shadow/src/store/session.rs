@@ -483,7 +483,7 @@ impl Session {
 
 pub use super::stored::Stored;
 
-async fn read_head(tx: &mut Tx) -> Result<(Head, i64), WriteError> {
+pub(super) async fn read_head(tx: &mut Tx) -> Result<(Head, i64), WriteError> {
     let text = "SELECT log_seq, hash, recorded_at, books FROM shadow_head WHERE one = 1";
     let row = tx
         .fetch_optional(query(text))

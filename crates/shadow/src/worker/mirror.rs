@@ -1,7 +1,7 @@
 //! What the log tells to topics: events of this room, copies of what came in over HTTP, and dead
 //! letters (contract A3).
 //!
-//! **Invariants.** A copy carries the installation's name in `florin-origin`; what came from a
+//! **Invariants.** A copy carries the installation's id in `florin-origin`; what came from a
 //! topic is not copied back to it. Bytes and key of a dead letter are the original ones.
 
 use std::sync::Arc;
@@ -186,7 +186,7 @@ fn common(
 
 fn copy(shadow: &Shadow, told: &Told, members: Map<String, Value>) -> Message {
     let mut message = message(told, Value::Object(members).to_string());
-    let origin = shadow.settings().installation.as_str();
+    let origin = shadow.installation();
     message.headers.push((ORIGIN.into(), origin.into()));
     message
 }

@@ -212,7 +212,7 @@ impl Entrance {
     }
 
     fn note_origin(&self, message: &Received) {
-        if message.header(ORIGIN) == Some(self.shadow.settings().installation.as_str()) {
+        if message.header(ORIGIN) == Some(self.shadow.installation()) {
             metrics::counter!("shadow_own_copies_total").increment(1);
         }
     }

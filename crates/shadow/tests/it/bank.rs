@@ -15,11 +15,13 @@ use crate::support::take;
 use crate::web::{SERVICE, Web, web};
 
 /// The rounding that the page beside the data states, minor units.
-const TOLERANCE: i128 = 300;
+pub const TOLERANCE: i128 = 300;
 
-struct Line {
-    event: Event,
-    printed: i128,
+/// A line of the file.
+pub struct Line {
+    pub event: Event,
+    /// The balance that the bank printed after it, minor units.
+    pub printed: i128,
 }
 
 fn minor(text: &str) -> i128 {
@@ -28,7 +30,7 @@ fn minor(text: &str) -> i128 {
 
 /// The file, or nothing where it is absent. The order inside a day is not recorded: credits of a
 /// day come before its debits, which is the order least likely to break the floor.
-fn lines() -> Option<Vec<Line>> {
+pub fn lines() -> Option<Vec<Line>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data/bank-transactions.csv");
     let Ok(text) = std::fs::read_to_string(&path) else {
@@ -66,7 +68,7 @@ fn lines() -> Option<Vec<Line>> {
     )
 }
 
-fn by_account(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
+pub fn by_account(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
     let mut accounts: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
     for line in lines {
         accounts
@@ -77,14 +79,14 @@ fn by_account(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
     accounts
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         grace_ms: 3_600_000,
         ..Settings::default()
     }
 }
 
-fn json_of(event: &Event) -> String {
+pub fn json_of(event: &Event) -> String {
     format!(
         r#"{{"eventId":"{}","accountId":"{}","type":"{}","amount":"{}","timestamp":{},"currency":"CZK"}}"#,
         event.event_id,

@@ -113,6 +113,13 @@ on_postgres! {
         inv_s5_balances_are_the_sum_of_entries_and_events_have_one_state,
         inv_s2_a_set_that_comes_again_by_the_other_door_leaves_no_trace,
         inv_s12_tables_and_numbers_are_exact;
+    keys:
+        matches_by_hand_are_made_once,
+        reconciliations_and_imports_are_begun_once,
+        steps_of_corrections_are_done_once,
+        an_event_under_a_known_key_names_its_difference;
+    opening:
+        an_installation_has_an_id_of_its_own_for_ever;
     large_books:
         inv_s3_a_book_read_in_part_decides_as_one_in_memory,
         outlines_of_an_older_version_are_made_again;

@@ -286,7 +286,8 @@ pub async fn inv_s2_copies_go_out_once_for_each_and_change_nothing_when_they_com
         "source": "cbs", "sequence": 3});
     assert_eq!(copy, wanted);
     assert_eq!(&*raw[0].key, "A1");
-    assert_eq!(header(&raw[0], "florin-origin"), Some("florin"));
+    let installation = house.web.bench.shadow.installation();
+    assert_eq!(header(&raw[0], "florin-origin"), Some(installation));
     assert_eq!(header(&raw[0], "X-Trace-Id"), Some(TRACE));
     let parent = header(&raw[0], "traceparent").expect("a parent");
     assert!(parent.starts_with(&format!("00-{TRACE}-")), "{parent}");

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use florin_shadow::statements::csv::{Given, Profile};
 use florin_shadow::statements::fault::StatementFault;
 use florin_shadow::statements::input::Limits;
 use florin_shadow::statements::model::{Head, Line, Options, Sink, Tail};
@@ -17,6 +18,8 @@ const IMPORT: &str = "/api/v1/shadow/statements?autoMatch=false&accountId=";
 const DAY: u64 = 86_400_000;
 /// Days that lines spread over.
 const DAYS: u64 = 28;
+/// Readings of a file, of which the median counts.
+const READINGS: usize = 5;
 
 /// Counts lines and adds their amounts up.
 #[derive(Default)]
@@ -106,11 +109,55 @@ fn mt940(lines: u64) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// A CSV with a running balance and this many rows, from zero.
+fn csv(lines: u64) -> Vec<u8> {
+    let mut text = String::with_capacity(usize::try_from(lines * 72).unwrap_or(0));
+    text.push_str("date,amount,balance,reference,text\n");
+    let mut balance = 0;
+    for n in 0..lines {
+        let (minor, day) = (minor(n), day(n, lines));
+        balance += minor;
+        text.push_str(&format!(
+            "2025-01-{day:02},{}.{:02},{}.{:02},R{n},\"Payment {n}, January\"\n",
+            minor / 100,
+            minor % 100,
+            balance / 100,
+            balance % 100
+        ));
+    }
+    text.into_bytes()
+}
+
+/// The columns of [`csv`].
+fn profile() -> anyhow::Result<Profile> {
+    Ok(serde_json::from_value(serde_json::json!({
+        "columns": {"date": "date", "amount": "amount", "balance": "balance",
+            "bankRef": "reference", "text": "text"}
+    }))?)
+}
+
+/// The median of so many readings of a file.
 fn parse(file: &[u8], lines: u64) -> anyhow::Result<Duration> {
+    let mut times = Vec::with_capacity(READINGS);
+    for _ in 0..READINGS {
+        times.push(parse_once(file, lines)?);
+    }
+    times.sort_unstable();
+    Ok(times[READINGS / 2])
+}
+
+fn parse_once(file: &[u8], lines: u64) -> anyhow::Result<Duration> {
     let scale = |code: &str| (code == "BRL").then_some(2);
+    let profile = profile()?;
     let request = Request {
         format: None,
-        csv: None,
+        csv: Some(Given {
+            profile: &profile,
+            account: "BENCH",
+            default_currency: "BRL",
+            opening: None,
+            closing: None,
+        }),
         csv_account_missing: false,
         limits: Limits::default(),
         options: Options {
@@ -119,10 +166,8 @@ fn parse(file: &[u8], lines: u64) -> anyhow::Result<Duration> {
         },
     };
     let mut counter = Counter::default();
-    // In pieces, as from the file that an import keeps.
-    let pieces = std::io::BufReader::new(file);
     let begun = Instant::now();
-    read(pieces, &request, &mut counter, &mut |_| {})
+    read(file, &request, &mut counter, &mut |_| {})
         .map_err(|fault| anyhow::anyhow!("the file is not read: {fault:?}"))?;
     let took = begun.elapsed();
     let expected = (lines, i128::from(total(lines)));
@@ -143,11 +188,9 @@ type Maker = fn(u64) -> Vec<u8>;
 pub fn measure(shadow: &Shadow, rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let place = Place::start(&shadow.dir, "statements", &[])?;
     let lines = shadow.lines;
-    let formats: [(&str, Maker); 2] = [("camt.053", camt), ("MT940", mt940)];
-    for (name, make) in formats {
-        let file = make(lines);
-        let took = parse(&file, lines)?;
-        rows.push(Row::new(
+    let reading = |name: &str, file: &[u8]| -> anyhow::Result<Row> {
+        let took = parse(file, lines)?;
+        Ok(Row::new(
             format!(
                 "reading {name}, {} lines ({})",
                 number(lines),
@@ -155,7 +198,13 @@ pub fn measure(shadow: &Shadow, rows: &mut Vec<Row>) -> anyhow::Result<()> {
             ),
             format!("{} lines/s", rate(lines, took)),
             "≥ 200,000 lines/s",
-        ));
+        ))
+    };
+    rows.push(reading("CSV", &csv(lines))?);
+    let formats: [(&str, Maker); 2] = [("camt.053", camt), ("MT940", mt940)];
+    for (name, make) in formats {
+        let file = make(lines);
+        rows.push(reading(name, &file)?);
         let before = place.mark_memory()?;
         let mut operator = place.operator()?;
         let path = format!("{IMPORT}{}", name.replace('.', "-"));
@@ -223,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_files_are_read_and_add_up() {
-        for file in [camt(500), mt940(500)] {
+        for file in [camt(500), mt940(500), csv(500)] {
             parse(&file, 500).expect("good files");
             assert!(parse(&file, 499).is_err(), "the count is compared");
         }

@@ -13,8 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::reachable;
 use crate::api::control::{Control, ControlApi, after, numbered};
-use crate::api::money;
 use crate::api::problem::{self, ours};
+use crate::api::{money, scope};
 use crate::corrections::model::{COLUMNS, Correction, RECORD, StepBody};
 use crate::corrections::rules::{Kind, Status};
 use crate::model::{Money, MoneyForm};
@@ -127,8 +127,10 @@ pub(super) struct Filters {
 )]
 pub(super) async fn list(
     AxumState(api): AxumState<Control>,
+    caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Result<Response, Problem> {
+    scope::check_list(&caller, filters.account_id.as_deref())?;
     let form = money::form(filters.money.as_deref())?;
     let size = PageLimits::default().resolve(filters.limit).map_err(ours)?;
     let wrong = |name: &str| problem::field(name, "validation_failed", "No such value.");

@@ -3,16 +3,29 @@
 use axum::extract::State as AxumState;
 use axum::response::{IntoResponse as _, Response};
 use florin_platform::http::auth::Caller;
+use florin_platform::http::idempotency::{IdempotencyKey, replayed};
 use florin_platform::http::json::{Json, Path, RawBody};
 use florin_platform::http::problem::Problem;
 use http::HeaderMap;
 
 use super::{StepAnswer, Why, answered, reachable, time_fault, why};
-use crate::api::control::{Control, reason};
+use crate::api::control::{Control, ControlApi, reason};
 use crate::api::problem::ours;
-use crate::api::{actor, trace_id};
+use crate::api::{actor, scope, trace_id};
+use crate::corrections::service::{Done, event_not_found};
 use crate::model::MoneyForm;
 use crate::model::instant::{check_range, parse_millis, parse_rfc3339};
+use crate::store::read;
+
+/// The answer to a step, marked where it is an earlier one.
+fn step(api: &ControlApi, done: Result<Done, Problem>) -> Result<Response, Problem> {
+    let done = done.map_err(ours)?;
+    let response = answered(api, &done.correction, MoneyForm::Number)?;
+    Ok(match done.replayed {
+        true => replayed(response),
+        false => response,
+    })
+}
 
 /// Approve a correction; above the limit its proposer may not.
 #[utoipa::path(
@@ -22,13 +35,14 @@ use crate::model::instant::{check_range, parse_millis, parse_rfc3339};
         (status = 200, description = "Applied", body = StepAnswer),
         (status = 202, description = "Of a linked book: its transfer is on the way", body = StepAnswer),
         (status = 403, description = "`four_eyes_required`"),
-        (status = 409, description = "`invalid_state`, `would_go_negative`"),
+        (status = 409, description = "`invalid_state`, `would_go_negative`, `idempotency_conflict`"),
     )
 )]
 pub(super) async fn approve(
     AxumState(api): AxumState<Control>,
     caller: Caller,
     Path(id): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
@@ -38,8 +52,8 @@ pub(super) async fn approve(
         given => reason(given)?,
     };
     reachable(&api, &caller, &id).await?;
-    let done = api.corrections().approve(id, actor(&caller), text).await;
-    answered(&api, &done.map_err(ours)?, MoneyForm::Number)
+    let done = api.corrections().approve(id, actor(&caller), text, key);
+    step(&api, done.await)
 }
 
 /// Reject a proposed correction.
@@ -68,13 +82,14 @@ pub(super) async fn reject(
     responses(
         (status = 200, description = "Reversed", body = StepAnswer),
         (status = 202, description = "The reversal waits for approval", body = StepAnswer),
-        (status = 409, description = "`invalid_state`, `already_reversed`, `would_go_negative`"),
+        (status = 409, description = "`invalid_state`, `already_reversed`, `would_go_negative`, `idempotency_conflict`"),
     )
 )]
 pub(super) async fn reverse(
     AxumState(api): AxumState<Control>,
     caller: Caller,
     Path(id): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
@@ -94,11 +109,15 @@ pub(super) async fn reverse(
         check_range(at, now, skew).map_err(time_fault)?;
     }
     reachable(&api, &caller, &id).await?;
-    let done = api
-        .corrections()
-        .reverse(id, actor(&caller), text, at)
-        .await;
-    answered(&api, &done.map_err(ours)?, MoneyForm::Number)
+    let done = api.corrections().reverse(id, actor(&caller), text, at, key);
+    step(&api, done.await)
+}
+
+/// 404 `event_not_found`, or 403 where the caller does not reach its account.
+async fn reachable_event(api: &ControlApi, caller: &Caller, id: &str) -> Result<(), Problem> {
+    let found = read::event(api.shadow().db(), id).await?;
+    let found = found.ok_or_else(|| ours(event_not_found()))?;
+    scope::check(caller, &found.event.account_id)
 }
 
 /// Apply a rejected or reviewed event after all.
@@ -108,19 +127,21 @@ pub(super) async fn reverse(
     responses(
         (status = 200, description = "Applied", body = StepAnswer),
         (status = 202, description = "It waits for somebody else's approval", body = StepAnswer),
-        (status = 409, description = "`invalid_state`, `would_go_negative`"),
+        (status = 409, description = "`invalid_state`, `would_go_negative`, `idempotency_conflict`"),
     )
 )]
 pub(super) async fn redrive(
     AxumState(api): AxumState<Control>,
     caller: Caller,
     Path(event): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
     let text = reason(why(&headers, &body)?.reason.as_deref())?;
-    let done = api.corrections().redrive(event, actor(&caller), text).await;
-    answered(&api, &done.map_err(ours)?, MoneyForm::Number)
+    reachable_event(&api, &caller, &event).await?;
+    let done = api.corrections().redrive(event, actor(&caller), text, key);
+    step(&api, done.await)
 }
 
 /// Refuse a held or reviewed event for good.
@@ -137,6 +158,7 @@ pub(super) async fn reject_event(
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
     let text = reason(why(&headers, &body)?.reason.as_deref())?;
+    reachable_event(&api, &caller, &event).await?;
     let done = api
         .corrections()
         .reject_event(event.clone(), actor(&caller), text)

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use florin_platform::http::auth::Caller;
+use florin_platform::http::idempotency::{IdempotencyKey, replayed};
 use florin_platform::http::json::{Json, Path, Query};
 use florin_platform::http::problem::Problem;
 use florin_platform::http::respond::created;
@@ -76,13 +77,14 @@ fn ids(name: &str, list: &[String]) -> Result<(), Problem> {
         (status = 201, description = "Matched; with a variance it is `proposed` until its correction is approved", body = super::shapes::MatchShape),
         (status = 400, description = "`required`, `too_long`, `amount_precision`"),
         (status = 404, description = "`line_not_found`, `event_not_found`"),
-        (status = 409, description = "`already_matched`"),
+        (status = 409, description = "`already_matched`, `idempotency_conflict`"),
         (status = 422, description = "`sums_differ` with `lines`, `entries`, `difference`; `account_mismatch`"),
     )
 )]
 async fn post(
     State(api): State<Shared>,
     caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Body(body): Body<MatchBody>,
 ) -> Result<Response, Problem> {
     let book = query::book(api.shadow(), &body.account_id, body.currency.as_deref())?;
@@ -114,15 +116,20 @@ async fn post(
         events: body.event_ids,
         reason,
         accept_variance,
+        key,
     };
-    let id = api
+    let made = api
         .reconciler
         .match_by_hand(wanted, &actor(&caller))
         .await
         .map_err(ours)?;
-    let out = rows::one(api.shadow().db(), &id, MoneyForm::Number).await?;
+    let out = rows::one(api.shadow().db(), &made.id, MoneyForm::Number).await?;
     let out = out.ok_or_else(|| Problem::internal("a match is there after its commit"))?;
-    created(&format!("{PATH}/{id}"), out)
+    let response = created(&format!("{PATH}/{}", made.id), out.as_made())?;
+    Ok(match made.replayed {
+        true => replayed(response),
+        false => response,
+    })
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

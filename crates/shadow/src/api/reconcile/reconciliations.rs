@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use florin_base::Timestamp;
 use florin_platform::http::auth::Caller;
+use florin_platform::http::idempotency::{IdempotencyKey, replayed};
 use florin_platform::http::json::{Json, Path, Query};
 use florin_platform::http::problem::Problem;
 use florin_platform::http::respond::{accepted, created};
@@ -19,12 +20,12 @@ use serde_json::Value;
 use super::body::Body;
 use super::statements::narrow;
 use super::{Shared, Walk};
-use crate::api::problem::{conflict, field, not_found};
+use crate::api::problem::{conflict, field, not_found, ours};
 use crate::api::{actor, money, permission, query, scope};
 use crate::matching::bridge::BridgeOut;
 use crate::matching::report::{self, Format};
 use crate::matching::rows::{self, RunRow};
-use crate::matching::service::RunRequest;
+use crate::matching::service::{RunRequest, Started};
 use crate::model::MoneyForm;
 use crate::statements::day::Day;
 use crate::store::WriteError;
@@ -166,7 +167,7 @@ fn print(run: RunRow, form: MoneyForm) -> Result<RunOut, WriteError> {
         (status = 201, description = "Done within `wait`", body = super::shapes::RunShape),
         (status = 202, description = "It goes on", body = super::shapes::RunShape),
         (status = 400, description = "`invalid_date`, `invalid_id`, `currency_unknown`"),
-        (status = 409, description = "`bridge_broken`: the run has failed"),
+        (status = 409, description = "`idempotency_conflict`; `bridge_broken`: the run has failed"),
         (status = 422, description = "`statement_missing`: no statement of this book is known"),
     )
 )]
@@ -174,6 +175,7 @@ async fn post(
     State(api): State<Shared>,
     caller: Caller,
     Query(asked): Query<PostQuery>,
+    IdempotencyKey(key): IdempotencyKey,
     Body(body): Body<PostBody>,
 ) -> Result<Response, Problem> {
     let form = money::form(asked.money.as_deref())?;
@@ -197,24 +199,34 @@ async fn post(
         to,
         rules: rules(body.settings)?,
         automatic: false,
+        key,
     };
-    let run = api.reconciler.start(request, &actor(&caller)).await?;
-    let id = run.id.clone();
-    let reconciler = api.reconciler.clone();
-    // It goes on when the caller does not wait any longer, or goes away.
-    let mut working = tokio::spawn(async move { reconciler.perform(run).await });
+    let started = api.reconciler.start(request, &actor(&caller)).await;
+    let (id, again) = match started.map_err(Problem::from).map_err(ours)? {
+        Started::Known(id) => (id, true),
+        Started::New(run) => {
+            let (id, reconciler) = (run.id.clone(), api.reconciler.clone());
+            // It goes on when the caller does not wait any longer, or goes away.
+            let mut working = tokio::spawn(async move { reconciler.perform(run).await });
+            let ended = tokio::time::timeout(Duration::from_secs(wait), &mut working).await;
+            if let Ok(result) = ended {
+                result.map_err(Problem::internal)??;
+            }
+            (id, false)
+        }
+    };
     let place = format!("{PATH}/{id}");
-    let ended = tokio::time::timeout(Duration::from_secs(wait), &mut working).await;
-    if let Ok(result) = ended {
-        result.map_err(Problem::internal)??;
-    }
     let row = rows::run(api.shadow().db(), &id).await?;
     let row = row.ok_or_else(|| Problem::internal("a run is there after its start"))?;
     let running = row.state == "running";
     let out = print(row, form)?;
-    match running {
+    let response = match running {
         true => accepted(&place, out),
         false => created(&place, out),
+    };
+    match again {
+        true => response.map(replayed),
+        false => response,
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use florin_platform::http::auth::Caller;
 use florin_platform::http::idempotency::{IdempotencyKey, replayed};
 use florin_platform::http::json::{Json, Path, Query};
-use florin_platform::http::problem::{Problem, Status};
+use florin_platform::http::problem::Problem;
 use florin_platform::http::respond::created;
 use florin_platform::http::router::{RouteSpec, Routes};
 use futures_util::StreamExt as _;
@@ -127,6 +127,7 @@ fn options(query: &PostQuery) -> Result<ImportOptions, Problem> {
         require_balances: flag("requireBalances", query.require_balances.as_deref(), true)?,
         opening: amount("opening", query.opening.clone())?,
         closing: amount("closing", query.closing.clone())?,
+        key: None,
     })
 }
 
@@ -139,7 +140,7 @@ fn options(query: &PostQuery) -> Result<ImportOptions, Problem> {
         (status = 200, description = "The same file was imported before: `Idempotency-Replayed: true`", body = super::shapes::ImportShape),
         (status = 201, description = "Read, proved and stored", body = super::shapes::ImportShape),
         (status = 400, description = "`statement_unreadable`, `charset_error`, `xml_dtd_refused`, `profile_unknown`, `amount_invalid`: the place in the file stands in `line`"),
-        (status = 409, description = "`statement_conflict`: the same statement with another content"),
+        (status = 409, description = "`statement_conflict`: the same statement with another content; `idempotency_conflict`"),
         (status = 413, description = "`body_too_large`, also when unpacked"),
         (status = 422, description = "`statement_out_of_balance` with `expected`, `found`, `difference`; `balance_missing`, `currency_mismatch`, `unsupported_format`, `unsupported_message`, `unsupported_version`, `account_unmapped`, `amount_precision`, `invalid_date`"),
     )
@@ -148,15 +149,18 @@ async fn post(
     State(api): State<Shared>,
     caller: Caller,
     Query(query): Query<PostQuery>,
-    _key: IdempotencyKey,
+    IdempotencyKey(key): IdempotencyKey,
     request: Request,
 ) -> Result<Response, Problem> {
     let form = money::form(query.money.as_deref())?;
     let auto_match = flag("autoMatch", query.auto_match.as_deref(), true)?;
-    let options = options(&query)?;
+    let options = ImportOptions {
+        key,
+        ..options(&query)?
+    };
     if let Some(account) = &options.account {
         scope::check(&caller, account)?;
-    } else if caller.accounts.is_some() {
+    } else if scope::is_narrowed(&caller) {
         let message = "This credential is narrowed to accounts: name the account.";
         return Err(field("accountId", "required", message));
     }
@@ -295,17 +299,10 @@ async fn list(
 
 /// A list of a narrowed credential names the account.
 pub(super) fn narrow(caller: &Caller, account: Option<&str>) -> Result<(), Problem> {
-    match account {
-        Some(account) => {
-            query::account(account)?;
-            scope::check(caller, account)
-        }
-        None if caller.accounts.is_some() => {
-            let message = "This credential is narrowed to accounts: name the account.";
-            Err(field("accountId", "required", message))
-        }
-        None => Ok(()),
+    if let Some(account) = account {
+        query::account(account)?;
     }
+    scope::check_list(caller, account)
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -359,14 +356,7 @@ async fn import(
     Path(id): Path<String>,
     Query(query): Query<MoneyQuery>,
 ) -> Result<Response, Problem> {
-    if caller.accounts.is_some() {
-        let message = "This credential is narrowed to accounts.";
-        return Err(ours(Problem::new(
-            Status::Forbidden,
-            "account_out_of_scope",
-            message,
-        )));
-    }
+    scope::check_whole(&caller)?;
     let form = money::form(query.money.as_deref())?;
     match render::import(api.shadow().db(), &id, form).await? {
         Some(out) => Ok(Json(out).into_response()),
