@@ -126,7 +126,14 @@ function keepLive(element) {
   }, seconds * 1000);
 }
 
-// Streams: each message is a row of a table, newest on top.
+// A message that is all of what an element shows.
+function whole(element, text) {
+  const page = new DOMParser().parseFromString(text, "text/html");
+  element.replaceChildren(...[...page.body.childNodes].map((node) => document.importNode(node, true)));
+  showTimes(element);
+}
+
+// Streams: each message is a row of a table, newest on top, or all of the element.
 function follow(element) {
   const most = Number(element.dataset.most || 200);
   const source = new EventSource(element.dataset.stream);
@@ -136,6 +143,7 @@ function follow(element) {
   source.onerror = () => say("connecting again …");
   source.onmessage = (event) => {
     if (element.dataset.paused !== undefined) return;
+    if (element.dataset.whole !== undefined) { whole(element, event.data); return; }
     const page = new DOMParser().parseFromString(`<table><tbody>${event.data}</tbody></table>`, "text/html");
     for (const row of page.querySelectorAll("tbody > tr")) {
       const next = document.importNode(row, true);

@@ -32,12 +32,16 @@ pub fn mood_of(word: &str) -> Mood {
     match word.to_ascii_lowercase().as_str() {
         "ok" | "active" | "open" | "posted" | "recorded" | "completed" | "applied" | "matched"
         | "captured" | "done" | "delivered" | "succeeded" | "confirmed" | "paid" | "published"
-        | "valid" | "final" | "imported" | "clean" | "on_sale" => Mood::Good,
+        | "valid" | "used" | "converted" | "final" | "imported" | "clean" | "on_sale" => Mood::Good,
         "pending" | "held" | "frozen" | "degraded" | "proposed" | "ambiguous" | "waiting"
         | "running" | "approved" | "draft" | "retrying" | "in_progress" | "reserved"
-        | "requested" | "acknowledged" | "postponed" => Mood::Care,
+        | "requested" | "in_transit" | "sold_out" | "scheduled" | "paused" | "suspended"
+        | "partially_refunded" | "requires_action" | "processing" | "acknowledged"
+        | "postponed" => Mood::Care,
         "down" | "failed" | "rejected" | "unmatched" | "error" | "parked" | "conflict"
-        | "disputed" | "blocked" | "critical" | "unexplained" | "cancelled" => Mood::Bad,
+        | "disputed" | "charged_back" | "blocked" | "critical" | "unexplained" | "cancelled" => {
+            Mood::Bad
+        }
         _ => Mood::Plain,
     }
 }

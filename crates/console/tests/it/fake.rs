@@ -47,6 +47,11 @@ impl Fake {
         self.answers.lock().insert(call.to_owned(), answer);
     }
 
+    /// From now on this text is answered, as it is.
+    pub fn answer_text(&self, call: &str, status: u16, text: &str) {
+        self.answer(call, status, Value::String(text.to_owned()));
+    }
+
     /// From now on there is no answer.
     pub fn silence(&self, call: &str) {
         self.answers.lock().insert(call.to_owned(), None);
@@ -89,7 +94,11 @@ impl Api for Shared {
                 Some(None) => return Err(Away("nobody is there".to_owned())),
                 Some(Some(answer)) => answer,
             };
-            let mut response = Response::new(Body::from(body.to_string()));
+            let body = match body {
+                Value::String(text) => text,
+                body => body.to_string(),
+            };
+            let mut response = Response::new(Body::from(body));
             *response.status_mut() = StatusCode::from_u16(status).expect("a status");
             Ok(response)
         })

@@ -5,3 +5,4 @@ mod fake;
 mod oidc;
 mod pages;
 mod sessions;
+mod ticketing;

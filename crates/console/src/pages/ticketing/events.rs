@@ -83,7 +83,14 @@ async fn show(visit: Visit) -> Outcome {
 /// Events as a table.
 pub fn table(events: &[Value]) -> Table {
     Table::new("Events")
-        .columns(&["Event", "State", "Starts", "Where", "Organisation", "Currency"])
+        .columns(&[
+            "Event",
+            "State",
+            "Starts",
+            "Where",
+            "Organisation",
+            "Currency",
+        ])
         .empty("No event matches.")
         .rows(events, |event| {
             let org = text(event, "orgId");

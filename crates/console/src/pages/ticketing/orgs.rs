@@ -56,7 +56,16 @@ async fn list(visit: Visit) -> Outcome {
     }
     let page = listed(&visit, path.to_owned(), &[]).await?;
     let table = Table::new("Organisations")
-        .columns(&["Name", "State", "Verified", "Country", "Currency", "Pays out to", "Created", ""])
+        .columns(&[
+            "Name",
+            "State",
+            "Verified",
+            "Country",
+            "Currency",
+            "Pays out to",
+            "Created",
+            "",
+        ])
         .empty("You are a member of no organisation.")
         .rows(items(&page, "items"), |org| {
             let id = text(org, "id");
@@ -71,7 +80,11 @@ async fn list(visit: Visit) -> Outcome {
                 html! { a href={ "/console/ticketing/events?orgId=" (segment(id)) } { "Events" } },
             ]
         });
-    Ok(Page::new("Organisations", html! { (table) (pager(&visit, &page, true)) }).into())
+    Ok(Page::new(
+        "Organisations",
+        html! { (table) (pager(&visit, &page, true)) },
+    )
+    .into())
 }
 
 fn verified(org: &Value) -> Markup {
@@ -97,7 +110,10 @@ async fn show(visit: Visit) -> Outcome {
     let newest = newest.query("limit", "20").json();
     let (balance, newest) = join(balance, newest).await;
     let path = org_path(visit.param("id"));
-    let all = format!("/console/ticketing/events?orgId={}", segment(visit.param("id")));
+    let all = format!(
+        "/console/ticketing/events?orgId={}",
+        segment(visit.param("id"))
+    );
     let content = html! {
         (section("balance", "What it may have", either(&balance, |balance| {
             balances(balance, &path)
@@ -122,9 +138,8 @@ pub fn balances(balance: &Value, path: &str) -> Markup {
     let rows = items(balance, "items");
     let of = |row: &Value| {
         let currency = text(row, "currency");
-        let figure = |name: &str, member: &str| {
-            Figure::new(name, money(text(row, member), currency))
-        };
+        let figure =
+            |name: &str, member: &str| Figure::new(name, money(text(row, member), currency));
         html! {
             (figures(&[
                 figure("Available", "available").href(format!("{path}/payouts")),

@@ -107,21 +107,56 @@ fn steps(visit_rows: &Rows<'_>, all: &Value, scale: usize) -> Vec<Step> {
         mood,
     };
     let mut steps = vec![
-        step("=Buyers paid", of("buyersPaid"), visit_rows.posting("P2"), ""),
+        step(
+            "=Buyers paid",
+            of("buyersPaid"),
+            visit_rows.posting("P2"),
+            "",
+        ),
         step("Refunds", -of("refunds"), visit_rows.posting("P5"), "care"),
         step("Tax", -of("tax"), visit_rows.account("tax"), ""),
-        step("Platform fees", -of("platformFees"), visit_rows.posting("P2"), ""),
-        step("Processing fees", -of("processingFees"), visit_rows.posting("P2"), ""),
-        step("Lost chargebacks", -of("chargebacksLost"), visit_rows.posting("P12"), "bad"),
+        step(
+            "Platform fees",
+            -of("platformFees"),
+            visit_rows.posting("P2"),
+            "",
+        ),
+        step(
+            "Processing fees",
+            -of("processingFees"),
+            visit_rows.posting("P2"),
+            "",
+        ),
+        step(
+            "Lost chargebacks",
+            -of("chargebacksLost"),
+            visit_rows.posting("P12"),
+            "bad",
+        ),
     ];
     let rest = net - steps.iter().map(|step| step.minor).sum::<i128>();
     steps.retain(|step| step.minor != 0 || step.name.starts_with('='));
     if rest != 0 {
         steps.push(step("Other postings", rest, visit_rows.posting(""), "care"));
     }
-    steps.push(step("=The organiser's net", net, visit_rows.account("payable"), "good"));
-    steps.push(step("Paid out or on its way", payable - net, visit_rows.posting("P8"), ""));
-    steps.push(step("=Still to be paid out", payable, visit_rows.account("payable"), "good"));
+    steps.push(step(
+        "=The organiser's net",
+        net,
+        visit_rows.account("payable"),
+        "good",
+    ));
+    steps.push(step(
+        "Paid out or on its way",
+        payable - net,
+        visit_rows.posting("P8"),
+        "",
+    ));
+    steps.push(step(
+        "=Still to be paid out",
+        payable,
+        visit_rows.account("payable"),
+        "good",
+    ));
     steps
 }
 
@@ -153,7 +188,11 @@ impl Rows<'_> {
 /// From what buyers paid to the payout.
 pub fn money_of(visit: &Visit, event: &Value, all: &Value) -> Markup {
     let currency = text(all, "currency");
-    let scale = scale_of(["buyersPaid", "payable", "payouts"].map(|name| text(all, name)).into_iter());
+    let scale = scale_of(
+        ["buyersPaid", "payable", "payouts"]
+            .map(|name| text(all, name))
+            .into_iter(),
+    );
     let rows = Rows {
         ledger: visit.me.may_all("ledger:read"),
         event,
@@ -168,10 +207,7 @@ pub fn money_of(visit: &Visit, event: &Value, all: &Value) -> Markup {
     let bars: Vec<Bar> = steps(&rows, all, scale).iter().map(bar).collect();
     let of = |member: &str| minor(text(all, member), scale).unwrap_or(0);
     let tax_out = of("payouts") - (of("organiserNet") - of("payable"));
-    let payouts = format!(
-        "{}/payouts",
-        super::super::org_path(text(event, "orgId"))
-    );
+    let payouts = format!("{}/payouts", super::super::org_path(text(event, "orgId")));
     html! {
         (waterfall(&format!("From buyers to the payout, in {currency}"), &bars))
         p {
@@ -233,6 +269,9 @@ mod tests {
         };
         let account = rows(true).account("payable");
         assert_eq!(account, account_path("florin:tk:payable:o1:e1:EUR"));
-        assert_eq!(rows(false).account("payable"), "/console/ticketing/events/e1/postings");
+        assert_eq!(
+            rows(false).account("payable"),
+            "/console/ticketing/events/e1/postings"
+        );
     }
 }

@@ -15,7 +15,7 @@ use crate::ui::confirm::{Confirm, reason};
 use crate::ui::facts::Facts;
 use crate::ui::money::{count, money};
 use crate::ui::progress::Progress;
-use crate::ui::{section, time};
+use crate::ui::{live, section, time};
 use crate::visit::{Visit, get, post};
 
 /// Orders that are looked at for the job of a cancelled event.
@@ -40,12 +40,16 @@ pub async fn part(visit: &Visit, event: &Value) -> Markup {
     let status = text(event, "status");
     if status == "cancelled" {
         let found = find_job(visit).await;
-        return section("ending", "Money back", html! {
-            @match found {
-                Some(id) => p { a href=(job_path(text(event, "id"), &id)) { "How far the refunds are" } },
-                None => p.empty { "No order has been refunded." },
-            }
-        });
+        return section(
+            "ending",
+            "Money back",
+            html! {
+                @match found {
+                    Some(id) => p { a href=(job_path(text(event, "id"), &id)) { "How far the refunds are" } },
+                    None => p.empty { "No order has been refunded." },
+                }
+            },
+        );
     }
     let on_sale = matches!(status, "published" | "sold_out");
     if !visit.me.may("events:write") || !(on_sale || status == "postponed") {
@@ -63,16 +67,20 @@ pub async fn part(visit: &Visit, event: &Value) -> Markup {
         }
         .render(visit)
     };
-    section("ending", "Postpone or call off", html! {
-        p {
-            @if on_sale {
-                (ask("postpone", "Postpone", "Nothing is sold until there is a new date; tickets \
-                    stay good, and buyers may have all their money back. They see the reason.", false)) " "
+    section(
+        "ending",
+        "Postpone or call off",
+        html! {
+            p {
+                @if on_sale {
+                    (ask("postpone", "Postpone", "Nothing is sold until there is a new date; tickets \
+                        stay good, and buyers may have all their money back. They see the reason.", false)) " "
+                }
+                (ask("cancel", "Call off", "For good: every ticket ends, and all money of every order \
+                    goes back. Buyers see the reason. This cannot be undone.", true))
             }
-            (ask("cancel", "Call off", "For good: every ticket ends, and all money of every order \
-                goes back. Buyers see the reason. This cannot be undone.", true))
-        }
-    })
+        },
+    )
 }
 
 async fn find_job(visit: &Visit) -> Option<String> {
@@ -142,12 +150,25 @@ async fn job(visit: Visit) -> Outcome {
             p.notice { "A refund that failed is tried again on the page of its order." }
         }
     };
+    let running = text(&job, "status") == "running";
     let progress = Progress {
         state: text(&job, "status"),
-        ended: text(&job, "status") != "running" && done + failed >= total,
+        ended: !running,
         parts: Some((done, total)),
         note,
     };
-    let content = html! { h2 { "Refunds of all orders" } (progress.render("refund-job")) };
+    let open = total.saturating_sub(done + failed);
+    let content = html! {
+        h2 { "Refunds of all orders" }
+        @if running { (progress.render("refund-job")) }
+        @else if open == 0 { div #refund-job { (progress.render("refund-state")) } }
+        @else {
+            // Everything is decided; providers take their time, disputes theirs.
+            (live("refund-job", 10, html! {
+                (progress.render("refund-state"))
+                p.note { (count(open)) " are on their way, or wait for a dispute to end." }
+            }))
+        }
+    };
     Ok(event_page(&visit, &event, "-", content).into())
 }

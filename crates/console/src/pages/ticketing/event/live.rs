@@ -82,7 +82,9 @@ struct Following {
 
 async fn follow(visit: Visit) -> Outcome {
     let id = visit.param("id");
-    let ask = visit.api.get(format!("/api/v1/analytics/events/{}/live", segment(id)));
+    let ask = visit
+        .api
+        .get(format!("/api/v1/analytics/events/{}/live", segment(id)));
     let answer = ask.send().await?;
     let left = visit.session().expires_at - visit.console.now();
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));

@@ -69,9 +69,12 @@ fn facts(event: &Value) -> Facts {
         (place, city) => format!("{place}, {city}"),
     };
     let facts = Facts::new()
-        .add("Organisation", html! {
-            a href=(org_path(text(event, "orgId"))) { (text(event, "organiser.name")) }
-        })
+        .add(
+            "Organisation",
+            html! {
+                a href=(org_path(text(event, "orgId"))) { (text(event, "organiser.name")) }
+            },
+        )
         .add("Starts", time::time(text(event, "startsAt")))
         .add("Ends", time::time(text(event, "endsAt")))
         .add_text("Where it is then", text(event, "startsAtLocal"))
