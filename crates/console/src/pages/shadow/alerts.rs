@@ -31,7 +31,11 @@ const COLUMNS: &[(&str, &str)] = &[
 
 pub fn routes(routes: Routes<Console>) -> Routes<Console> {
     let routes = get(routes, HERE, show);
-    post(routes, "/console/shadow/alerts/{id}/acknowledge", acknowledge)
+    post(
+        routes,
+        "/console/shadow/alerts/{id}/acknowledge",
+        acknowledge,
+    )
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -58,7 +62,9 @@ async fn show(visit: Visit) -> Outcome {
 pub fn table(visit: &Visit, alerts: &[Value]) -> Table {
     let may = visit.me.may("shadow:configure");
     Table::new("Alerts")
-        .columns(&["Severity", "Kind", "Monitor", "Account", "Figures", "Raised", "State", ""])
+        .columns(&[
+            "Severity", "Kind", "Monitor", "Account", "Figures", "Raised", "State", "",
+        ])
         .rows(alerts, |alert| {
             let severity = text(alert, "severity");
             let mood = match severity {

@@ -2,7 +2,7 @@
 //! and reject.
 
 use florin_platform::http::router::Routes;
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 use serde_json::{Value, json};
 
 use super::{API, account_link, amount, amount_in, event_link, millis, page_of, state};
@@ -28,7 +28,7 @@ async fn show(visit: Visit) -> Outcome {
     let event = visit.api.get(path).query("money", "string").json().await?;
     let content = html! {
         (facts(&event))
-        (section("decisions", "Decisions", decisions(&event)))
+        (section("decisions", "Decisions", decisions(&event).render()))
     };
     let beside = html! {
         (short(id)) " " (state(text(&event, "state"))) " " (buttons(&visit, &event))

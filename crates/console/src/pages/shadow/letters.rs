@@ -119,7 +119,10 @@ async fn redrive_many(visit: Visit) -> Outcome {
             let all = items(done, "items");
             let parked = all.iter().filter(|one| text(one, "status") == "parked");
             let parked = parked.count();
-            format!("{} were taken, {parked} are still parked.", all.len() - parked)
+            format!(
+                "{} were taken, {parked} are still parked.",
+                all.len() - parked
+            )
         },
     );
     Reply::after(result, HERE, words)

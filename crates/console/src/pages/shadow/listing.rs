@@ -31,7 +31,8 @@ impl<'v> Listing<'v> {
     #[must_use]
     pub fn filters(mut self, names: &[&str]) -> Self {
         for name in names {
-            self = self.with(name, self.visit.query(name));
+            let value = self.visit.query(name);
+            self = self.with(name, value);
         }
         self
     }

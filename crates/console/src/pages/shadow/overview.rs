@@ -30,11 +30,12 @@ async fn show(visit: Visit) -> Outcome {
     let open = open.query("state", "open").query("limit", "10");
     let open = open.json().await;
     let content = html! {
-        nav.ranges aria-label="Time range" {
-            @for one in &RANGES {
-                a href=(visit.here_with(&[("range", one.word)]))
-                    aria-current=[(one.word == range.word).then_some("true")] { (one.name) }
-                " "
+        ul.tabs {
+            @for one in RANGES {
+                li {
+                    a href=(visit.here_with(&[("range", one.word)]))
+                        aria-current=[(one == range).then_some("page")] { (one.name) }
+                }
             }
         }
         (live("figures", LOOK, html! {
@@ -68,7 +69,11 @@ fn numbers(window: &Window) -> Markup {
             .picture(spark(&rates, "Events per second")),
     ];
     let gauges = [
-        ("shadow_event_state:held", "Held", "/console/shadow/events?state=held"),
+        (
+            "shadow_event_state:held",
+            "Held",
+            "/console/shadow/events?state=held",
+        ),
         (
             "shadow_event_state:held_for_review",
             "Held for review",
