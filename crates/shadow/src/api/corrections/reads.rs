@@ -179,19 +179,30 @@ pub(super) async fn list(
     Ok(Json(numbered(&api.cursors, digest, items, next)).into_response())
 }
 
+/// How money is printed.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Printing {
+    /// `string` prints amounts as decimal strings.
+    money: Option<String>,
+}
+
 /// One correction with its history.
 #[utoipa::path(
     get, path = "/api/v1/shadow/corrections/{id}", tag = "Shadow ledger",
-    params(("id" = String, Path)),
+    params(("id" = String, Path), Printing),
     responses((status = 200, body = Shown), (status = 404, description = "`correction_not_found`"))
 )]
 pub(super) async fn get(
     AxumState(api): AxumState<Control>,
     caller: Caller,
     Path(id): Path<String>,
+    Query(printing): Query<Printing>,
 ) -> Result<Json<Shown>, Problem> {
+    let form = money::form(printing.money.as_deref())?;
     let found = reachable(&api, &caller, &id).await?;
-    let mut shown = shown(&api, found, MoneyForm::Number);
+    let mut shown = shown(&api, found, form);
     shown.history = Some(history(&api, &id).await?);
     Ok(Json(shown))
 }
