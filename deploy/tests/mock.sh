@@ -210,16 +210,19 @@ for environment in staging production; do
 done
 
 # --- probes by API, not by state
+wrong=''
 probe() {
     what=$1 wanted=$2
     shift 2
     found=$("$@" | tr '\t\n' '  ' | sed 's/ *$//')
-    [ "$found" = "$wanted" ] || fail "$what: found '$found', wanted '$wanted'"
+    # All probes are made: one run tells all that is wrong.
+    [ "$found" = "$wanted" ] || wrong="$wrong
+mock: $what: found '$found', wanted '$wanted'"
     echo "  $what: $found"
 }
 text() { aws "$@" --output text; }
 probe 'database encrypted, in several zones, backups of days' 'True True 7' text rds describe-db-clusters --db-cluster-identifier florin-staging-database --query 'DBClusters[0].[StorageEncrypted, MultiAZ, BackupRetentionPeriod]'
-probe 'database instances, none public' '2 0' text rds describe-db-instances --query '[length(DBInstances), length(DBInstances[?PubliclyAccessible])]'
+probe 'database instances, none public' '2 0' text rds describe-db-instances --query '[length(DBInstances[?starts_with(DBInstanceIdentifier, `florin-staging-`)]), length(DBInstances[?PubliclyAccessible])]'
 probe 'cache: failover, several zones, encrypted in transit and at rest' 'enabled enabled True True' text elasticache describe-replication-groups --replication-group-id florin-staging-cache --query 'ReplicationGroups[0].[AutomaticFailover, MultiAZ, TransitEncryptionEnabled, AtRestEncryptionEnabled]'
 ALB=$(text elbv2 describe-load-balancers --names florin-staging-public --query 'LoadBalancers[0].LoadBalancerArn')
 probe 'web ACL of the public load balancer' 'florin-staging-regional' text wafv2 get-web-acl-for-resource --resource-arn "$ALB" --query WebACL.Name
@@ -263,4 +266,5 @@ lap "probed; $ALARMS alarms"
 echo "  $(grep -m 1 '^Destroy complete' "$WORK/destroy.log")"
 probe 'left in the state' '' sh -c "cd '$ROOT' && terraform state list"
 probe 'left: VPCs, active clusters, databases, load balancers, buckets' '0 0 0 0 0' sh -c 'aws ec2 describe-vpcs --filters Name=is-default,Values=false --query "length(Vpcs)" --output text; aws ecs describe-clusters --clusters florin-staging --query "length(clusters[?status==\`ACTIVE\`])" --output text; aws rds describe-db-clusters --query "length(DBClusters)" --output text; aws elbv2 describe-load-balancers --query "length(LoadBalancers)" --output text; aws s3api list-buckets --query "length(Buckets[?starts_with(Name, \`florin-staging-\`)])" --output text'
+[ -z "$wrong" ] || fail "probes:$wrong"
 lap 'destroyed'

@@ -279,6 +279,18 @@ def replicate_with_tags(self):
 
 KmsResponse.replicate_key = replicate_with_tags
 
+# --- EFS: a policy can go again
+from moto.efs.responses import EFSResponse  # noqa: E402
+
+
+def file_policy_delete(self):
+    system = self.uri.split("?")[0].split("/file-systems/")[1].split("/")[0]
+    self.efs_backend.file_systems_by_id[system].file_system_policy = None
+    return "{}", {"Content-Type": "application/json"}
+
+
+EFSResponse.delete_file_system_policy = file_policy_delete
+
 # --- S3: the mock speaks plain HTTP and reads no conditions, so it would take "refuse what is not
 # TLS" as "refuse all". Statements that only do that are passed over.
 from moto.iam.access_control import IAMPolicy, PermissionResult  # noqa: E402
