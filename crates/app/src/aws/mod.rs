@@ -13,6 +13,7 @@ mod check;
 pub mod client;
 mod cost;
 mod place;
+mod quotas;
 mod secrets;
 mod sigv4;
 mod size;
@@ -24,12 +25,15 @@ use clap::Subcommand;
 
 use crate::out::Output;
 
+pub use check::outputs;
+
 /// Check a deployment on AWS, estimate its cost, place and size its units, make its secrets
 #[derive(Debug, Subcommand)]
 pub enum AwsCommand {
     Check(check::Check),
     Cost(cost::Cost),
     Place(place::Place),
+    Quotas(quotas::Quotas),
     Size(size::Size),
     Versions(versions::Versions),
     #[command(subcommand)]
@@ -44,6 +48,7 @@ impl AwsCommand {
             Self::Check(command) => command.run(output),
             Self::Cost(command) => command.run(output),
             Self::Place(command) => command.run(output),
+            Self::Quotas(command) => command.run(output),
             Self::Size(command) => command.run(output),
             Self::Versions(command) => command.run(output),
             Self::Secrets(command) => command.run(output),

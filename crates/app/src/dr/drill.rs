@@ -15,6 +15,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use super::place::{self, Place};
+use super::snapshot;
 use crate::config::secret::{self, Lookup};
 use crate::fail::{failure, with_code};
 use crate::out::Output;
@@ -42,12 +43,19 @@ pub struct Drill {
         long,
         value_name = "URL|DIR",
         env = "FLORIN_DRILL_TARGET",
-        hide_env_values = true
+        hide_env_values = true,
+        required_unless_present = "aws"
     )]
-    target: String,
+    target: Option<String>,
+    /// Restore the newest snapshot of this environment's database on AWS, compare, remove it again
+    #[arg(long, value_name = "ENVIRONMENT", conflicts_with_all = ["target", "backup", "restored"])]
+    aws: Option<String>,
     /// A backup that exists (`pg_dump --format=custom`), instead of a new one
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
+    /// The target was restored already, from a snapshot or to a point in time; nothing is backed up
+    #[arg(long, conflicts_with = "backup")]
+    restored: bool,
     /// Folder of `pg_dump` and `pg_restore`; left out: they are found on the path
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
@@ -69,7 +77,11 @@ struct Outcome {
     restore_ms: u128,
     verify_ms: u128,
     tables: BTreeMap<String, [i64; 2]>,
+    /// Rows of rooms that were read on both sides and compared, one a table.
+    rows_compared: u32,
     differences: Vec<String>,
+    /// Where the report is kept, below the bucket of backups.
+    report: Option<String>,
 }
 
 /// Where a ledger stands.
@@ -107,42 +119,98 @@ impl Drill {
         let scratch = self.scratch.clone().unwrap_or_else(std::env::temp_dir);
         let scratch = scratch.join(format!("florin-drill-{}", std::process::id()));
         std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
-        let done = self.drill(&scratch);
+        let done = match &self.aws {
+            Some(environment) => self.of_a_snapshot(environment, &scratch),
+            None => self.drill(&scratch),
+        };
         std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
         let outcome = done?;
         output.print(&outcome, || said(&outcome))?;
         Ok(if outcome.ok { 0 } else { NOT_THE_SAME })
     }
 
+    /// Restored by AWS, compared, kept as a report, and removed.
+    fn of_a_snapshot(&self, environment: &str, scratch: &Path) -> anyhow::Result<Outcome> {
+        let source = resolved(&self.source)?;
+        let started = Instant::now();
+        let restored = snapshot::restore(environment)?;
+        let restore_ms = started.elapsed().as_millis();
+        let done = snapshot::moved(&source, &restored.host, &restored.port)
+            .and_then(|target| self.compare(&source, &target, true, scratch));
+        let kept = done.as_ref().ok().map(|outcome| {
+            let report = serde_json::json!(outcome);
+            restored.keep(&report)
+        });
+        // First of all it must not go on costing money.
+        restored.remove()?;
+        let mut outcome = done?;
+        outcome.restore_ms = restore_ms;
+        outcome.report = kept.transpose()?;
+        Ok(outcome)
+    }
+
     fn drill(&self, scratch: &Path) -> anyhow::Result<Outcome> {
-        let (source, target) = (
-            Place::parse(&resolved(&self.source)?),
-            Place::parse(&resolved(&self.target)?),
-        );
+        let target = self.target.as_deref().unwrap_or_default();
+        let (source, target) = (resolved(&self.source)?, resolved(target)?);
+        self.compare(&source, &target, self.restored, scratch)
+    }
+
+    fn compare(
+        &self,
+        source: &str,
+        target: &str,
+        is_restored: bool,
+        scratch: &Path,
+    ) -> anyhow::Result<Outcome> {
+        let (source, target) = (Place::parse(source), Place::parse(target));
         let noted = verified("the source", source.verify(scratch, &Evidence::default()))?;
         let tables = source.rooms()?;
-        let evidence = evidence(&source, &noted)?;
+        let samples = source.samples()?;
+        let evidence = match is_restored {
+            // A snapshot is older than the note: the ledger is recomputed, and may end before it.
+            true => Evidence::default(),
+            false => evidence(&source, &noted)?,
+        };
 
-        let started = Instant::now();
-        let backup = self.back_up(&source, scratch)?;
-        let backup_ms = started.elapsed().as_millis();
-        let started = Instant::now();
-        self.restore(&backup, &target)?;
-        let restore_ms = started.elapsed().as_millis();
+        let (mut backup_ms, mut restore_ms) = (0, 0);
+        if !is_restored {
+            let started = Instant::now();
+            let backup = self.back_up(&source, scratch)?;
+            backup_ms = started.elapsed().as_millis();
+            let started = Instant::now();
+            self.restore(&backup, &target)?;
+            restore_ms = started.elapsed().as_millis();
+        }
         let started = Instant::now();
         let restored = verified("the restored ledger", target.verify(scratch, &evidence))?;
         let verify_ms = started.elapsed().as_millis();
 
         let now = match &source {
             Place::Database(_) => {
-                verified("the source", source.verify(scratch, &Evidence::default()))?
-                    .head
-                    .seq
+                // Whatever was restored must be a part of what the source has recorded.
+                let part = self::evidence(&target, &restored)?;
+                let whose = "the source, against what was restored,";
+                verified(whose, source.verify(scratch, &part))?.head.seq
             }
             Place::Folder(_) => noted.head.seq,
         };
         let tables = paired(tables, &target.rooms()?);
-        let differences = differences(&noted, &restored, &tables, self.backup.is_some());
+        let is_older = self.backup.is_some() || is_restored;
+        let mut differences = differences(&noted, &restored, &tables, is_older);
+        // What changed meanwhile, or since an older backup, is not compared.
+        let mut rows_compared = 0;
+        if !is_older {
+            let (after, found) = (source.samples()?, target.samples()?);
+            let unmoved = samples
+                .iter()
+                .filter(|(name, row)| after.get(*name) == Some(*row));
+            for (name, row) in unmoved {
+                rows_compared += 1;
+                if found.get(name) != Some(row) {
+                    differences.push(format!("a row of {name} came back other than it was"));
+                }
+            }
+        }
         Ok(Outcome {
             ok: differences.is_empty(),
             noted: Stand::of(&noted),
@@ -152,7 +220,9 @@ impl Drill {
             restore_ms,
             verify_ms,
             tables,
+            rows_compared,
             differences,
+            report: None,
         })
     }
 
@@ -318,8 +388,9 @@ fn said(outcome: &Outcome) -> String {
             outcome.backup_ms, outcome.restore_ms, outcome.verify_ms
         ),
         format!(
-            "  {} tables or files beside the ledger",
-            outcome.tables.len()
+            "  {} tables or files beside the ledger, a row of {} compared",
+            outcome.tables.len(),
+            outcome.rows_compared
         ),
     ];
     lines.extend(outcome.differences.iter().map(|what| format!("  {what}")));

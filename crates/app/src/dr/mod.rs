@@ -14,6 +14,7 @@ mod drill;
 mod failover;
 mod lost;
 mod place;
+mod snapshot;
 
 use clap::Subcommand;
 

@@ -59,6 +59,15 @@ impl Place {
         }
     }
 
+    /// One row of each table beside the ledger's, read back whole and hashed: what a room would
+    /// answer for it. None for a folder, whose files are compared as they are.
+    pub fn samples(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        match self {
+            Self::Folder(_) => Ok(BTreeMap::new()),
+            Self::Database(url) => block_on(sampled(url)),
+        }
+    }
+
     /// The ledger's id, where it stands beside the records.
     pub fn ledger_id(&self) -> anyhow::Result<Option<String>> {
         match self {
@@ -84,23 +93,44 @@ async fn open(url: &Secret<String>) -> anyhow::Result<Db> {
     Ok(Db::open_postgres(settings).await?.patient())
 }
 
-async fn counted(url: &Secret<String>) -> anyhow::Result<BTreeMap<String, i64>> {
-    let db = open(url).await?;
+/// Tables of the rooms: schema and name, and both quoted for a statement.
+async fn tables(db: &Db) -> anyhow::Result<Vec<(String, String)>> {
     let tables = "SELECT schemaname AS place, tablename AS name FROM pg_tables
         WHERE schemaname LIKE 'florin%' AND schemaname <> 'florin_ledger' ORDER BY 1, 2";
-    let mut found = BTreeMap::new();
+    let mut found = Vec::new();
     for row in db.fetch_all(Query::assembled(tables.to_owned())).await? {
         let (place, name): (String, String) = (row.get("place")?, row.get("name")?);
         // Names come from the catalogue; quotes keep them names whatever they hold.
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let sql = format!(
-            "SELECT count(*) AS rows FROM {}.{}",
-            quoted(&place),
-            quoted(&name)
-        );
+        let sql = format!("{}.{}", quoted(&place), quoted(&name));
+        found.push((format!("{place}.{name}"), sql));
+    }
+    Ok(found)
+}
+
+async fn counted(url: &Secret<String>) -> anyhow::Result<BTreeMap<String, i64>> {
+    let db = open(url).await?;
+    let mut found = BTreeMap::new();
+    for (name, quoted) in tables(&db).await? {
+        let sql = format!("SELECT count(*) AS rows FROM {quoted}");
         let rows = db.fetch_all(Query::assembled(sql)).await?;
         let count: i64 = rows.first().context("a count has a row")?.get("rows")?;
-        found.insert(format!("{place}.{name}"), count);
+        found.insert(name, count);
+    }
+    db.close().await;
+    Ok(found)
+}
+
+async fn sampled(url: &Secret<String>) -> anyhow::Result<BTreeMap<String, String>> {
+    let db = open(url).await?;
+    let mut found = BTreeMap::new();
+    for (name, quoted) in tables(&db).await? {
+        let sql = format!(
+            "SELECT md5(one::text) AS sum FROM (SELECT * FROM {quoted} AS t ORDER BY t::text LIMIT 1) AS one"
+        );
+        if let Some(row) = db.fetch_optional(Query::assembled(sql)).await? {
+            found.insert(name, row.get("sum")?);
+        }
     }
     db.close().await;
     Ok(found)

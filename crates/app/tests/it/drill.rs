@@ -22,11 +22,11 @@ fn drill(args: &[&str]) -> (Option<i32>, Value, String) {
 }
 
 /// A PostgreSQL server with databases by name.
-struct Site(Arc<TestPostgres>);
+pub struct Site(Arc<TestPostgres>);
 
 impl Site {
     /// `None`, said by name, where there is no PostgreSQL.
-    fn start(test: &str) -> Option<Self> {
+    pub fn start(test: &str) -> Option<Self> {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let Some(postgres) = runtime.block_on(TestPostgres::start()) else {
             println!(
@@ -43,7 +43,7 @@ impl Site {
     }
 
     /// Runs one of PostgreSQL's own programs.
-    fn program(&self, name: &str, args: &[&str]) {
+    pub fn program(&self, name: &str, args: &[&str]) {
         let output = Command::new(self.0.programs().join(name))
             .args(args)
             .output();
@@ -52,13 +52,31 @@ impl Site {
         assert!(output.status.success(), "{name}: {said}");
     }
 
+    /// One value, by a statement.
+    pub fn ask(&self, url: &str, sql: &str) -> String {
+        let args = [
+            "--no-align",
+            "--tuples-only",
+            "--dbname",
+            url,
+            "--command",
+            sql,
+        ];
+        let output = Command::new(self.0.programs().join("psql"))
+            .args(args)
+            .output();
+        let output = output.expect("psql runs");
+        assert!(output.status.success(), "{sql}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     /// An empty database.
-    fn create(&self, name: &str) -> String {
+    pub fn create(&self, name: &str) -> String {
         self.program("createdb", &["--maintenance-db", &self.0.url(), name]);
         self.url(name)
     }
 
-    fn dump(&self, url: &str, file: &str) {
+    pub fn dump(&self, url: &str, file: &str) {
         self.program("pg_dump", &["--format=custom", "--file", file, url]);
     }
 
@@ -75,8 +93,13 @@ impl Site {
         drill(&[&args, more].concat())
     }
 
+    /// On which port it listens.
+    pub fn port(&self) -> u16 {
+        self.0.port()
+    }
+
     /// A server whose ledger and tables lie in a database.
-    fn serve(&self, url: &str) -> Server {
+    pub fn serve(&self, url: &str) -> Server {
         let launch = Launch::new().env("FLORIN__LEDGER__URL", url);
         launch.env("FLORIN__DATABASE__URL", url).start()
     }
@@ -165,6 +188,8 @@ fn dep_139_dep_119_dep_143_a_drill_under_load_finds_the_same_ledger() {
         "{outcome}"
     );
     assert_eq!(outcome["differences"], json!([]));
+    // A row of each room's tables was read on both sides: users, keys, the wallets' own.
+    assert!(outcome["rowsCompared"].as_u64() > Some(3), "{outcome}");
     let users = &outcome["tables"]["florin.users"];
     assert!(
         users[0].as_i64() > Some(0) && users[0] == users[1],
@@ -201,6 +226,16 @@ fn dep_139_a_damaged_backup_and_a_forged_ledger_are_refused() {
     let (code, _, err) = site.drill(&live, &site.create("broken"), &["--backup", &cut]);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("cannot be restored"), "{err}");
+
+    // What a snapshot restored is compared without another backup; one that is older may end before.
+    let older = site.create("older");
+    site.program(
+        "pg_restore",
+        &["--exit-on-error", "--dbname", &older, &whole],
+    );
+    let (code, outcome, err) = site.drill(&live, &older, &["--restored"]);
+    assert_eq!(code, Some(0), "{outcome} {err}");
+    assert_eq!(outcome["backupMs"], 0);
 
     // A backup of a ledger in which somebody raised a balance is restored, and found out.
     let forged = site.create("forged");

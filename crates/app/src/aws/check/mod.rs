@@ -5,10 +5,12 @@
 //! because a call failed.
 
 mod guards;
+mod measures;
 mod reach;
 mod run;
 mod smoke;
 mod stores;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -282,6 +284,7 @@ impl Check {
         findings.extend(looked("cache", stores::cache(&context).await));
         findings.extend(looked("kafka", stores::kafka(&context).await));
         findings.extend(looked("buckets", stores::buckets(&context).await));
+        findings.extend(measures::all(&context).await);
         findings.extend(looked("keys", guards::keys(&context).await));
         findings.extend(looked("secrets", guards::secrets(&context).await));
         findings.extend(looked("alarms", guards::alarms(&context).await));

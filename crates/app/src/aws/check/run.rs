@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::client::CallError;
-use super::{Context, Finding, array, text};
+use super::{Context, Finding, State, array, text, tls};
 
 /// ECS describes this many services in one call.
 const SERVICES_MAX: usize = 10;
@@ -20,6 +20,7 @@ pub async fn application(context: &Context, other: Option<&str>) -> Vec<Finding>
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(10))
+        .tls_info(true)
         .build();
     let Ok(client) = client else {
         return vec![Finding::unknown("application", "no HTTP client")];
@@ -38,6 +39,62 @@ pub async fn application(context: &Context, other: Option<&str>) -> Vec<Finding>
             }
             Err(error) => Finding::judged("application", false, format!("{base}{path}: {error}")),
         });
+    }
+    match base.strip_prefix("https://") {
+        Some(host) => findings.extend(entrance(&client, host, context.client.now()).await),
+        None => findings.push(Finding {
+            check: "entrance",
+            state: State::Skipped,
+            what: format!("{base} is not reached over TLS"),
+        }),
+    }
+    findings
+}
+
+/// The entrance over TLS: how long its certificate holds, that plain HTTP leads there, and that
+/// browsers are told to stay (contract, B5). Chain and names were judged by the requests themselves.
+async fn entrance(client: &reqwest::Client, host: &str, now: i64) -> Vec<Finding> {
+    let unknown = |what: &str, error: reqwest::Error| {
+        vec![Finding::unknown("entrance", format!("{what}: {error}"))]
+    };
+    let answer = match client.get(format!("https://{host}/ready")).send().await {
+        Ok(answer) => answer,
+        Err(error) => return unknown("TLS", error),
+    };
+    let told = answer.headers().contains_key("strict-transport-security");
+    let shown = answer.extensions().get::<reqwest::tls::TlsInfo>();
+    let certificate = shown.and_then(reqwest::tls::TlsInfo::peer_certificate);
+    let days = certificate.and_then(|certificate| tls::days_left(certificate, now));
+    let mut findings = vec![
+        match days {
+            Some(days) => Finding::judged(
+                "entrance",
+                days >= tls::DAYS_LEFT_MIN,
+                format!("the certificate of {host} holds {days} days more"),
+            ),
+            None => Finding::unknown("entrance", format!("the certificate of {host}")),
+        },
+        Finding::judged(
+            "entrance",
+            told,
+            "browsers are told to stay with TLS (HSTS)",
+        ),
+    ];
+    match client.get(format!("http://{host}/")).send().await {
+        Ok(plain) => {
+            let status = plain.status().as_u16();
+            let leads = plain
+                .headers()
+                .get("location")
+                .and_then(|value| value.to_str().ok())
+                .is_some_and(|place| place.starts_with("https://"));
+            findings.push(Finding::judged(
+                "entrance",
+                status == 301 && leads,
+                format!("plain HTTP is answered {status}, leads to TLS: {leads}"),
+            ));
+        }
+        Err(error) => findings.extend(unknown("plain HTTP", error)),
     }
     findings
 }
@@ -83,7 +140,11 @@ pub async fn units(context: &Context) -> Result<Vec<Finding>, CallError> {
         let found = array(&answer, "services");
         for unit in some {
             let service = found.iter().find(|s| text(s, "serviceName") == *unit);
-            findings.push(judge(unit, service));
+            let finding = judge(unit, service);
+            if let (Some(service), State::Good) = (service, finding.state) {
+                findings.push(image(context, unit, service).await?);
+            }
+            findings.push(finding);
         }
     }
     let elsewhere = placed
@@ -98,6 +159,35 @@ pub async fn units(context: &Context) -> Result<Vec<Finding>, CallError> {
         });
     }
     Ok(findings)
+}
+
+/// The unit runs the image that Terraform was given, by digest.
+async fn image(context: &Context, unit: &str, service: &Value) -> Result<Finding, CallError> {
+    let wanted = context
+        .output("container_image")
+        .and_then(|image| image.split_once('@'))
+        .map_or("", |(_, digest)| digest);
+    // Under CodeDeploy the definition stands in the task set that is served.
+    let sets = array(service, "taskSets").iter();
+    let served = sets
+        .filter(|set| text(set, "status") == "PRIMARY")
+        .map(|set| text(set, "taskDefinition"))
+        .next();
+    let definition = served.unwrap_or_else(|| text(service, "taskDefinition"));
+    let target = "AmazonEC2ContainerServiceV20141113.DescribeTaskDefinition";
+    let body = json!({ "taskDefinition": definition });
+    let answer = context.client.json("ecs", target, &body).await?;
+    let containers = answer.get("taskDefinition").cloned().unwrap_or_default();
+    let own = array(&containers, "containerDefinitions")
+        .iter()
+        .find(|container| text(container, "name") == "florin");
+    let running = own.map_or("", |container| text(container, "image"));
+    let same = !wanted.is_empty() && running.ends_with(wanted);
+    Ok(Finding::judged(
+        "units",
+        same,
+        format!("{unit}: runs {running}"),
+    ))
 }
 
 fn judge(unit: &str, service: Option<&Value>) -> Finding {

@@ -87,7 +87,9 @@ pub struct World<'a> {
 /// All planned resources of all modules.
 pub fn resources(plan: &Value) -> Vec<Resource> {
     let mut found = Vec::new();
-    if let Some(root) = plan.pointer("/planned_values/root_module") {
+    // A plan, or what `terraform show -json` says of the state.
+    let root = plan.pointer("/planned_values/root_module");
+    if let Some(root) = root.or_else(|| plan.pointer("/values/root_module")) {
         collect(root, "root", &mut found);
     }
     found

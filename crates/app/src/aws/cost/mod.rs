@@ -5,7 +5,7 @@
 //! thousandths.
 
 mod bands;
-mod drivers;
+pub mod drivers;
 mod prices;
 
 use std::collections::BTreeMap;
