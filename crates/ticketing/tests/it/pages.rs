@@ -74,8 +74,8 @@ async fn drafts_and_private_events_are_on_no_page() {
         .get(GUEST, &page)
         .await
         .refused(404, "event_not_found");
-    let opened = stage.get(GUEST, &format!("{page}?accessKey=open-sesame"));
-    let opened = opened.await.ok(200);
+    let open = format!("{page}?accessKey=open-sesame");
+    let opened = stage.get(GUEST, &open).await.ok(200);
     assert_eq!(opened.header("cache-control"), "private, no-store");
     stage
         .get(GUEST, &page)

@@ -319,8 +319,8 @@ async fn compare(fair: &Fair, seed: u64) {
     let issued = "SELECT COUNT(*) AS n FROM tk_tickets WHERE event_id = $1";
     let issued = fair.number(issued).await;
     for by in ["hour", "type", "channel", "source"] {
-        let groups = fair.stage.get(OLGA, &format!("{path}/sales?groupBy={by}"));
-        let groups = groups.await.ok(200).body;
+        let by_path = format!("{path}/sales?groupBy={by}");
+        let groups = fair.stage.get(OLGA, &by_path).await.ok(200).body;
         let items = groups["items"].as_array().expect("items");
         let tickets: i64 = items
             .iter()
