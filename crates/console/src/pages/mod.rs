@@ -1,7 +1,10 @@
 //! The pages: one folder for each part of the menu, one file for each page.
 
+mod admin;
 mod ledger;
 mod overview;
+mod shadow;
+mod ticketing;
 mod wallets;
 
 use florin_platform::http::router::Routes;
@@ -12,5 +15,8 @@ use crate::Console;
 pub fn routes(routes: Routes<Console>) -> Routes<Console> {
     let routes = overview::routes(routes);
     let routes = ledger::routes(routes);
-    wallets::routes(routes)
+    let routes = wallets::routes(routes);
+    let routes = ticketing::routes(routes);
+    let routes = shadow::routes(routes);
+    admin::routes(routes)
 }

@@ -52,6 +52,53 @@ pub const MENU: &[Section] = &[
             item("/console/holds", "Find a hold", "wallets:read"),
         ],
     },
+    Section {
+        name: "Ticketing",
+        items: &[
+            item(
+                "/console/ticketing/organisations",
+                "Organisations",
+                "orgs:read",
+            ),
+            item("/console/ticketing/events", "Events", "orgs:read"),
+            item("/console/ticketing/orders", "Find an order", "orders:read"),
+        ],
+    },
+    Section {
+        name: "Shadow ledger",
+        items: &[
+            item("/console/shadow", "State", "shadow:read"),
+            item("/console/shadow/accounts", "Books", "shadow:read"),
+            item("/console/shadow/events", "Events", "shadow:read"),
+            item(
+                "/console/shadow/dead-letters",
+                "Dead letters",
+                "shadow:read",
+            ),
+            item("/console/shadow/drift", "Drift", "shadow:read"),
+            item("/console/shadow/corrections", "Corrections", "shadow:read"),
+            item("/console/shadow/statements", "Statements", "shadow:read"),
+            item(
+                "/console/shadow/reconciliations",
+                "Reconciliations",
+                "shadow:read",
+            ),
+            item("/console/shadow/matches", "Matches", "shadow:read"),
+            item("/console/shadow/alerts", "Alerts", "shadow:read"),
+            item("/console/shadow/audit", "Audit", "shadow:read"),
+        ],
+    },
+    Section {
+        name: "Administration",
+        items: &[
+            item("/console/admin/users", "Users", "users:manage"),
+            item("/console/admin/keys", "API keys", "keys:manage"),
+            item("/console/admin/roles", "Roles", "config:read"),
+            item("/console/admin/webhooks", "Webhooks", "webhooks:manage"),
+            item("/console/admin/audit", "Audit log", "audit:read"),
+            item("/console/admin/config", "Configuration", "config:read"),
+        ],
+    },
 ];
 
 impl Item {
