@@ -240,7 +240,7 @@ probe 'public addresses of tasks' 0 text ecs describe-services --cluster florin-
 probe 'users of the cache without a password' 0 text elasticache describe-users --query 'length(Users[?starts_with(UserId, `florin-staging-`) && !ends_with(UserId, `-default`) && Authentication.Type!=`password`])'
 # DEP-095: the cache's part of a rotation: two passwords meanwhile, and the new version is current.
 TOKEN=$(python3 "$HERE/rotate.py" "$FLORIN_BIN" florin/staging/wallets/cache) || fail 'rotation of a user of the cache'
-probe 'the new secret of the cache is current' "$TOKEN" text secretsmanager get-secret-value --secret-id florin/staging/wallets/cache --query VersionId
+probe 'the new secret of the cache is current' "$TOKEN" text secretsmanager get-secret-value --secret-id florin/staging/wallets/cache --version-stage AWSCURRENT --query VersionId
 probe 'passwords of its user meanwhile' '2' text elasticache describe-users --user-id florin-staging-wallets --query 'Users[0].Authentication.PasswordCount'
 # DEP-001, DEP-002, DEP-003, DEP-005, DEP-007, DEP-009, DEP-010: a service for each unit, and the host.
 probe 'services of units' 10 text ecs list-services --cluster florin-staging --query 'length(serviceArns)'
