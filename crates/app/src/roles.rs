@@ -40,6 +40,8 @@ pub enum Part {
     Shadow,
     /// Ticketing.
     Ticketing,
+    /// The console.
+    Console,
 }
 
 /// A part: its name, what it is, what must be open before it.
@@ -117,6 +119,12 @@ pub const PARTS: &[PartRow] = &[
             Part::Webhooks,
         ],
     },
+    PartRow {
+        part: Part::Console,
+        name: "console",
+        about: "sign-ins of the console, and its way to the API",
+        needs: &[],
+    },
 ];
 
 /// A running worker.
@@ -165,6 +173,7 @@ pub const ROLES: &[Role] = &[
         describe: || {
             Description::join([
                 identity::api::routes().describe(),
+                identity::admin::routes().describe(),
                 audit::api::routes().describe(),
                 blobs::api::routes().describe(),
             ])
@@ -172,6 +181,7 @@ pub const ROLES: &[Role] = &[
         mount: |wired| {
             vec![
                 identity::api::routes().bind(wired.identity_api()),
+                identity::admin::routes().bind(wired.admin_api()),
                 audit::api::routes().bind(wired.audit_api()),
                 blobs::api::routes().bind(Arc::new(wired.blobs())),
             ]
@@ -371,6 +381,19 @@ pub const ROLES: &[Role] = &[
                     shutdown,
                 ))
             },
+        }],
+    },
+    Role {
+        name: "console",
+        port: 3000,
+        about: "web console over the API, `/console`",
+        parts: &[Part::Console],
+        describe: || florin_console::routes().describe(),
+        mount: |wired| vec![florin_console::routes().bind(wired.console())],
+        workers: &[Worker {
+            name: "console-watch",
+            about: "looks at `/metrics` for the pictures of the console",
+            start: |wired, shutdown| Box::pin(wired.console().run(shutdown)),
         }],
     },
     Role {

@@ -5,6 +5,7 @@
 //! unless it was shown to be no secret; production's refusals ([`production`]) name the setting.
 
 mod closest;
+mod console;
 pub mod default;
 pub mod keys;
 pub mod layers;
@@ -22,6 +23,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::fail::{OrHint as _, failure};
+pub use console::oidc;
 use layers::{Layers, Origin};
 pub use policy::{assets, policy};
 pub use settings::{Cache as CacheSetting, Config, Environment, LogForm, Profile};

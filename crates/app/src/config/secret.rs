@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use florin_base::{Secret, SystemClock};
+use florin_platform::identity::admin::Setting;
 use florin_platform::secrets::{self, Reference, SecretError};
 use toml::{Table, Value};
 
 use super::keys;
-use super::layers::Layers;
+use super::layers::{Layers, Origin};
 use crate::fail::failure;
 
 /// What is shown instead of a secret.
@@ -173,6 +174,17 @@ fn is_secret_name(name: &str) -> bool {
         .any(|ending| name.to_ascii_lowercase().ends_with(ending))
 }
 
+/// All values with their origin for a list, secrets redacted.
+pub fn listed(layers: &Layers) -> Vec<Setting> {
+    let shown = |(key, value, origin): (&'static keys::Key, &Value, &Origin)| Setting {
+        name: key.name.to_owned(),
+        value: redacted(key, value).to_string(),
+        origin: origin.to_string(),
+        about: key.about.to_owned(),
+    };
+    layers.iter().map(shown).collect()
+}
+
 /// All values with their origin, as TOML that could be read again, secrets redacted.
 pub fn show(layers: &Layers) -> String {
     let mut text = String::new();
@@ -191,7 +203,6 @@ pub fn show(layers: &Layers) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::layers::Origin;
 
     #[test]
     fn references_are_followed_and_named_when_broken() {
@@ -289,5 +300,10 @@ mod tests {
             shown.contains("signing_key = \"[redacted]\"  # --x"),
             "{shown}"
         );
+        let rows = listed(&layers);
+        let secret = rows.iter().find(|row| row.name.ends_with(".signing_key"));
+        let secret = secret.expect("it was set");
+        assert_eq!((&*secret.value, &*secret.origin), ("\"[redacted]\"", "--x"));
+        assert!(rows.iter().all(|row| !row.value.contains("hunter2")));
     }
 }

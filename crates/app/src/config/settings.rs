@@ -15,6 +15,7 @@ use florin_platform::sql::PostgresSettings;
 use florin_shadow::api::class;
 use serde::{Deserialize, Deserializer};
 
+use super::console::ConsoleSection;
 use super::parse_duration;
 use super::policy::{AssetSetting, LimitsSetting, RangeSetting};
 use super::shadow::Shadow;
@@ -74,6 +75,8 @@ pub struct Config {
     pub shadow: Shadow,
     /// `ticketing`.
     pub ticketing: Ticketing,
+    /// `console`.
+    pub console: ConsoleSection,
     /// `auth`.
     pub auth: identity::Settings,
     /// `limits`.

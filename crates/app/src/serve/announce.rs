@@ -39,6 +39,9 @@ fn text(ready: &Ready<'_>) -> String {
     let mut lines = vec![format!("Florin is ready at {}", ready.url), String::new()];
     let mut say = |name: &str, value: String| lines.push(format!("  {name:<14}{value}"));
     say("try it", format!("{}/q/swagger-ui", ready.url));
+    if ready.roles.contains(&"console") {
+        say("console", format!("{}/console", ready.url));
+    }
     say("data", ready.data_dir.display().to_string());
     say("roles", ready.roles.join(", "));
     say("environment", ready.environment.to_owned());

@@ -7,6 +7,7 @@ mod aliases;
 pub mod announce;
 mod checks;
 mod compat;
+mod console;
 mod dev_clock;
 mod emf;
 pub mod files;
@@ -71,6 +72,7 @@ pub async fn run(loaded: Loaded, options: Options) -> anyhow::Result<()> {
     let compat = compat::listen(&loaded.config)?;
     let url = url_of(&loaded.config, &server);
     let (_trigger, shutdown) = shutdown::on_signals().context("signals cannot be caught")?;
+    let settings = config::secret::listed(&loaded.layers);
     let mut config = with_issuer(loaded, &url);
     config.auth.dev_auth = options.switches.dev_auth;
     let dev_clock = options
@@ -83,6 +85,7 @@ pub async fn run(loaded: Loaded, options: Options) -> anyhow::Result<()> {
     };
     let unsafe_dev = options.switches.unsafe_dev;
     let mut wired = Wired::new(config, &data_dir, clock, shutdown.clone(), unsafe_dev)?;
+    wired.settings = settings.into();
     let order = roles::start_order(&selected);
     let served = match start_parts(&mut wired, &order).await {
         Ok(()) => {
@@ -120,7 +123,10 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let metrics = metrics::install()?;
     let tracer = start_tracer(&wired.config)?;
+    let names: Vec<&str> = selected.iter().map(|role| role.name).collect();
+    wired.health.inform("roles", names);
     let app = build_app(wired, selected, dev_clock, &metrics, tracer.clone()).await?;
+    wired.give_console(app.router());
     let demo = match options.switches.demo {
         true => Some(make_demo(wired, &app, url).await?),
         false => None,
@@ -190,7 +196,7 @@ async fn build_app(
         slow: server.slow_request,
         trusted: TrustedProxies::new(trusted.collect::<Result<_, _>>()?),
     })
-    .with_authenticator(wired.identity())
+    .with_authenticator(wired.authenticator())
     .with_limits(Arc::clone(&wired.limits))
     .with_tracer(tracer);
     let mut app = App::builder(kit);
@@ -234,8 +240,11 @@ async fn make_demo(wired: &Wired, app: &App, url: &str) -> anyhow::Result<Creden
 
 async fn has_users(wired: &Wired, selected: &[&'static Role]) -> bool {
     let brings_users = selected.iter().any(|role| role.name == "gateway");
+    if !brings_users {
+        return true;
+    }
     let found = wired.identity().users(&Default::default(), None, 1).await;
-    !brings_users || found.is_ok_and(|users| !users.is_empty())
+    found.is_ok_and(|users| !users.is_empty())
 }
 
 fn start_workers(

@@ -9,6 +9,7 @@ use florin_platform::audit::{self, AuditLog};
 use florin_platform::blobs::{self, Blobs};
 use florin_platform::bus::{self, Bus, Leases, LocalBus, Positions};
 use florin_platform::cache::Cache;
+use florin_platform::http::auth::{Authenticator, NoAuthenticator};
 use florin_platform::http::client::{ClientConfig, Outgoing, Targets, install_crypto};
 use florin_platform::http::health::Health;
 use florin_platform::http::limit::Limits;
@@ -44,6 +45,8 @@ pub const LEDGER_FOLDER: &str = "ledger";
 pub struct Wired {
     /// Settings in force.
     pub config: Config,
+    /// The same as administrators are shown it, secrets redacted.
+    pub settings: Arc<[identity::admin::Setting]>,
     /// Where everything lies.
     pub data_dir: PathBuf,
     /// The one clock.
@@ -70,6 +73,7 @@ pub struct Wired {
     blobs: Option<Blobs>,
     pub(super) shadow: Option<super::shadow::OpenShadow>,
     pub(super) ticketing: Option<florin_ticketing::Ticketing>,
+    pub(super) console: Option<super::console::OpenConsole>,
 }
 
 const ORDER: &str = "the table of roles starts a part before it is used";
@@ -107,6 +111,7 @@ impl Wired {
             limits: Arc::new(limits),
             cache,
             config,
+            settings: Arc::default(),
             data_dir: data_dir.to_owned(),
             clock,
             health,
@@ -123,6 +128,7 @@ impl Wired {
             blobs: None,
             shadow: None,
             ticketing: None,
+            console: None,
         })
     }
 
@@ -139,6 +145,7 @@ impl Wired {
             Part::Blobs => self.start_blobs(),
             Part::Shadow => self.start_shadow().await,
             Part::Ticketing => self.start_ticketing().await,
+            Part::Console => self.start_console(),
         }
     }
 
@@ -159,6 +166,7 @@ impl Wired {
             Part::Blobs => self.blobs = None,
             Part::Shadow => self.shadow = None,
             Part::Ticketing => self.ticketing = None,
+            Part::Console => self.console = None,
         }
     }
 
@@ -344,6 +352,14 @@ impl Wired {
         self.identity.clone().expect(ORDER)
     }
 
+    /// Who recognises callers: nobody, where the roles of this process need no identity.
+    pub fn authenticator(&self) -> Arc<dyn Authenticator> {
+        match self.identity.clone() {
+            Some(identity) => identity,
+            None => Arc::new(NoAuthenticator),
+        }
+    }
+
     /// The ledger, where this process has it.
     pub fn open_ledger(&self) -> Option<Ledger> {
         self.ledger.clone()
@@ -379,6 +395,14 @@ impl Wired {
             service: self.identity(),
             limits: Arc::clone(&self.limits),
             cursors: self.cursors.clone(),
+        })
+    }
+
+    /// What the routes of administration work with.
+    pub fn admin_api(&self) -> identity::admin::Shared {
+        Arc::new(identity::admin::AdminApi {
+            settings: Arc::clone(&self.settings),
+            service: self.identity(),
         })
     }
 

@@ -110,7 +110,6 @@ pub fn settings(config: &Config) -> Settings {
         grace_ms: millis(shadow.grace),
         max_future_skew_ms: millis(shadow.max_future_skew),
         compat: shadow.compat,
-        ..Settings::default()
     }
 }
 

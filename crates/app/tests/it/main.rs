@@ -2,6 +2,7 @@
 
 mod bench;
 mod cli;
+mod console;
 mod conventions;
 mod crash;
 mod deployment;
@@ -28,6 +29,7 @@ mod permissions;
 mod readme;
 mod restore;
 mod rotation;
+mod sale;
 mod script;
 mod server;
 mod serving;

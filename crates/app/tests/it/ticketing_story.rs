@@ -350,7 +350,7 @@ fn florin_demo_ticketing_tells_it_twice_and_moves_no_cent_the_second_time() {
             "{errors}\n{text}\n{}",
             server.log_tail()
         );
-        let lines = text.lines().map(|line| serde_json::from_str(line));
+        let lines = text.lines().map(serde_json::from_str);
         lines
             .collect::<Result<Vec<Value>, _>>()
             .expect("a document on each line")

@@ -1,7 +1,7 @@
 //! Webhooks (contract B8): every event of a story, signed, in order per wallet, redelivered the
 //! same, over outages and restarts. Case 65; INV-L21.
 
-mod receiver;
+pub mod receiver;
 
 use std::collections::BTreeMap;
 

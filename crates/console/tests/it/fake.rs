@@ -1,7 +1,6 @@
 //! An API that answers what it is told, a console over it, and a browser that keeps cookies.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +28,6 @@ pub struct Came {
     pub path: String,
     pub token: Option<String>,
     pub headers: HeaderMap,
-    pub client: IpAddr,
     pub body: Value,
 }
 
@@ -84,7 +82,6 @@ impl Api for Shared {
                 path: call.path,
                 token: call.token.map(|token| token.into_inner()),
                 headers: call.headers,
-                client: call.client,
                 body,
             });
             let absent =

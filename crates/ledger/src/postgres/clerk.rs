@@ -7,18 +7,21 @@ use std::{sync::mpsc, thread};
 
 use super::{attempt::Decided, queue::Message};
 
+/// Batches that may wait for their answers; the batcher waits when there are more.
+const WAITING: usize = 4;
+
 type Batch = (Vec<Message>, Decided);
 
 /// The thread; ends, with everything answered, when this is dropped.
 pub(super) struct Clerk {
-    batches: Option<mpsc::Sender<Batch>>,
+    batches: Option<mpsc::SyncSender<Batch>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Clerk {
     /// A system that gives no thread gets its answers from the batcher itself.
     pub(super) fn start() -> Self {
-        let (sender, batches) = mpsc::channel::<Batch>();
+        let (sender, batches) = mpsc::sync_channel::<Batch>(WAITING);
         let answer_all = move || {
             for (messages, decided) in batches {
                 answer(messages, decided);

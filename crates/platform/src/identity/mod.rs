@@ -15,6 +15,7 @@
 //! - A refusal never says what was wrong with a credential.
 
 mod accounts;
+pub mod admin;
 pub mod api;
 mod api_keys;
 mod authenticate;

@@ -93,6 +93,7 @@ const DEFAULTS: [(&str, &[&str]); 9] = [
             "users:manage",
             "keys:manage",
             "audit:read",
+            "config:read",
             "dev:clock",
             "shadow:balance",
             "shadow:read",
@@ -231,6 +232,14 @@ impl RoleBook {
         self.roles.keys().map(String::as_str)
     }
 
+    /// Every permission of every role, in the order of their names.
+    pub fn grants(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.roles.iter().flat_map(|(role, names)| {
+            let role = role.as_str();
+            names.iter().map(move |name| (role, name.as_str()))
+        })
+    }
+
     /// Those of these names that exist, each once: blanks cut off, case folded, a prefix `ROLE_`
     /// removed (shadow-ledger contract, section E).
     pub fn known<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
@@ -343,6 +352,7 @@ mod tests {
             ("users:manage", [n, n, n, n, a]),
             ("keys:manage", [n, n, n, n, a]),
             ("audit:read", [n, n, n, a, a]),
+            ("config:read", [n, n, n, n, a]),
         ];
         for (permission, row) in table {
             let roles = ["user", "service", "operator", "auditor", "admin"];

@@ -266,7 +266,7 @@ impl<'r> Xml<'r> {
     fn close(&mut self) -> Result<Step, StatementFault> {
         // Nearly always it is the end of the open element, without blanks.
         if let Some(start) = self.starts.last() {
-            let open = self.names[*start..].as_bytes();
+            let open = &self.names.as_bytes()[*start..];
             let rest = self.input.rest().as_bytes();
             let end = open.len() + "</".len();
             if rest.get(end) == Some(&b'>') && &rest[2..end] == open {

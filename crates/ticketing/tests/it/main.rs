@@ -2,6 +2,7 @@
 
 mod analytics;
 mod cards;
+mod edges;
 mod events;
 mod images;
 mod money;
@@ -11,6 +12,7 @@ mod payouts;
 mod postgres;
 mod races;
 mod recount;
+mod rush;
 mod sales;
 mod search;
 mod shop;

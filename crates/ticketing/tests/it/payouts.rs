@@ -1,6 +1,10 @@
 //! Payouts and fee rules (contract C1, C4).
 
-use florin_ticketing::orders::payouts;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use florin_ticketing::orders::payouts::review::{Looking, Review};
+use florin_ticketing::orders::payouts::{self, PayoutRow};
 use serde_json::json;
 
 use crate::money::to_wallet;
@@ -121,6 +125,70 @@ async fn a_bank_payout_is_marked_by_an_admin_and_a_failed_one_gives_back() {
     assert_eq!(stage.balance("bank").await, -4_000);
 }
 
+/// Holds every payout for as long as it is told to.
+struct Careful(AtomicBool);
+
+impl Review for Careful {
+    fn look<'a>(&'a self, payout: &'a PayoutRow) -> Looking<'a> {
+        let holds = self.0.load(Ordering::SeqCst);
+        let reason = format!("{} looks odd", payout.amount);
+        Box::pin(std::future::ready(Ok(holds.then_some(reason))))
+    }
+}
+
+async fn a_payout_that_is_held_waits_for_the_word_and_is_not_available_twice() {
+    let stage = Stage::new().await;
+    let careful = Arc::new(Careful(AtomicBool::new(true)));
+    stage.room.review_payouts(careful.clone());
+    let gig = stage.event("10.00", 50).await;
+    let wallet = stage.wallet("ana", "EUR", "500.00").await;
+    stage.buy(ANA, &gig, 4, &wallet).await;
+    let purse = to_wallet(&stage, &gig).await;
+    stage.advance(38 * DAY);
+    florin_ticketing::worker::complete_events(&stage.room)
+        .await
+        .expect("completes");
+    let path = format!("/api/v1/orgs/{}/payouts", gig.org);
+    let part = json!({"currency": "EUR", "amount": "15.00"});
+    let held = stage.post(OLGA, &path, part).await.ok(201);
+    assert_eq!(held.body["status"], "requested");
+    assert_eq!(held.body["holdReason"], "1500 looks odd");
+    let payable = format!("payable:{}:{}", gig.org, gig.event);
+    assert_eq!(stage.balance(&payable).await, 4_000, "nothing has moved");
+    let all = json!({"currency": "EUR"});
+    let rest = stage.post(OLGA, &path, all.clone()).await.ok(201);
+    assert_eq!(rest.body["amount"], "25.00", "what waits is not available");
+    stage
+        .post(OLGA, &path, all)
+        .await
+        .refused(409, "payout_unavailable");
+    // An admin may give one up, and not pay what never started.
+    let mark = |what: &str| format!("/api/v1/payouts/{}/{what}", rest.id());
+    let reference = json!({"reference": "T"});
+    stage
+        .post(ADMIN, &mark("mark-paid"), reference)
+        .await
+        .refused(409, "payout_state");
+    let reason = json!({"reason": "no"});
+    stage
+        .post(ADMIN, &mark("mark-failed"), reason)
+        .await
+        .ok(200);
+    assert_eq!(stage.balance(&payable).await, 4_000);
+    payouts::review::sweep(&stage.room).await.expect("asks");
+    careful.0.store(false, Ordering::SeqCst);
+    payouts::review::sweep(&stage.room).await.expect("asks");
+    payouts::review::sweep(&stage.room).await.expect("asks");
+    let path = format!("/api/v1/payouts/{}", held.id());
+    let shown = stage.get(OLGA, &path).await.ok(200).body;
+    assert_eq!(
+        (&shown["status"], &shown["holdReason"]),
+        (&json!("paid"), &json!(null))
+    );
+    assert_eq!(stage.wallet_has(&purse).await.0, 1_500);
+    assert_eq!(stage.balance(&payable).await, 2_500);
+}
+
 async fn the_narrowest_fee_rule_applies_and_is_frozen() {
     let stage = Stage::new().await;
     let gig = stage.event("10.00", 50).await;
@@ -174,6 +242,7 @@ async fn the_narrowest_fee_rule_applies_and_is_frozen() {
 
 cases! {
     rows_39_and_43_payouts_follow_what_the_ledger_owes,
+    a_payout_that_is_held_waits_for_the_word_and_is_not_available_twice,
     a_bank_payout_is_marked_by_an_admin_and_a_failed_one_gives_back,
     the_narrowest_fee_rule_applies_and_is_frozen,
 }

@@ -41,17 +41,21 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
-/// A stage on which nobody is too fast.
-pub async fn unlimited() -> Stage {
+/// Settings with which nobody is too fast.
+pub fn no_limits() -> florin_ticketing::Settings {
     let limits = florin_ticketing::limits::ALL
         .into_iter()
         .map(|limit| (limit.name, 0))
         .collect();
-    Stage::with(florin_ticketing::Settings {
+    florin_ticketing::Settings {
         limits,
         ..Default::default()
-    })
-    .await
+    }
+}
+
+/// A stage on which nobody is too fast.
+pub async fn unlimited() -> Stage {
+    Stage::with(no_limits()).await
 }
 
 static REFERENCES: AtomicU32 = AtomicU32::new(0);

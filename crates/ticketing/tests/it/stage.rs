@@ -20,7 +20,7 @@ use florin_platform::http::page::Cursors;
 use florin_platform::http::problem::Problem;
 use florin_platform::http::router::App;
 use florin_platform::identity::RoleBook;
-use florin_platform::testing::fresh_db;
+use florin_platform::testing::{fresh_db, neighbour};
 use florin_ticketing::{Parts, Settings, Ticketing, api};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
@@ -30,6 +30,8 @@ use tower::ServiceExt as _;
 
 /// Where the clock stands when a stage is built.
 pub const START: &str = "2030-01-01T12:00:00Z";
+/// Secret of the installation.
+const SECRET: [u8; 32] = [9; 32];
 /// Microseconds of a second.
 pub const SECOND: i64 = 1_000_000;
 /// Microseconds of a day.
@@ -131,7 +133,7 @@ impl Reply {
 
 /// One call, built up.
 pub struct Call<'a> {
-    stage: &'a Stage,
+    router: Router,
     who: &'a str,
     method: &'a str,
     path: String,
@@ -160,6 +162,12 @@ impl Call<'_> {
         self.header("content-type", "application/json")
     }
 
+    /// Through another process of the installation.
+    pub fn via(mut self, router: &Router) -> Self {
+        self.router = router.clone();
+        self
+    }
+
     pub fn bytes(mut self, content_type: &str, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self.header("content-type", content_type)
@@ -174,8 +182,7 @@ impl Call<'_> {
             request = request.header(name, value);
         }
         let request = request.body(Body::from(self.body)).expect("a request");
-        let router = self.stage.router.clone();
-        let response = router.oneshot(request).await.expect("answers");
+        let response = self.router.oneshot(request).await.expect("answers");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a whole body").to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -239,7 +246,7 @@ impl Stage {
             cache: Cache::local(clock.clone()),
             audit: None,
             webhooks: None,
-            secret: [9; 32],
+            secret: SECRET,
             card: None,
             mailer: None,
             settings,
@@ -253,6 +260,27 @@ impl Stage {
             _dir: dir,
             counter: AtomicU32::new(0),
         }
+    }
+
+    /// Another process of the same installation: a room of its own over the same tables, ledger
+    /// and clock. On SQLite it shares the one handle that there can be.
+    pub async fn replica(&self) -> Ticketing {
+        let room = &self.room;
+        let parts = Parts {
+            db: neighbour(&room.store.db).await,
+            clock: self.clock.clone(),
+            ledger: self.ledger.clone(),
+            cursors: room.cursors.clone(),
+            blobs: room.blobs.clone(),
+            cache: room.cache.clone(),
+            audit: None,
+            webhooks: None,
+            secret: SECRET,
+            card: room.card.clone(),
+            mailer: room.mailer.clone(),
+            settings: room.settings.clone(),
+        };
+        Ticketing::open(parts).await.expect("opens")
     }
 
     /// A key that was not used before.
@@ -273,7 +301,7 @@ impl Stage {
 
     pub fn call<'a>(&'a self, who: &'a str, method: &'a str, path: &str) -> Call<'a> {
         Call {
-            stage: self,
+            router: self.router.clone(),
             who,
             method,
             path: path.to_owned(),

@@ -88,6 +88,11 @@ impl Receiver {
         found
     }
 
+    /// What came so far.
+    pub fn pending(&self) -> Vec<Event> {
+        self.events.try_iter().collect()
+    }
+
     /// Forgets what came so far.
     pub fn drain(&self) {
         while self.events.try_recv().is_ok() {}

@@ -88,9 +88,8 @@ async fn find(visit: &Visit, id: &str) -> Result<Option<Value>, ApiError> {
 fn explanations(found: &Value) -> Vec<(&'static str, &Value)> {
     let first = &found["explanation"];
     let mut all = Vec::new();
-    if !items(first, "events").is_empty() || !items(first, "lines").is_empty() {
-        all.push(("First", first));
-    } else if text(first, "class") == "timing" {
+    let names_records = !items(first, "events").is_empty() || !items(first, "lines").is_empty();
+    if names_records || text(first, "class") == "timing" {
         all.push(("First", first));
     }
     all.extend(items(first, "others").iter().map(|one| ("Rival", one)));

@@ -1,5 +1,6 @@
 //! Disputes: rows 37 and 38.
 
+use florin_ticketing::orders::refunds::job;
 use serde_json::{Value, json};
 
 use super::Cards;
@@ -153,4 +154,33 @@ async fn an_inquiry_of_the_card_itself_blocks_nothing() {
     cards.quiet().await;
     assert_eq!(cards.order(&order).await["status"], "refunded");
     cards.check_money().await;
+}
+
+/// Row 38 meets row 36: the event is cancelled while a payment is in dispute. The job leaves the
+/// order alone; when the dispute is won, the money is the buyer's all the same.
+#[tokio::test]
+async fn a_dispute_that_is_won_after_the_event_was_cancelled_is_paid_back() {
+    let cards = Cards::new().await;
+    let gig = cards.event("50.00", 10).await;
+    let order = cards.bought(ANA, &gig, 1, "pm_card_createDispute").await;
+    cards.reaches(IN_STATE, "open", 1).await;
+    let other = cards.bought(ANA, &gig, 1, "pm_card_visa").await;
+    let path = format!("/api/v1/events/{}/cancel", gig.event);
+    let job = cards.post(OLGA, &path, json!({"reason": "Rain"})).await;
+    let job = job.ok(202).text_of("refundJobId");
+    while job::sweep(&cards.room).await.expect("works") > 0 {}
+    cards.work().await;
+    assert_eq!(cards.order(&other).await["status"], "refunded");
+    assert_eq!(cards.order(&order).await["status"], "confirmed");
+    act(&cards, &order, "win").await;
+    cards.reaches(IN_STATE, "won", 1).await;
+    cards.work().await;
+    cards.quiet().await;
+    assert_eq!(cards.order(&order).await["status"], "refunded");
+    assert_eq!(status(&cards, &order).await, "cancelled");
+    let job = format!("/api/v1/events/{}/refund-jobs/{job}", gig.event);
+    let shown = cards.get(OLGA, &job).await.ok(200).body;
+    assert_eq!((&shown["total"], &shown["done"]), (&json!(2), &json!(2)));
+    cards.check_money().await;
+    cards.check_stock(&gig.event).await;
 }

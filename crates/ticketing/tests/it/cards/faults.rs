@@ -5,6 +5,7 @@ use florin_ticketing::card::worker;
 use serde_json::json;
 
 use super::{Cards, HOOK_SECRET};
+use crate::shop::no_limits;
 use crate::stage::{ADMIN, ANA, SECOND};
 
 async fn inbox(cards: &Cards) -> i64 {
@@ -214,4 +215,95 @@ async fn the_provider_pays_its_balance_to_the_bank() {
     assert_eq!(cards.balance("bank").await, before);
     cards.quiet().await;
     cards.check_money().await;
+}
+
+/// INV-T5: a call fails before or after it took effect, at each step there is, every event is
+/// lost, and the buyer never comes back: 120 s after the provider took the money, it has bought
+/// tickets or is on its way back.
+#[tokio::test]
+async fn inv_t5_a_fault_at_any_step_ends_in_tickets_or_money_within_two_minutes() {
+    const STEPS: [&str; 5] = [
+        "POST /v1/payment_intents",
+        "POST /v1/payment_intents/*/confirm",
+        "GET /v1/payment_intents",
+        "POST /v1/payment_intents/*/cancel",
+        "POST /v1/refunds",
+    ];
+    let cards = Cards::with(no_limits()).await;
+    let gig = cards.event("50.00", 500).await;
+    cards.control("webhooks", json!({"mode": "drop"})).await;
+    worker::sweep(&cards.room).await.expect("sweeps");
+    let mut number = 0;
+    for step in STEPS {
+        for kind in ["fail", "fail_after"] {
+            for story in ["pays", "asks his bank", "cancels, and pays after all"] {
+                number += 1;
+                let who = format!("user:fault{number}");
+                let what = format!("{step} {kind}: he {story}");
+                let fault = json!({"path": step, "kind": kind, "next": 3});
+                cards.control("faults", fault).await;
+                let order = cards.reserve(&who, &gig, 1).await.ok(201).id();
+                let method = match story {
+                    "pays" => "pm_card_visa",
+                    _ => "pm_card_authenticationRequired",
+                };
+                // Whatever he is answered.
+                cards.card(&who, &order, Some(method)).await;
+                if story.starts_with("cancels") {
+                    let path = format!("/api/v1/orders/{order}/cancel");
+                    cards.post(&who, &path, json!({})).await;
+                }
+                pass(&cards, &order, story).await;
+                let until = cards.room.now() + 120 * SECOND;
+                while cards.room.now() < until {
+                    cards.advance(10 * SECOND);
+                    cards.work().await;
+                    // A sweep that fails is done again.
+                    drop(worker::sweep(&cards.room).await);
+                }
+                cards.control("faults", json!({"clear": true})).await;
+                decided(&cards, &order, &what).await;
+            }
+        }
+    }
+    for _ in 0..3 {
+        cards.expire(1_900).await;
+        cards.work().await;
+        worker::sweep(&cards.room).await.expect("sweeps");
+    }
+    cards.check_money().await;
+    cards.check_stock(&gig.event).await;
+}
+
+/// His bank lets the payment pass, if the provider has heard of it.
+async fn pass(cards: &Cards, order: &str, story: &str) {
+    let state = cards.provider().await;
+    let intents = state["paymentIntents"].as_array().expect("intents");
+    for intent in intents
+        .iter()
+        .filter(|one| one["metadata"]["order_id"] == *order)
+    {
+        if story != "pays" && intent["status"] != "requires_payment_method" {
+            let body = json!({
+                "paymentIntent": intent["id"], "result": "success", "force": true,
+            });
+            cards.control("authenticate", body).await;
+        }
+    }
+}
+
+async fn decided(cards: &Cards, order: &str, what: &str) {
+    let state = cards.provider().await;
+    let list = |name: &str| state[name].as_array().expect("a list").clone();
+    let shown = cards.order(order).await;
+    for intent in list("paymentIntents") {
+        if intent["metadata"]["order_id"] != *order || intent["status"] != "succeeded" {
+            continue;
+        }
+        let went_back = list("refunds")
+            .iter()
+            .any(|refund| refund["payment_intent"] == intent["id"]);
+        let has_tickets = shown["status"] == "confirmed" && cards.tickets(order).await.len() == 1;
+        assert!(has_tickets != went_back, "INV-T5, {what}: {intent} {shown}");
+    }
 }

@@ -46,12 +46,16 @@ impl std::ops::Deref for Cards {
 
 impl Cards {
     pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
         let hook = listener.local_addr().expect("an address");
         let mut fake = None;
-        let stage = Stage::build(Settings::default(), |parts| {
+        let stage = Stage::build(settings, |parts| {
             let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
             let made = FakeStripe::bind(any, Arc::clone(&parts.clock)).expect("a port");
             let settings = StripeSettings {

@@ -1,5 +1,7 @@
 //! Money back by card: row 32, refunds that take their time, refunds of the provider's console.
 
+use florin_ticketing::card::provider::{NewRefund, Refund, RefundStatus};
+use florin_ticketing::card::refunds;
 use serde_json::json;
 
 use super::Cards;
@@ -168,4 +170,63 @@ async fn refunds_of_the_provider_s_console_are_taken_in() {
     cards.quiet().await;
     cards.check_money().await;
     cards.check_stock(&gig.event).await;
+}
+
+/// Two processes have read a refund and its row before either applied anything: one saw it made,
+/// the other saw that the card's bank refused it after all. Whoever is quicker, both sides agree
+/// in the end (INV-T10), and P6 stands only where the money left.
+#[tokio::test]
+async fn what_two_processes_saw_of_a_refund_is_posted_as_it_ended() {
+    for made_first in [true, false] {
+        let cards = Cards::new().await;
+        cards.control("webhooks", json!({"mode": "drop"})).await;
+        let gig = cards.event("50.00", 10).await;
+        let order = cards.bought(ANA, &gig, 1, "pm_card_refundFail").await;
+        let all = json!({"all": true, "reason": "ill"});
+        cards.refund(OLGA, &order, all).await.ok(202);
+        let room = &cards.room;
+        let due = refunds::due(&room.store.db, room.now(), 10).await;
+        let row = due.expect("reads").remove(0);
+        let provider = room.card.as_deref().expect("takes cards");
+        let new = NewRefund {
+            reference: row.id.clone(),
+            intent_id: cards.intent(&order).await,
+            amount: row.amount,
+        };
+        let pending = provider.refund(&new).await.expect("made");
+        cards.advance(6 * SECOND);
+        let failed = loop {
+            let shown = provider.refund_now(&pending.id).await.expect("there");
+            if shown.status == RefundStatus::Failed {
+                break shown;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        let made = Refund {
+            status: RefundStatus::Succeeded,
+            ..pending
+        };
+        let seen = match made_first {
+            true => [&made, &failed],
+            false => [&failed, &made],
+        };
+        for shown in seen {
+            refunds::apply(room, &row, shown).await.expect("applies");
+        }
+        let shown = cards
+            .get(OLGA, &format!("/api/v1/refunds/{}", row.refund_id))
+            .await
+            .ok(200);
+        assert_eq!(shown.body["status"], "failed", "{}", shown.text);
+        let sum = cards.balance(&format!("refunds:{}", row.refund_id)).await;
+        assert_eq!(sum, 5_175, "the sum stays there");
+        cards.check_money().await;
+        // And it can be paid another way, once.
+        let wallet = cards.wallet("ana", "EUR", "0").await;
+        let retry = json!({"to": "wallet", "walletId": wallet});
+        let path = format!("/api/v1/refunds/{}/retry", row.refund_id);
+        cards.post(OLGA, &path, retry).await.ok(202);
+        assert_eq!(cards.wallet_has(&wallet).await.0, 5_175);
+        cards.check_money().await;
+    }
 }
