@@ -16,6 +16,8 @@
 //!
 //! Pages are written with the pieces of [`ui`]; [`visit`] turns a request into a call of a page.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod api;
 pub mod assets;
 pub mod oidc;

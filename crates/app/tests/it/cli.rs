@@ -108,7 +108,7 @@ fn wrong_settings_are_refused_before_anything_starts() {
     refused(
         &said,
         "there is no role `nobody`",
-        "gateway, wallets, shadow-events, shadow-ledger, shadow-drift, ticketing-events, ticketing-orders, ticketing-analytics, workers",
+        "gateway, wallets, shadow-events, shadow-ledger, shadow-drift, ticketing-events, ticketing-orders, ticketing-analytics, console, workers",
     );
     let said = run(&["serve", "--data-dir", &data, "--dev-clock"]);
     refused(&said, "--dev-clock needs --unsafe-dev", "--unsafe-dev");

@@ -265,7 +265,9 @@ fn a_statement_is_uploaded_and_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shadow/tests/fixtures");
     browser.choose("form.upload [name=file]", &folder.join("mt940_pages.sta"));
     browser.write("form.upload [name=accountId]", "bank:main");
-    browser.follow("form.upload button.primary");
+    browser.press("form.upload button.primary");
+    let ended = "location.pathname.includes('/imports/') || document.querySelector('.upload .said.bad')?.hidden === false";
+    browser.wait(ended);
     let shown = browser.shown();
     assert!(shown.contains("The file is imported."), "{shown}");
     assert!(shown.contains("bank:main"), "{shown}");

@@ -57,7 +57,7 @@ impl<'s> Person<'s> {
     fn post(&self, path: &str, body: Value) -> Reply {
         let call = self.server.client.call("POST", &format!("/api/v1/{path}"));
         let call = call.header("authorization", &self.bearer);
-        let key = format!("{} {path} {}", self.name, body["nonce"]);
+        let key = format!("{}:{path}:{}", self.name, body["nonce"]);
         call.header("idempotency-key", &key).json(&body).send()
     }
 

@@ -19,9 +19,7 @@ use crate::store::bulk::{self, Marks};
 use crate::tickets::{self, Advance, transfer};
 use crate::{Ticketing, outbox};
 
-/// Scans that are judged in one transaction.
-pub const CHUNK: usize = 200;
-
+pub const CHUNK: usize = 200; // scans in one transaction
 /// How scans came.
 #[derive(Debug, Clone)]
 pub struct Delivery<'a> {
@@ -484,9 +482,9 @@ async fn write_tickets(
             if *step != kind {
                 continue;
             }
-            let holder = holders
-                .get(&judged.ticket.holder_person)
-                .ok_or_else(|| Problem::internal("a ticket's holder is no person"))?;
+            let holder = holders.get(&judged.ticket.holder_person);
+            let holder =
+                holder.ok_or_else(|| Problem::internal("a ticket's holder is no person"))?;
             these.push(Advance {
                 ticket: &mut judged.ticket,
                 holder,

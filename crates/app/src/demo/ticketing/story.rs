@@ -85,7 +85,7 @@ async fn wallets(t: &mut Teller, cast: &Cast) -> anyhow::Result<(String, String)
     ] {
         let body = json!({
             "userId": person.name, "currency": "EUR", "label": "everyday",
-            "referenceId": format!("demo-{}-wallet", t.run),
+            "referenceId": format!("demo-{}-wallet-{}", t.run, person.name),
         });
         let ask = cast.service.post("wallets", body);
         ids.push(text(
