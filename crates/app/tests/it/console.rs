@@ -263,6 +263,8 @@ fn a_statement_is_uploaded_and_read() {
     let url = url_of(&server);
     sign_in(&mut browser, &url, "/console/shadow/statements");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shadow/tests/fixtures");
+    // A browser takes no path with steps upwards.
+    let folder = folder.canonicalize().expect("the folder");
     browser.choose("form.upload [name=file]", &folder.join("mt940_pages.sta"));
     browser.write("form.upload [name=accountId]", "bank:main");
     browser.press("form.upload button.primary");

@@ -23,7 +23,6 @@ mod edge_reversals;
 mod edge_time;
 mod edge_wallets;
 mod identity;
-mod kafka_rebuild;
 mod ledger_moves;
 mod permissions;
 mod readme;

@@ -33,6 +33,10 @@ impl<'s> Person<'s> {
     fn joins(server: &'s Server, name: &'static str) -> Self {
         let body = json!({"id": name, "userName": name, "password": PASSWORD, "roles": ["user"]});
         server.post(Who::Admin, "/api/v1/users", body).ok(201);
+        Self::signs_in(server, name)
+    }
+
+    fn signs_in(server: &'s Server, name: &'static str) -> Self {
         let body = json!({"userName": name, "password": PASSWORD});
         let token = server.post(Who::Nobody, "/api/v1/auth/token", body).ok(200);
         let bearer = format!("Bearer {}", token.text_of("accessToken"));
@@ -308,6 +312,7 @@ fn a_sale_from_the_first_draft_to_the_last_cent() {
     // The concert is over, the platform knows Olga, and she is paid: net and tax.
     let hours = json!({"advanceSeconds": 6 * 3_600});
     server.put(Who::Admin, "/api/v1/dev/clock", hours).ok(200);
+    let olga = &Person::signs_in(&server, "olga.t");
     olga.waits_for(&format!("events/{}", sale.event), "status", "completed");
     let org = format!("orgs/{}", sale.org);
     let verified = json!({"verified": true});

@@ -82,8 +82,8 @@ impl TicketingDemo {
     fn tell(&self, url: &str, key: &str, admin_key: &str, output: Output) -> anyhow::Result<()> {
         block_on(async {
             let mut teller = Teller::new(url, self.run.clone(), output)?;
-            let cast = cast(&teller, key, admin_key).await?;
-            let whole = story::tell(&mut teller, &cast).await?;
+            let mut cast = cast(&teller, key, admin_key).await?;
+            let whole = story::tell(&mut teller, &mut cast).await?;
             if !output.is_json() {
                 let end = match whole {
                     true => "Every figure of the report is the ledger's, to the cent.",

@@ -64,7 +64,7 @@ fn equal(what: &str, found: &Value, wanted: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Something did not happen as it should.
-pub async fn tell(t: &mut Teller, cast: &Cast) -> anyhow::Result<bool> {
+pub async fn tell(t: &mut Teller, cast: &mut Cast) -> anyhow::Result<bool> {
     let (purse, ana_wallet) = wallets(t, cast).await?;
     let sale = open_the_sale(t, cast).await?;
     let order = ana_buys(t, cast, &sale, &ana_wallet).await?;
@@ -360,7 +360,12 @@ async fn the_door(t: &mut Teller, cast: &Cast, sale: &Sale, codes: &Codes) -> an
     Ok(())
 }
 
-async fn pay_out(t: &mut Teller, cast: &Cast, sale: &Sale, purse: &str) -> anyhow::Result<bool> {
+async fn pay_out(
+    t: &mut Teller,
+    cast: &mut Cast,
+    sale: &Sale,
+    purse: &str,
+) -> anyhow::Result<bool> {
     let event = format!("events/{}", sale.event);
     let shown = t.must(&cast.olga.get(&*event)).await?;
     if shown["status"] != "completed" {
@@ -370,6 +375,9 @@ async fn pay_out(t: &mut Teller, cast: &Cast, sale: &Sale, purse: &str) -> anyho
             return Ok(false);
         }
         ensure!(moved.status == 200, "the clock: {}", moved.body);
+        // Six hours later her token has expired.
+        let signed_in = super::person(t, &cast.admin, "olga").await?;
+        cast.olga = signed_in;
         let over = until(t, &cast.olga, &event, COMPLETE_MAX, |event| {
             event["status"] == "completed"
         });
