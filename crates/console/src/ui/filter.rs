@@ -52,6 +52,24 @@ impl<'v> Filter<'v> {
         self
     }
 
+    /// One of several values of which the first holds when nothing is chosen.
+    #[must_use]
+    pub fn one_of(mut self, name: &str, label: &str, values: &[&str]) -> Self {
+        let chosen = self.visit.query(name);
+        self.fields.push(html! {
+            label.field {
+                span { (label) }
+                select name=(name) {
+                    @for (index, value) in values.iter().enumerate() {
+                        option value=(if index == 0 { "" } else { value })
+                            selected[*value == chosen] { (value.replace('_', " ")) }
+                    }
+                }
+            }
+        });
+        self
+    }
+
     /// A time.
     #[must_use]
     pub fn time(mut self, name: &str, label: &str) -> Self {

@@ -59,6 +59,7 @@ pub fn field(name: &str, label: &str, value: &str) -> Markup {
 /// A length of time in words that fit a column.
 pub fn seconds(seconds: f64) -> String {
     match seconds {
+        s if s <= 0.0 => "0 s".to_owned(),
         s if s < 0.001 => format!("{:.0} µs", s * 1e6),
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),
         s if s < 120.0 => format!("{s:.0} s"),
@@ -83,5 +84,21 @@ mod tests {
         );
         assert_eq!(sent("").as_deref(), Some(""));
         assert_eq!(sent("soon"), None);
+    }
+
+    #[test]
+    fn lengths_fit_a_column() {
+        for (length, shown) in [
+            (0.0, "0 s"),
+            (-0.0, "0 s"),
+            (0.000_25, "250 µs"),
+            (0.014, "14 ms"),
+            (59.6, "60 s"),
+            (600.0, "10 min"),
+            (90_000.0, "25 h"),
+            (864_000.0, "10 days"),
+        ] {
+            assert_eq!(seconds(length), shown);
+        }
     }
 }

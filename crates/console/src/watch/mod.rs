@@ -352,7 +352,7 @@ impl Window {
 
     fn sum(sample: &Sample, places: &[usize]) -> f64 {
         let values = places.iter().filter_map(|place| sample.values.get(*place));
-        values.filter(|value| !value.is_nan()).sum()
+        values.filter(|value| !value.is_nan()).sum::<f64>() + 0.0
     }
 
     /// The newest value of a gauge, or the sum over its family; `None` when it was never seen.
@@ -387,7 +387,8 @@ impl Window {
         let grown = |pair: &[Arc<Sample>]| {
             (Self::sum(&pair[1], &places) - Self::sum(&pair[0], &places)).max(0.0)
         };
-        self.samples.windows(2).map(grown).sum()
+        // The sum of nothing is -0.0.
+        self.samples.windows(2).map(grown).sum::<f64>() + 0.0
     }
 
     /// The labels seen of a family, with their newest values.

@@ -138,7 +138,7 @@ fn list_of(visit: &Visit, transfers: &Result<Value, ApiError>, scales: &Scales) 
         )
         .time("from", "From")
         .time("to", "To")
-        .choice("axis", "Time", &["recorded", "effective"]);
+        .one_of("axis", "Time", &["recorded", "effective"]);
     html! {
         (filter.render())
         (either(transfers, |page| html! {

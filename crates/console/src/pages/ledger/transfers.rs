@@ -105,7 +105,7 @@ async fn show(visit: Visit) -> Outcome {
         )
         .time("from", "From")
         .time("to", "To")
-        .choice("axis", "Time", &["recorded", "effective"]);
+        .one_of("axis", "Time", &["recorded", "effective"]);
     let content = html! {
         (filter.render())
         (table(items(&page, "items"), &scales))
@@ -119,22 +119,27 @@ pub fn table(transfers: &[Value], scales: &Scales) -> Table {
     Table::new("Transfers")
         .columns(&["Transfer", "Code", "State", "Debit", "Credit"])
         .number("Amount")
-        .columns(&["Effective", "Recorded"])
+        .column("Recorded")
         .empty("No transfer matches.")
         .rows(transfers, |transfer| row(transfer, scales))
 }
 
 fn row(transfer: &Value, scales: &Scales) -> Vec<Markup> {
-    let recorded = text(transfer, "recordedAt");
-    let effective = text(transfer, "effectiveAt");
+    let (recorded, effective) = (text(transfer, "recordedAt"), text(transfer, "effectiveAt"));
+    let (mode, state) = (text(transfer, "mode"), text(transfer, "state"));
     vec![
         transfer_link(text(transfer, "id")),
         html! { (text(transfer, "code")) },
-        html! { (badge(text(transfer, "state"))) @if text(transfer, "mode") != "single" { " " span.note { (text(transfer, "mode")) } } },
+        html! {
+            (badge(state))
+            @if mode != "single" && mode != state { " " span.note { (mode) } }
+        },
         account_link(text(transfer, "debitAccountId")),
         account_link(text(transfer, "creditAccountId")),
         scales.money(text(transfer, "amountMinor"), text(transfer, "asset")),
-        html! { @if effective == recorded { span.note { "when recorded" } } @else { (time::time(effective)) } },
-        time::time(recorded),
+        html! {
+            (time::time(recorded))
+            @if effective != recorded { br; span.note { "effective " (time::time(effective)) } }
+        },
     ]
 }

@@ -94,7 +94,7 @@ fn totals(wallet: &Value) -> Markup {
     figures(&[
         figure("Balance", "balance").href("#transactions"),
         figure("Held", "held").href("#holds"),
-        figure("Available", "available"),
+        figure("Available", "available").href("#transactions"),
     ])
 }
 
@@ -168,7 +168,7 @@ fn list_of(visit: &Visit, transactions: &Result<Value, ApiError>) -> Markup {
         .text("referenceId", "Reference")
         .time("from", "From")
         .time("to", "To")
-        .choice("axis", "Time", &["recorded", "effective"]);
+        .one_of("axis", "Time", &["recorded", "effective"]);
     html! {
         (filter.render())
         (either(transactions, |page| html! {

@@ -44,7 +44,12 @@ pub fn lines(title: &str, lines: &[Line]) -> Markup {
         return html! { p.empty { (title) ": nothing to draw yet." } };
     };
     let (low, high) = range(all().map(|point| point.height));
-    let low = if low > 0.0 { 0.0 } else { low };
+    // From zero, unless that would press everything against the top.
+    let low = if low > 0.0 && low < high / 2.0 {
+        0.0
+    } else {
+        low
+    };
     let high = if high < 0.0 { 0.0 } else { high };
     let span = (last - first).max(1) as f64;
     let x = |point: &Point| (point.at - first) as f64 / span * WIDTH;
