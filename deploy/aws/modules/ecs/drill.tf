@@ -31,7 +31,8 @@ resource "aws_iam_role_policy" "drill" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      { Sid = "Look", Effect = "Allow", Action = ["rds:DescribeDBClusters", "rds:DescribeDBClusterSnapshots", "rds:DescribeDBInstances", "ssm:GetParametersByPath"], Resource = "*" },
+      { Sid = "Look", Effect = "Allow", Action = ["rds:DescribeDBClusters", "rds:DescribeDBClusterSnapshots", "rds:DescribeDBInstances"], Resource = "*" },
+      { Sid = "Outputs", Effect = "Allow", Action = ["ssm:GetParametersByPath"], Resource = "arn:aws:ssm:${var.region}:${var.account_id}:parameter/florin/${var.environment}/*" },
       { Sid = "Restore", Effect = "Allow", Action = ["rds:AddTagsToResource", "rds:CreateDBInstance", "rds:RestoreDBClusterFromSnapshot"], Resource = ["${local.rds}:cluster:${local.drill_database}", "${local.rds}:db:${local.drill_database}-1", "${local.rds}:cluster-snapshot:*", "${local.rds}:subgrp:*", "${local.rds}:cluster-pg:*", "${local.rds}:pg:*"] },
       { Sid = "Remove", Effect = "Allow", Action = ["rds:DeleteDBCluster", "rds:DeleteDBInstance"], Resource = ["${local.rds}:cluster:${local.drill_database}", "${local.rds}:db:${local.drill_database}-1"] },
       { Sid = "Key", Effect = "Allow", Action = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"], Resource = var.key_arns["data"], Condition = { StringEquals = { "kms:ViaService" = "rds.${var.region}.amazonaws.com" } } },
