@@ -20,7 +20,7 @@ pub enum AmountError {
 }
 
 /// A decimal as it was written: value = `digits` / 10^`decimals`, negative if `negative`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Decimal {
     /// Written with a minus sign.
     pub negative: bool,

@@ -5,7 +5,8 @@
 //! ITEMS are the transfers of one call, CALLERS the calls in flight, HANDLES the replicas. Makes
 //! the accounts when the schema has fewer. RATE is calls per second of all callers together, each
 //! timed from when it fell due; without it (or 0) a caller calls again as soon as it has its
-//! answer. RUNS measurements follow each other, a line for each. Before a uniform load on one replica every account moves once, so that the figures are
+//! answer. With FLORIN_BENCH_LINKED set the replicas elect a sequencer and hand their calls over
+//! to it. RUNS measurements follow each other, a line for each. Before a uniform load on one replica every account moves once, so that the figures are
 //! those of a process that remembers its accounts.
 #![allow(
     clippy::disallowed_methods,
@@ -25,7 +26,7 @@ use std::{
 
 use florin_base::clock::SystemClock;
 use florin_ledger::{
-    Call, Ledger, Outcome, Policy, PostgresOptions, ResultCode,
+    Call, Ledger, Outcome, Part, Policy, PostgresOptions, ResultCode, Sequencing,
     call::{CreateAccount, ImportCall, ImportLine, Item, TransfersCall},
     model::{AccountId, AccountKind, Floor, Mode},
 };
@@ -151,15 +152,29 @@ async fn main() {
     let handles = arguments.get(7).map_or(1, |h| h.parse().expect("a number"));
     let rate: f64 = arguments.get(8).map_or(0.0, |r| r.parse().expect("a rate"));
     let dir = tempfile::tempdir().expect("a directory");
+    let linked = std::env::var_os("FLORIN_BENCH_LINKED").is_some();
     let mut ledgers = Vec::new();
     for handle in 0..handles {
         let mut options =
             PostgresOptions::new(arguments[0].clone(), dir.path().join(handle.to_string()));
         options.schema = arguments[1].clone();
+        options.sequencing = linked.then(|| Sequencing {
+            candidate: true,
+            listen: ([127, 0, 0, 1], 0).into(),
+            advertise: None,
+        });
         // All of them, as far as a machine with less memory than a server has room.
         options.accounts_cached = (2 * accounts as usize).min(6_000_000);
         let opened = Ledger::open_postgres(options, Policy::default(), Arc::new(SystemClock)).await;
         ledgers.push(opened.expect("the ledger opens"));
+    }
+    // The measurement begins when every replica has found its part.
+    while linked
+        && ledgers
+            .iter()
+            .any(|ledger: &Ledger| ledger.part() == Part::Alone)
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // The standard assets come first in `seq`; accounts follow in order.
     let made = ledgers[0].durable_seq();

@@ -4,7 +4,7 @@
 macro_rules! codes {
     ($($variant:ident = $number:literal, $rank:literal, $word:literal, $http:literal;)+) => {
         /// The result of one item. The number is what the journal keeps and never changes.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[repr(u8)]
         pub enum ResultCode { $(#[doc = concat!("`", $word, "`")] $variant = $number),+ }
         impl ResultCode {

@@ -13,7 +13,7 @@ use crate::{
     index::IndexStats,
     model::{AccountFacts, AccountId, Asset, AssetNo, Slot},
     policy::Policy,
-    postgres::{ArchiveError, Archived, Postgres, PostgresOptions},
+    postgres::{ArchiveError, Archived, Part, Postgres, PostgresOptions},
     proof::Checkpoint,
     view::ReadView,
 };
@@ -78,6 +78,12 @@ impl Ledger {
     /// Several processes may write to this ledger (it is kept in PostgreSQL).
     pub fn is_shared(&self) -> bool {
         self.as_postgres().is_some()
+    }
+
+    /// The part this process plays among those that write to a ledger in PostgreSQL.
+    pub fn part(&self) -> Part {
+        self.as_postgres()
+            .map_or(Part::Alone, |engine| engine.part())
     }
 
     /// Decides a call durably: the answer comes after the commit.

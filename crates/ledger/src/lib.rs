@@ -39,5 +39,5 @@ pub use codes::ResultCode;
 pub use engine::{OpenError, OpenOptions};
 pub use handle::Ledger;
 pub use policy::Policy;
-pub use postgres::{ArchiveError, Archived, PostgresOptions};
+pub use postgres::{ArchiveError, Archived, Part, PostgresOptions, Sequencing};
 pub use view::ReadView;

@@ -365,6 +365,24 @@ pub const KEYS: &[Key] = &[
         "A read replica of that server for lists, history, statements and the feed. Decisions never read there.",
     )),
     key(
+        "ledger.sequencer",
+        Kind::Text,
+        "\"elect\"",
+        "Who commits when several processes write to one ledger on PostgreSQL: `elect` hands calls over to an elected process with the role `wallets`, which this one may be; `follow` hands over and is never elected; `off` commits by itself.",
+    ),
+    key(
+        "ledger.sequencer_listen",
+        Kind::Text,
+        "\"127.0.0.1:0\"",
+        "Where an elected process takes calls of the others, over TLS with a certificate of its own; port 0 takes a free one. Processes on other machines need an address that they can reach, such as `0.0.0.0:7443`.",
+    ),
+    open(
+        "ledger.sequencer_address",
+        Kind::Text,
+        "\"10.0.1.17:7443\"",
+        "How the others reach it, `host:port`. Left out: the address that listens, or, where that is every address, the one under which the database server sees this process.",
+    ),
+    key(
         "ledger.pool_max",
         Kind::Number,
         "8",

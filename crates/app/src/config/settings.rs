@@ -1,11 +1,12 @@
 //! What the rest of the binary works with: the settings with their types.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use florin_base::Secret;
+use florin_ledger::Sequencing;
 use florin_platform::blobs::BlobSettings;
 use florin_platform::bus::BusSettings;
 use florin_platform::cache::CacheSettings;
@@ -211,6 +212,13 @@ pub struct Ledger {
     /// A replica of it for reads.
     #[serde(default)]
     replica_url: Option<Secret<String>>,
+    /// Who commits for several processes.
+    pub sequencer: Sequencer,
+    /// Where an elected process takes calls.
+    pub sequencer_listen: SocketAddr,
+    /// How others reach it.
+    #[serde(default)]
+    sequencer_address: Option<String>,
     /// Connections for reads.
     pub pool_max: u32,
     /// Assets beside the built-in ones.
@@ -240,7 +248,37 @@ pub struct Ledger {
     pub accounts_cached: usize,
 }
 
+/// `ledger.sequencer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sequencer {
+    /// Hands calls over to an elected process, which this one may be.
+    Elect,
+    /// Hands calls over and is never elected.
+    Follow,
+    /// Commits by itself.
+    Off,
+}
+
 impl Ledger {
+    /// Whether and how a process takes part in the election of a sequencer; only one that serves
+    /// wallets is elected.
+    pub fn sequencing(&self, serves_wallets: bool) -> Option<Sequencing> {
+        let candidate = match self.sequencer {
+            Sequencer::Elect => serves_wallets,
+            Sequencer::Follow => false,
+            Sequencer::Off => return None,
+        };
+        Some(Sequencing {
+            candidate,
+            listen: self.sequencer_listen,
+            advertise: self
+                .sequencer_address
+                .clone()
+                .filter(|address| !address.is_empty()),
+        })
+    }
+
     /// The server of the ledger; `None`: the embedded engine.
     pub fn postgres(&self) -> Option<Secret<String>> {
         given(&self.url)

@@ -98,6 +98,12 @@ const METRICS: &[Row] = &[
         "from taking a batch to its sync",
     ),
     (
+        "ledger_forwarded_calls_total",
+        "counter",
+        "",
+        "calls that other processes handed over to this one",
+    ),
+    (
         "ledger_index_lag_records",
         "gauge",
         "",
@@ -109,12 +115,30 @@ const METRICS: &[Row] = &[
         "",
         "assets whose debits did not equal their credits when all accounts were summed",
     ),
+    (
+        "ledger_is_linked",
+        "gauge",
+        "",
+        "1 while this process hands its calls over to the ledger's sequencer",
+    ),
+    (
+        "ledger_is_sequencer",
+        "gauge",
+        "",
+        "1 while this process decides the calls of all",
+    ),
     ("ledger_last_seq", "gauge", "", "the last record"),
     (
         "ledger_queue_depth",
         "gauge",
         "",
         "calls that wait for the writer",
+    ),
+    (
+        "ledger_sequencer_links",
+        "gauge",
+        "",
+        "processes that hand their calls over to this one",
     ),
     (
         "ledger_results_total",

@@ -26,7 +26,7 @@ use super::files;
 use super::watch::{CheckpointAge, Watched};
 use crate::config::{self, Config, Environment};
 use crate::fail::{OrHint as _, failure};
-use crate::roles::{Part, PartRow};
+use crate::roles::{self, Part, PartRow};
 
 /// File of the key that signs cursors: they never expire, so the key outlives restarts.
 const CURSOR_KEY: &str = "cursor.key";
@@ -235,8 +235,11 @@ impl Wired {
     ) -> anyhow::Result<Ledger> {
         let settings = &self.config.ledger;
         files::make_data_dir(&dir)?;
+        let selected = roles::select(&self.config.roles)?;
+        let serves_wallets = selected.iter().any(|role| role.name == "wallets");
         let options = PostgresOptions {
             url,
+            sequencing: settings.sequencing(serves_wallets),
             replica_url: settings.replica(),
             schema: settings.schema.clone(),
             dir,

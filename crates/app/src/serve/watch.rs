@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use florin_ledger::{Ledger, Query, View};
+use florin_ledger::{Ledger, Part, Query, View};
 use florin_platform::http::shutdown::Shutdown;
 use florin_platform::sql::Db;
 use metrics::{counter, gauge};
@@ -74,6 +74,10 @@ fn measure(ledger: &Ledger) {
     let status = ledger.status();
     gauge!("ledger_last_seq").set(status.head.seq as f64);
     gauge!("ledger_queue_depth").set(ledger.queue_depth() as f64);
+    let part = ledger.part();
+    let is = |yes: bool| f64::from(u8::from(yes));
+    gauge!("ledger_is_sequencer").set(is(matches!(part, Part::Sequencer { .. })));
+    gauge!("ledger_is_linked").set(is(matches!(part, Part::Linked { .. })));
     gauge!("ledger_index_lag_records").set(ledger.index_lag() as f64);
     if let Some(per_mille) = status.disk_free_per_mille {
         gauge!("disk_free_ratio").set(f64::from(per_mille) / 1000.0);

@@ -62,7 +62,29 @@ fn replicas_answer_as_one() {
         assert!(again.is_replay(), "{}", again.text);
         assert_eq!(again.body["id"], first.body["id"]);
     }
+    one_decides_for_all(&fleet);
     gateway.books_are_balanced();
+}
+
+/// One replica is the sequencer and the others hand their calls over to it.
+fn one_decides_for_all(fleet: &Fleet) {
+    let until = Instant::now() + RECOVERY;
+    loop {
+        let parts: Vec<(bool, bool)> = (0..REPLICAS)
+            .map(|number| {
+                let metrics = fleet.replica(number).client.call("GET", "/metrics").send();
+                let is = |name: &str| metrics.text.lines().any(|line| line == format!("{name} 1"));
+                (is("ledger_is_sequencer"), is("ledger_is_linked"))
+            })
+            .collect();
+        let sequencers = parts.iter().filter(|part| **part == (true, false)).count();
+        let linked = parts.iter().filter(|part| **part == (false, true)).count();
+        if (sequencers, linked) == (1, REPLICAS - 1) {
+            return;
+        }
+        assert!(Instant::now() < until, "nobody decides for all: {parts:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Lines of an import (contract A10).
 
 use florin_base::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{CreateAccount, CreateWallet, Item, PatchAccount};
 use crate::model::{Asset, TransferId};
 
 /// One line of an import (contract A10).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ImportLine {
     /// An asset.
     Asset(Asset),
@@ -41,7 +42,7 @@ pub enum ImportLine {
 }
 
 /// A transfer line of an import.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImportTransfer {
     /// Its values.
     pub item: Item,
@@ -60,7 +61,7 @@ pub struct ImportTransfer {
 }
 
 /// A part of an import: at most 8190 lines, committed together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImportCall {
     /// Subject of the credential.
     pub actor: Option<Box<str>>,

@@ -1,12 +1,17 @@
 //! What callers ask of a ledger and what they are answered. Both engines speak these types.
+//!
+//! Their serde forms are those of the link between two processes of one version
+//! ([`crate::postgres`]); the API has shapes of its own.
 
 mod import;
 mod outcome;
 mod query;
 mod wallets;
 mod weight;
+mod words;
 
 use florin_base::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     import::{ImportCall, ImportLine, ImportTransfer},
@@ -18,6 +23,7 @@ pub use self::{
         CreateWallet, LimitMember, LimitsUpdate, Rate, Reference, ResolveHold, UpdateWallet,
         WalletAmount, WalletMove,
     },
+    words::Word,
 };
 use crate::{
     codes::ResultCode,
@@ -28,7 +34,7 @@ use crate::{
 
 /// One item of a transfer call with its values read. Grammar (ranks 3 to 9) was judged by
 /// [`crate::rules::prepare`]; what it found stands in `invalid`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Item {
     /// Caller's id, or one made from the call's `Idempotency-Key`.
     pub id: TransferId,
@@ -57,11 +63,12 @@ pub struct Item {
     /// Caller's own pairs.
     pub metadata: Metadata,
     /// The first refusal by value, with its field.
-    pub invalid: Option<(ResultCode, &'static str)>,
+    #[serde(with = "words::fault")]
+    pub invalid: Option<(ResultCode, Word)>,
 }
 
 /// An `Idempotency-Key` with its scope (contract A3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallKey {
     /// Subject of the credential.
     pub scope: Box<str>,
@@ -72,7 +79,7 @@ pub struct CallKey {
 }
 
 /// `POST /ledger/transfers`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TransfersCall {
     /// Subject of the credential.
     pub actor: Option<Box<str>>,
@@ -83,7 +90,7 @@ pub struct TransfersCall {
 }
 
 /// `POST /ledger/transfers/{id}/reverse` and `POST /transactions/{id}/reverse`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReverseCall {
     /// Subject of the credential.
     pub actor: Option<Box<str>>,
@@ -100,7 +107,7 @@ pub struct ReverseCall {
 }
 
 /// `POST /ledger/accounts`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CreateAccount {
     /// Subject of the credential.
     pub actor: Option<Box<str>>,
@@ -121,7 +128,7 @@ pub struct CreateAccount {
 }
 
 /// `PATCH /ledger/accounts/{id}`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PatchAccount {
     /// Subject of the credential.
     pub actor: Option<Box<str>>,
@@ -134,7 +141,7 @@ pub struct PatchAccount {
 }
 
 /// Anything that may write.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Call {
     /// Transfers.
     Transfers(TransfersCall),

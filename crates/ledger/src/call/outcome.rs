@@ -1,15 +1,16 @@
 //! Results, refusals and answers.
 
 use florin_base::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::{AccountView, WalletView};
+use super::{AccountView, WalletView, words::Word};
 use crate::{
     codes::ResultCode,
     model::{AccountId, Record, TransferId},
 };
 
 /// The result of one item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemResult {
     /// The item's id.
     pub id: TransferId,
@@ -18,16 +19,18 @@ pub struct ItemResult {
     /// Its record, now or before.
     pub seq: Option<u64>,
     /// The field at fault.
-    pub field: Option<&'static str>,
+    #[serde(with = "super::words::maybe")]
+    pub field: Option<Word>,
     /// The refusal remembered for the id (`id_already_failed`).
     pub first_code: Option<ResultCode>,
 }
 
 /// Which limit refused, with figures where the caller may see them (contract B6).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHit {
     /// `out.perTransaction`, `out.daily`, …
-    pub limit: &'static str,
+    #[serde(with = "super::words")]
+    pub limit: Word,
     /// What is left, in minor units of the path wallet; absent for the other side's limit.
     pub remaining: Option<u128>,
     /// When the window ends; absent for `perTransaction` and for the other side's limit.
@@ -113,7 +116,7 @@ impl RefusalCode {
 }
 
 /// Why a call that is not a transfer list was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The code.
     pub code: RefusalCode,
@@ -145,18 +148,19 @@ impl Refusal {
 }
 
 /// The result of one line of an import.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineResult {
     /// Id of the asset, account, wallet or transfer.
     pub id: Box<str>,
     /// `created`, `exists`, or the code of a refusal.
-    pub code: &'static str,
+    #[serde(with = "super::words")]
+    pub code: Word,
     /// The field at fault.
     pub field: Option<std::borrow::Cow<'static, str>>,
 }
 
 /// What became of a call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Outcome {
     /// One result for each item of [`Call::Transfers`].
     Items(Vec<ItemResult>),
@@ -171,7 +175,7 @@ pub enum Outcome {
 }
 
 /// A call's outcome with where it stands in the ledger.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Answer {
     /// What became of the call.
     pub outcome: Outcome,
@@ -190,7 +194,7 @@ pub struct Answer {
 }
 
 /// Why a call was not decided. Every one except `CommitUnknown` promises that it was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Unavailable {
     /// The queue is full.
     #[error("too many calls are waiting")]

@@ -1,6 +1,7 @@
 //! Reads from memory and what they show.
 
 use florin_base::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{
     AccountFacts, AccountId, AccountKind, AssetNo, Floor, Limits, Metadata, Slot, Status, Totals,
@@ -64,7 +65,7 @@ pub enum Query {
 }
 
 /// An account now.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AccountView {
     /// Its ordinal.
     pub slot: Slot,
@@ -85,7 +86,7 @@ pub struct AccountView {
 }
 
 /// A wallet now.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WalletView {
     /// Its id.
     pub id: u128,
@@ -157,7 +158,7 @@ pub struct AssetSums {
 }
 
 /// Where the ledger stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Last record.
     pub seq: u64,

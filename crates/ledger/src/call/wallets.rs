@@ -1,11 +1,12 @@
 //! Calls of the wallet routes and of other rooms that pay from and into wallets.
 
 use florin_base::{Decimal, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountId, Metadata, Status, TransferId, WalletType};
 
 /// An amount as it stood in the body of a wallet call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalletAmount {
     /// The decimal as written.
     pub decimal: Decimal,
@@ -14,7 +15,7 @@ pub struct WalletAmount {
 }
 
 /// An exchange rate: target per one source, in major units.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     /// As written; at most 20 digits before and 18 after the point, above zero.
     pub text: Box<str>,
@@ -23,7 +24,7 @@ pub struct Rate {
 }
 
 /// The identity of a wallet operation (contract B3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
     /// `referenceId`, the header's key, or one made by the server.
     pub id: Box<str>,
@@ -32,7 +33,7 @@ pub struct Reference {
 }
 
 /// Deposit, withdraw, transfer, hold, and the in-process payments of other rooms.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WalletMove {
     /// Subject of the credential.
     pub actor: Option<Box<str>>,
@@ -69,7 +70,7 @@ pub struct WalletMove {
 }
 
 /// `POST /holds/{id}/capture` and `/void`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ResolveHold {
     /// Subject of the credential.
     pub actor: Option<Box<str>>,
@@ -90,7 +91,7 @@ pub struct ResolveHold {
 }
 
 /// `POST /wallets`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CreateWallet {
     /// Subject of the credential; scope of the identity.
     pub actor: Option<Box<str>>,
@@ -111,7 +112,7 @@ pub struct CreateWallet {
 }
 
 /// Freeze, unfreeze, close, limits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UpdateWallet {
     /// Subject of the credential.
     pub actor: Option<Box<str>>,
@@ -128,7 +129,7 @@ pub struct UpdateWallet {
 }
 
 /// The body of `PUT /wallets/{id}/limits`, resolved: a left-out member has the tier's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitsUpdate {
     /// New tier, if given.
     pub tier: Option<Box<str>>,
@@ -137,7 +138,7 @@ pub struct LimitsUpdate {
 }
 
 /// One member of a limits body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum LimitMember {
     /// Left out: the tier's value.
     #[default]

@@ -35,6 +35,22 @@ impl ImportLine {
 }
 
 impl Call {
+    /// Sent again, it is answered what was recorded the first time, and done once.
+    pub fn has_identity(&self) -> bool {
+        match self {
+            Self::Transfers(_)
+            | Self::Reverse(_)
+            | Self::CreateAsset { .. }
+            | Self::CreateAccount(_)
+            | Self::Import(_) => true,
+            Self::CreateWallet(c) => !c.reference.generated,
+            Self::WalletMove(c) => !c.reference.generated,
+            Self::ResolveHold(c) => !c.capture || !c.reference.generated,
+            // Absolute, but somebody else may have changed the same member since.
+            Self::PatchAccount(_) | Self::UpdateWallet(_) => false,
+        }
+    }
+
     /// An upper bound of the bytes that the call adds to a commit.
     pub fn weight(&self) -> usize {
         match self {

@@ -6,6 +6,7 @@ mod record;
 use std::fmt;
 
 use florin_base::{Timestamp, ids::parse_canonical_uuid};
+use serde::{Deserialize, Serialize};
 
 /// Ordinal of an account in order of creation; the compact name used inside the store.
 pub type Slot = u32;
@@ -26,7 +27,9 @@ pub const TIMEOUT_MAX_SECONDS: u32 = 31_622_400;
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+        )]
         #[repr(u8)]
         pub enum $name { $($(#[$vdoc])* $variant),+ }
         impl $name {
@@ -122,7 +125,7 @@ impl Status {
 }
 
 /// Up to 16 pairs, sorted by key, keys unique.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Metadata(Box<[(Box<str>, Box<str>)]>);
 
 impl Metadata {
@@ -171,7 +174,7 @@ impl Metadata {
 }
 
 /// An asset: code, number of decimals, kind. Never changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asset {
     /// `^[A-Z][A-Z0-9._-]{1,23}$`.
     pub code: Box<str>,
@@ -211,7 +214,7 @@ impl Asset {
 }
 
 /// The id of an account. Wallet accounts are kept as 16 bytes.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AccountId {
     /// `florin:wallet:{uuid}`.
     Wallet(u128),
@@ -344,7 +347,7 @@ impl SystemAccount {
 }
 
 /// The lowest `available` an account may be left with by a transfer that lowers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Floor {
     /// `mayOverdraw` false.
     #[default]
@@ -363,7 +366,7 @@ impl Floor {
 }
 
 /// The four totals of an account in minor units, and two counters derived from its records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Σ posted debits.
     pub debits_posted: u128,
@@ -415,7 +418,7 @@ impl Totals {
 }
 
 /// What never changes about an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountFacts {
     /// Its id.
     pub id: AccountId,
@@ -430,7 +433,7 @@ pub struct AccountFacts {
 }
 
 /// The amounts of one direction of a wallet's limits; `None` = no limit. Minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DirectionLimits {
     /// Largest single movement.
     pub per_transaction: Option<u128>,
@@ -441,7 +444,7 @@ pub struct DirectionLimits {
 }
 
 /// Limits of a wallet (contract B6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// Withdrawals, transfers out, holds.
     pub out: DirectionLimits,

@@ -1,6 +1,7 @@
 //! The immutable records of the change feed (contract A2, A8).
 
 use florin_base::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     AccountId, AccountKind, Asset, AssetNo, Floor, Limits, Metadata, Mode, Side, Slot, Status,
@@ -17,7 +18,7 @@ words! {
 }
 
 /// Which room's operation a transfer came from (contract A8, `origin`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Name of the room, `wallets` for the wallet routes.
     pub module: Box<str>,
@@ -39,7 +40,7 @@ pub struct Origin {
 pub type TransferId = Box<str>;
 
 /// One transfer as recorded (contract A2, A8).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
     /// Unique in the ledger.
     pub id: TransferId,
@@ -85,7 +86,7 @@ pub struct Transfer {
 }
 
 /// An account as it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewAccount {
     /// Its id.
     pub id: AccountId,
@@ -102,7 +103,7 @@ pub struct NewAccount {
 }
 
 /// What a PATCH of an account changed; `None` = unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AccountChange {
     /// New lower bound.
     pub floor: Option<Floor>,
@@ -113,7 +114,7 @@ pub struct AccountChange {
 }
 
 /// A wallet as it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewWallet {
     /// Its id; its account is `florin:wallet:{id}`.
     pub id: u128,
@@ -132,7 +133,7 @@ pub struct NewWallet {
 }
 
 /// What changed about a wallet; `None` = unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WalletChange {
     /// New status.
     pub status: Option<Status>,
@@ -145,7 +146,7 @@ pub struct WalletChange {
 }
 
 /// The content of a record (contract A8: `type` and `data`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
     /// `asset.created`.
     AssetCreated(Asset),
@@ -191,7 +192,7 @@ pub enum Body {
 }
 
 /// An account's totals right after a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Touch {
     /// The account.
     pub slot: Slot,
@@ -202,7 +203,7 @@ pub struct Touch {
 }
 
 /// One immutable record of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// 1, 2, 3 … without gaps.
     pub seq: u64,
@@ -220,7 +221,7 @@ pub struct Record {
 }
 
 /// At most two [`Touch`]es, without an allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Touches {
     /// The debited account, or the account of an account or wallet record.
     pub first: Option<Touch>,

@@ -308,6 +308,8 @@ impl Appender {
             chain: self.chain.as_bytes().to_vec(),
             frontier: self.frontier.to_bytes(),
             replaces: true,
+            links: Vec::new(),
+            link_numbers: Vec::new(),
         };
         apply::apply(&mut self.connection, head, writes).await?;
         self.working.committed(tails);

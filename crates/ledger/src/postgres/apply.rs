@@ -28,6 +28,12 @@ const REPLACE_IDS: &str = "INSERT INTO ids SELECT unnest($1::uuid[]), unnest($2:
 const INSERT_PAGES: &str =
     "INSERT INTO entries SELECT unnest($1::integer[]), unnest($2::bigint[]), unnest($3::bytea[])";
 
+const COMMIT_BATCH: &str = "SELECT commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,\
+     $20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)";
+/// The same for a batch with calls of links.
+const COMMIT_LINKED: &str = "SELECT note_links($37,$38,$10), commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,\
+     $13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)";
+
 /// Bytes of `balances.room` in a new row.
 const ROOM_BYTES: usize = 120;
 
@@ -48,6 +54,9 @@ pub(super) struct HeadAfter {
     pub frontier: Vec<u8>,
     /// Identities may be known already; else one that is fails the statement.
     pub replaces: bool,
+    /// Links whose calls it decides, and the last call of each.
+    pub links: Vec<Uuid>,
+    pub link_numbers: Vec<i64>,
 }
 
 /// Writes the rows of a large batch by themselves, before its records are sealed.
@@ -136,48 +145,51 @@ pub(super) async fn apply(
         windows,
         beyond_postings: _,
     } = balances;
-    sqlx::query(
-        "SELECT commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,\
-         $24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)",
-    )
-    .bind(head.writer)
-    .bind(head.attempt)
-    .bind(head.channel)
-    .bind(head.before_seq as i64)
-    .bind(head.seq as i64)
-    .bind(head.batch as i64)
-    .bind(head.note as i64)
-    .bind(head.accounts as i64)
-    .bind(head.assets as i32)
-    .bind(head.recorded_at)
-    .bind(head.chain)
-    .bind(head.frontier)
-    .bind(writes.journal.first)
-    .bind(writes.journal.count)
-    .bind(writes.journal.entries)
-    .bind(writes.notes.first)
-    .bind(writes.notes.count)
-    .bind(writes.notes.entries)
-    .bind(writes.node)
-    .bind(writes.node_hash)
-    .bind(id)
-    .bind(known)
-    .bind(head.replaces)
-    .bind(slot)
-    .bind(dp)
-    .bind(cp)
-    .bind(dr)
-    .bind(cr)
-    .bind(postings)
-    .bind(events)
-    .bind(tail)
-    .bind(high)
-    .bind(windows)
-    .bind(page_slot)
-    .bind(page_first)
-    .bind(page_seqs)
-    .execute(connection)
-    .await?;
+    let noted = !head.links.is_empty();
+    let text = if noted { COMMIT_LINKED } else { COMMIT_BATCH };
+    let statement = sqlx::query(text)
+        .bind(head.writer)
+        .bind(head.attempt)
+        .bind(head.channel)
+        .bind(head.before_seq as i64)
+        .bind(head.seq as i64)
+        .bind(head.batch as i64)
+        .bind(head.note as i64)
+        .bind(head.accounts as i64)
+        .bind(head.assets as i32)
+        .bind(head.recorded_at)
+        .bind(head.chain)
+        .bind(head.frontier)
+        .bind(writes.journal.first)
+        .bind(writes.journal.count)
+        .bind(writes.journal.entries)
+        .bind(writes.notes.first)
+        .bind(writes.notes.count)
+        .bind(writes.notes.entries)
+        .bind(writes.node)
+        .bind(writes.node_hash)
+        .bind(id)
+        .bind(known)
+        .bind(head.replaces)
+        .bind(slot)
+        .bind(dp)
+        .bind(cp)
+        .bind(dr)
+        .bind(cr)
+        .bind(postings)
+        .bind(events)
+        .bind(tail)
+        .bind(high)
+        .bind(windows)
+        .bind(page_slot)
+        .bind(page_first)
+        .bind(page_seqs);
+    let statement = if noted {
+        statement.bind(head.links).bind(head.link_numbers)
+    } else {
+        statement
+    };
+    statement.execute(connection).await?;
     Ok(())
 }
 

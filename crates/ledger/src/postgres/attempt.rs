@@ -12,7 +12,7 @@ use super::{
     collect::{Collector, Keys},
     load::{self, LoadError},
     pulse::Pulse,
-    queue::Message,
+    queue::{Message, links_of},
     schema::within,
     writes::{Rows, Writes},
 };
@@ -175,9 +175,10 @@ impl Batcher {
             return Ok(decided);
         }
         let writes = prepared.unwrap_or_else(|| Writes::of(&self.working, start, &made.records));
-        let (head, writes) = self
+        let (mut head, writes) = self
             .write(connection, pulse, locked, start, &made, writes)
             .await?;
+        (head.links, head.link_numbers) = links_of(messages, &decided.answers);
         decided.written = Some(made);
         pulse.during(apply::apply(connection, head, writes)).await?;
         match pulse.during(commit(connection)).await {
@@ -376,6 +377,8 @@ impl Batcher {
             chain: writes.chain.unwrap_or(locked.chain).as_bytes().to_vec(),
             frontier: edge.to_bytes(),
             replaces,
+            links: Vec::new(),
+            link_numbers: Vec::new(),
         };
         self.in_doubt = Some(InDoubt {
             after: Head {

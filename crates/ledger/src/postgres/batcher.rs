@@ -20,10 +20,10 @@ use super::{
     pulse::Pulse,
     queue::Message,
     schema::within,
-    session::{OpenFailed, Session, is_busy, is_doubled, is_lost, outcome},
+    session::{OpenFailed, Session, is_busy, is_doubled, is_ended, is_lost, outcome},
 };
 use crate::{
-    call::{Call, Head, Unavailable},
+    call::{Head, Unavailable},
     engine::LedgerTime,
     model::Slot,
 };
@@ -33,8 +33,6 @@ const BATCH: (usize, usize) = (8 << 20, 16_384);
 /// The same for a commit of nothing but large calls: their callers wait long anyway, and the more
 /// accounts the server visits in order of their place, the less it does for each.
 const BULK: (usize, usize) = (28 << 20, 65_536);
-/// Most bytes of a single call; callers bound their lists well below.
-const CALL_BYTES_MAX: usize = crate::journal::MAX_PAYLOAD_BYTES;
 /// Longest sleep with nothing to do; each replica looks for due reservations so often.
 const IDLE: Duration = Duration::from_millis(500);
 /// Wait between two attempts to reach a database that is away.
@@ -85,7 +83,7 @@ pub(super) struct Batcher {
     pub clock_accepted: bool,
     pub clock_compared: bool,
     clerk: Clerk,
-    session: Option<Session>,
+    pub session: Option<Session>,
     pulse: Option<Pulse>,
     /// The journal has partitions up to this month.
     months_made: Option<Month>,
@@ -269,7 +267,7 @@ impl Batcher {
     }
 
     /// The connection is no use any more.
-    fn lost(&mut self, error: &sqlx::Error) {
+    pub(super) fn lost(&mut self, error: &sqlx::Error) {
         tracing::warn!(%error, "the connection to the ledger's database was given up");
         self.session = None;
         self.valid_at = None;
@@ -299,7 +297,7 @@ impl Batcher {
                 (bytes_max, count_max) = BATCH;
             }
             match &message {
-                Message::Call(call, _) if is_oversize(call) => {
+                Message::Call(..) if message.is_oversize() => {
                     tracing::error!("a call is larger than a commit may be");
                     message.refuse(Unavailable::StoreUnavailable);
                     continue;
@@ -322,7 +320,7 @@ impl Batcher {
     }
 
     /// Decides a batch and answers it.
-    async fn decide(&mut self, batch: Vec<Message>, mut judged: Option<Ahead>) {
+    async fn decide(&mut self, mut batch: Vec<Message>, mut judged: Option<Ahead>) {
         let begun = Instant::now();
         loop {
             let Some(mut session) = self.session.take() else {
@@ -349,7 +347,13 @@ impl Batcher {
                     self.session = Some(session);
                     Next::Answer(decided)
                 }
-                Err(Failed::NotDone(error)) => self.not_done(session, &error, begun).await,
+                Err(Failed::NotDone(error)) => {
+                    let next = self.not_done(session, &error, begun).await;
+                    if is_ended(&error) {
+                        self.drop_ended(&mut batch).await;
+                    }
+                    next
+                }
                 Err(Failed::Broken(what)) => {
                     tracing::error!(what, "a batch was not decided");
                     self.valid_at = None;
@@ -379,7 +383,7 @@ impl Batcher {
         if doubled {
             self.doubts = DOUBTS;
         }
-        let busy = doubled || is_busy(error);
+        let busy = doubled || is_busy(error) || is_ended(error);
         let mut connection = session.connection;
         let undone = within(Duration::from_millis(300), rollback(&mut connection));
         if busy && undone.await.is_ok() {
@@ -482,12 +486,6 @@ enum Next {
     Answer(Decided),
     Again,
     Refuse(Unavailable),
-}
-
-/// Callers bound their lists well below a commit; one that did not is refused before anything is
-/// judged.
-fn is_oversize(call: &Call) -> bool {
-    matches!(call, Call::Transfers(_) | Call::Import(_)) && call.weight() > CALL_BYTES_MAX
 }
 
 fn refuse_all(batch: Vec<Message>, why: Unavailable) {

@@ -74,7 +74,7 @@ pub(super) fn answer(messages: Vec<Message>, decided: Decided) -> Vec<Message> {
     let mut later = Vec::new();
     for (message, answer) in messages.into_iter().zip(decided.answers) {
         match (message, answer) {
-            (Message::Call(_, reply), Some(answer)) => drop(reply.send(answer)),
+            (Message::Call(_, reply), Some(answer)) => reply.send(answer),
             (message @ Message::Call(..), None) => later.push(message),
             (Message::Time(reply), _) => drop(reply.send(decided.now)),
             (Message::AcceptClock(reply), _) => drop(reply.send(())),

@@ -9,7 +9,7 @@ use std::{
 use florin_base::Timestamp;
 use sqlx::{
     Row as _,
-    postgres::{PgListener, PgPool},
+    postgres::{PgListener, PgNotification, PgPool},
 };
 
 use super::Shared;
@@ -17,6 +17,8 @@ use crate::call::Head;
 
 /// How often the head is read while there is no LISTEN.
 const POLL: Duration = Duration::from_millis(100);
+/// How long notifications gather: at hundreds of commits a second, each would cost a read.
+const GATHER: Duration = Duration::from_millis(2);
 /// How often it is read all the same.
 const SAFETY_POLL: Duration = Duration::from_secs(1);
 
@@ -39,23 +41,38 @@ pub(super) async fn follow(shared: Weak<Shared>, pool: PgPool, channel: String) 
         if listener.is_none() {
             listener = listen(&pool, &channel).await;
         }
-        let wait = match &mut listener {
-            // A notification, a lost connection and a quiet second all mean: look.
+        let told = match &mut listener {
             Some(live) => match tokio::time::timeout(SAFETY_POLL, live.try_recv()).await {
-                Ok(Ok(Some(_))) | Err(_) => Duration::ZERO,
+                Ok(Ok(Some(told))) => Some(newest(live, &told).await),
+                // A quiet second.
+                Err(_) => None,
                 Ok(Ok(None) | Err(_)) => {
                     listener = None;
-                    Duration::ZERO
+                    None
                 }
             },
-            None => POLL,
+            None => {
+                tokio::time::sleep(POLL).await;
+                None
+            }
         };
-        tokio::time::sleep(wait).await;
         let Some(shared) = alive(&shared) else { return };
-        if let Ok(head) = head(&pool).await {
+        // Own commits, and those that a sequencer told of, are no news.
+        let is_news = told.is_none_or(|told| told.is_none_or(|seq| seq > *shared.seq.borrow()));
+        if is_news && let Ok(head) = head(&pool).await {
             shared.advance(head);
         }
     }
+}
+
+/// The last `seq` of a notification and of those that follow it at once.
+async fn newest(listener: &mut PgListener, first: &PgNotification) -> Option<u64> {
+    let mut seq = first.payload().parse().ok();
+    tokio::time::sleep(GATHER).await;
+    while let Some(next) = listener.next_buffered() {
+        seq = next.payload().parse().ok();
+    }
+    seq
 }
 
 fn alive(shared: &Weak<Shared>) -> Option<Arc<Shared>> {

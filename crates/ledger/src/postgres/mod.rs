@@ -34,8 +34,10 @@ mod partitions;
 mod pulse;
 mod queue;
 mod reads;
+mod reply;
 mod rows;
 mod schema;
+mod sequencer;
 mod session;
 mod shown;
 mod writes;
@@ -48,18 +50,21 @@ use std::{
 };
 
 use florin_base::{Clock, IdSource, Secret, Timestamp};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 pub use self::archive::{ArchiveError, Archived};
 pub(crate) use self::reads::PgView;
+pub use self::sequencer::{Part, Sequencing};
 use self::{
     batcher::Batcher,
     directory::Directory,
     queue::{Message, Queue},
     reads::Reads,
+    reply::Reply,
     schema::Connections,
+    sequencer::{Link, Sequencer},
 };
 use crate::{
     call::{Answer, Call, Head, Outcome, Unavailable},
@@ -97,6 +102,9 @@ pub struct PostgresOptions {
     /// Secret of that key, 64 hex digits; `None` = one that is generated once and kept in the
     /// database.
     pub checkpoint_key: Option<Secret<String>>,
+    /// Hands calls over to one process that decides for all; `None` = this process commits by
+    /// itself and nobody hands it anything.
+    pub sequencing: Option<Sequencing>,
 }
 
 impl PostgresOptions {
@@ -115,6 +123,7 @@ impl PostgresOptions {
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_key_name: None,
             checkpoint_key: None,
+            sequencing: None,
         }
     }
 }
@@ -133,12 +142,41 @@ struct Shared {
     seq: watch::Sender<u64>,
     /// When the primary was last heard of.
     heard: Mutex<Instant>,
+    /// Where calls go instead of the own queue.
+    link: RwLock<Option<Arc<Link>>>,
+    part: Mutex<Part>,
 }
 
 impl Shared {
     /// For how long nothing was heard of the primary. Its head is read every second.
     fn silent_for(&self) -> Duration {
         self.heard.lock().elapsed()
+    }
+
+    /// Hands a message to the sequencer, or to the own batcher.
+    fn hand_in(&self, message: Message) -> Result<(), Unavailable> {
+        let link = self.link.read().clone();
+        match link {
+            Some(link) => match link.send(message) {
+                Ok(()) => Ok(()),
+                Err(message) => self.queue.push(message),
+            },
+            None => self.queue.push(message),
+        }
+    }
+
+    /// The own batcher decides a message that the sequencer did not.
+    fn take_over(&self, message: Message) {
+        self.queue.push_or_refuse(message);
+    }
+
+    /// A link takes no more calls.
+    fn unlink(&self, ended: &Arc<Link>) {
+        let mut link = self.link.write();
+        if link.as_ref().is_some_and(|link| Arc::ptr_eq(link, ended)) {
+            *link = None;
+            *self.part.lock() = Part::Alone;
+        }
     }
 
     /// The primary said where the head is, whoever moved it.
@@ -200,6 +238,7 @@ pub(crate) struct Postgres {
     reads: Reads,
     ids: Mutex<IdSource>,
     batcher: Mutex<Option<JoinHandle<()>>>,
+    sequencer: Mutex<Option<Sequencer>>,
 }
 
 impl Drop for Postgres {
@@ -242,6 +281,8 @@ impl Postgres {
             directory: Arc::new(Directory::new(options.accounts_cached)),
             seq: watch::channel(0).0,
             heard: Mutex::new(Instant::now()),
+            link: RwLock::default(),
+            part: Mutex::default(),
             connections: connections.clone(),
         });
         let reads = Reads::open(shared.clone(), &connections, &options, facts.ledger_id).await?;
@@ -252,9 +293,15 @@ impl Postgres {
             dir: options.dir.clone(),
             reads,
             ids: Mutex::new(ids),
+            sequencer: Mutex::default(),
         };
         engine.reads.follow(&connections, channel);
         engine.create_assets(options.assets).await?;
+        if let Some(settings) = options.sequencing {
+            let shared = engine.shared.clone();
+            let sequencer = Sequencer::start(shared, settings, options.queue_max)?;
+            *engine.sequencer.lock() = Some(sequencer);
+        }
         Ok(engine)
     }
 
@@ -281,15 +328,15 @@ impl Postgres {
 
     pub(crate) async fn submit(&self, call: Call) -> Result<Answer, Unavailable> {
         let (sender, receiver) = oneshot::channel();
-        let message = Message::Call(Box::new(call), sender);
-        self.shared.queue.push(message)?;
+        let message = Message::Call(Box::new(call), Reply::Here(sender));
+        self.shared.hand_in(message)?;
         // A dropped sender means that the batcher ended unexpectedly, perhaps after its commit.
         receiver.await.unwrap_or(Err(Unavailable::CommitUnknown))
     }
 
     pub(crate) async fn settled_time(&self) -> Result<Timestamp, Unavailable> {
         let (sender, receiver) = oneshot::channel();
-        self.shared.queue.push(Message::Time(sender))?;
+        self.shared.hand_in(Message::Time(sender))?;
         receiver.await.unwrap_or(Err(Unavailable::StoreUnavailable))
     }
 
@@ -331,12 +378,19 @@ impl Postgres {
         self.shared.queue.depth()
     }
 
+    /// The part this process plays among those that write to the ledger.
+    pub(crate) fn part(&self) -> Part {
+        self.shared.part.lock().clone()
+    }
+
     fn directory(&self) -> &Directory {
         &self.shared.directory
     }
 
     /// Decides what waits, then stops; later calls are refused.
     pub(crate) fn close(&self) {
+        // Calls of others are decided, and calls handed over answered, before the queue closes.
+        drop(self.sequencer.lock().take());
         self.shared.queue.close();
         if let Some(batcher) = self.batcher.lock().take() {
             drop(batcher.join());

@@ -2,19 +2,24 @@
 //! away.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use florin_base::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
 
+use super::reply::Reply;
 use crate::call::{Answer, Call, Unavailable};
+
+/// Most bytes of a single call.
+const CALL_BYTES_MAX: usize = crate::journal::MAX_PAYLOAD_BYTES;
 
 /// Something for the batcher.
 pub(super) enum Message {
-    Call(Box<Call>, oneshot::Sender<Result<Answer, Unavailable>>),
+    Call(Box<Call>, Reply),
     /// Ledger time, with the promise that no later record gets an earlier one.
     Time(oneshot::Sender<Result<Timestamp, Unavailable>>),
     AcceptClock(oneshot::Sender<()>),
@@ -37,15 +42,47 @@ impl Message {
         }
     }
 
+    /// Larger than a commit may be. Callers bound their lists well below; one that did not is
+    /// refused before anything is judged.
+    pub(super) fn is_oversize(&self) -> bool {
+        match self {
+            Self::Call(call, _) => {
+                matches!(**call, Call::Transfers(_) | Call::Import(_))
+                    && call.weight() > CALL_BYTES_MAX
+            }
+            Self::Time(_) | Self::AcceptClock(_) => false,
+        }
+    }
+
     /// Tells its sender that it was not done.
     pub(super) fn refuse(self, why: Unavailable) {
         // A caller that went away needs no answer.
         match self {
-            Self::Call(_, reply) => drop(reply.send(Err(why))),
+            Self::Call(_, reply) => reply.send(Err(why)),
             Self::Time(reply) => drop(reply.send(Err(why))),
             Self::AcceptClock(_) => {}
         }
     }
+}
+
+/// Links whose calls a batch decides, and the last call of each.
+pub(super) fn links_of(
+    messages: &[Message],
+    answers: &[Option<Result<Answer, Unavailable>>],
+) -> (Vec<Uuid>, Vec<i64>) {
+    let mut last = BTreeMap::new();
+    for (message, answer) in messages.iter().zip(answers) {
+        if let (Message::Call(_, reply), Some(_)) = (message, answer)
+            && let Some((link, number)) = reply.link()
+        {
+            let known = last.entry(link).or_insert(0);
+            *known = number.max(*known);
+        }
+    }
+    let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    last.into_iter()
+        .map(|(link, number)| (link, signed(number)))
+        .unzip()
 }
 
 #[derive(Default)]
@@ -75,13 +112,27 @@ impl Queue {
     /// Adds a message; `Overloaded` when the queue is full, `StoreUnavailable` while the store is
     /// away and once closed.
     pub(super) fn push(&self, message: Message) -> Result<(), Unavailable> {
+        match self.take_in(message) {
+            Ok(()) => Ok(()),
+            Err((_message, why)) => Err(why),
+        }
+    }
+
+    /// Adds a message, or tells its sender why not.
+    pub(super) fn push_or_refuse(&self, message: Message) {
+        if let Err((message, why)) = self.take_in(message) {
+            message.refuse(why);
+        }
+    }
+
+    fn take_in(&self, message: Message) -> Result<(), (Message, Unavailable)> {
         let mut inner = self.inner.lock();
         let needs_store = !matches!(message, Message::AcceptClock(_));
         if inner.closed || (needs_store && self.away.load(Ordering::SeqCst)) {
-            return Err(Unavailable::StoreUnavailable);
+            return Err((message, Unavailable::StoreUnavailable));
         }
         if needs_store && inner.waiting.len() >= self.max {
-            return Err(Unavailable::Overloaded);
+            return Err((message, Unavailable::Overloaded));
         }
         inner.waiting.push_back(message);
         self.filled.notify_one();

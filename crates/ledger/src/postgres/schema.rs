@@ -26,9 +26,10 @@ const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATION_LOCK: i64 = 0x666c_6f72_696e;
 
 /// Every migration, in order. Applied ones are never edited.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/postgres/0001_ledger.sql"),
     include_str!("../../migrations/postgres/0002_reads.sql"),
+    include_str!("../../migrations/postgres/0003_sequencer.sql"),
 ];
 
 /// What every start reads.

@@ -132,6 +132,11 @@ pub(super) fn is_doubled(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(of_ids)
 }
 
+/// The batch holds calls of a link that its other side ended.
+pub(super) fn is_ended(error: &sqlx::Error) -> bool {
+    code_of(error).is_some_and(|code| code == "FL001")
+}
+
 /// The connection or the server is gone, which another connection may cure.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match code_of(error) {

@@ -20,6 +20,7 @@ mod postgres_commit;
 mod postgres_history;
 mod postgres_proxy;
 mod postgres_replica;
+mod postgres_sequencer;
 mod postgres_server;
 mod postgres_site;
 mod property;

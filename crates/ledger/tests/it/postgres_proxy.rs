@@ -86,7 +86,8 @@ impl Proxy {
         Self { inner, port }
     }
 
-    /// Arms a trap: the next statement with these bytes springs it, once those before have sprung.
+    /// Arms a trap: the next statement with these bytes (any, when there are none) springs it, once
+    /// those before have sprung.
     pub fn trap(&self, bytes: &'static str, action: Action) {
         self.inner.traps.lock().push_back((bytes, action));
     }
@@ -118,7 +119,9 @@ async fn forward(
         let bytes = &buffer[..count];
         let action = {
             let mut traps = inner.traps.lock();
-            let hit = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
+            let hit = |text: &str| {
+                text.is_empty() || bytes.windows(text.len()).any(|w| w == text.as_bytes())
+            };
             traps
                 .pop_front_if(|(text, _)| hit(text))
                 .map(|(_, action)| action)

@@ -11,7 +11,7 @@ use std::{
 
 use florin_base::{Clock as _, clock::ManualClock};
 use florin_ledger::{
-    Answer, Outcome, PostgresOptions, Query, View,
+    Answer, Outcome, PostgresOptions, Query, Sequencing, View,
     journal::fault::FaultIo,
     model::{self as own, Body, Record},
 };
@@ -43,6 +43,8 @@ pub struct World {
     pub bank: Option<Bank>,
     /// Further replicas on the same ledger.
     pub replicas: Vec<Bank>,
+    /// How often the ledger was opened.
+    starts: u32,
     pub kept: Kept,
     /// Directory of the ledger or of its replicas.
     pub home: PathBuf,
@@ -87,6 +89,7 @@ impl World {
         let mut world = Self {
             bank: None,
             replicas: Vec::new(),
+            starts: 0,
             kept,
             home: PathBuf::new(),
             segment_bytes: 1 << 20,
@@ -129,6 +132,9 @@ impl World {
 
     pub fn start(&mut self) {
         if let Kept::Database(url, schema) = &self.kept {
+            // Every other time the replicas hand their calls over to one of them.
+            self.starts += 1;
+            let linked = self.starts.is_multiple_of(2);
             for name in 0..REPLICAS {
                 let dir = self.home.join(name.to_string());
                 let mut options = PostgresOptions::new(url.clone(), dir);
@@ -138,6 +144,11 @@ impl World {
                 options.assets = assets();
                 options.pool_max = 2;
                 options.accounts_cached = 40;
+                options.sequencing = linked.then(|| Sequencing {
+                    candidate: true,
+                    listen: ([127, 0, 0, 1], 0).into(),
+                    advertise: None,
+                });
                 let opened = Bank::open_postgres(options, policy(), self.clock.clone());
                 self.replicas.push(opened.expect("the ledger opens"));
             }

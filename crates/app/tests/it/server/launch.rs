@@ -192,7 +192,11 @@ impl Launch {
             .as_str()
             .map(|path| trusting(Path::new(path)));
         let (_, addr) = url.split_once("://").expect("a scheme");
-        let addr: SocketAddr = addr.parse().expect("address and port");
+        let mut addr: SocketAddr = addr.parse().expect("address and port");
+        if self.port != 0 {
+            // `url` is the public one, which may be another process in front of this one.
+            addr.set_port(self.port);
+        }
         Some(Server {
             client: Client::new(addr, tls),
             data_dir: dir.join("data"),
