@@ -324,8 +324,38 @@ kubernetes() {
         return 1
     }
     addons || return 1
-    KUBECONFIG=$WORK/kubeconfig kubectl apply --server-side -k "$overlay" >>"$LOG" 2>&1
+    # The first time there is no namespace.
+    pods >"$WORK/pods" 2>>"$LOG" || : >"$WORK/pods"
+    KUBECONFIG=$WORK/kubeconfig kubectl apply --server-side -k "$overlay" >>"$LOG" 2>&1 || return 1
     KUBECONFIG=$WORK/kubeconfig kubectl -n florin rollout status deployment --timeout="${STABLE_S}s" >>"$LOG" 2>&1
+}
+
+# Each deployment with its revision.
+pods() {
+    KUBECONFIG=$WORK/kubeconfig kubectl -n florin get deployments -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.annotations.deployment\.kubernetes\.io/revision}{"\n"}{end}'
+}
+
+# What this run changed in the cluster goes back to the revision before; what is new stays.
+pods_back() {
+    [ -f "$WORK/pods" ] || return 0
+    pods >"$WORK/pods-now" 2>>"$LOG" || return 1
+    while read -r name revision; do
+        before=$(sed -n "s/^$name //p" "$WORK/pods")
+        if [ -z "$before" ] || [ "$before" = "$revision" ]; then continue; fi
+        KUBECONFIG=$WORK/kubeconfig kubectl -n florin rollout undo "deployment/$name" --to-revision="$before" >>"$LOG" 2>&1 || return 1
+        say "turned back: pods of $name to revision $before"
+    done <"$WORK/pods-now"
+}
+
+# run_task COMMAND: one task of the wallets' definition; its words come as a JSON list.
+run_task() {
+    network=$(aws ecs describe-services --cluster "$NAME" --services wallets --query 'services[0].networkConfiguration' --output json)
+    task=$(aws_text ecs run-task --cluster "$NAME" --launch-type FARGATE --task-definition "$NAME-wallets" --network-configuration "$network" \
+        --overrides "{\"containerOverrides\":[{\"name\":\"florin\",\"command\":$1}]}" --query 'tasks[0].taskArn') || return 1
+    timeout "$STABLE_S" aws ecs wait tasks-stopped --cluster "$NAME" --tasks "$task" || return 1
+    # Other containers stand beside it, in no certain order.
+    code=$(aws_text ecs describe-tasks --cluster "$NAME" --tasks "$task" --query "tasks[0].containers[?name=='florin'] | [0].exitCode")
+    [ "$code" = 0 ] || { say "the task of $1 ended with $code"; return 1; }
 }
 
 # One task brings the tables up to this version before any unit of it runs; what was there is kept
@@ -335,13 +365,19 @@ migrate() {
     if [ -s "$WORK/last-good" ]; then
         aws rds create-db-cluster-snapshot --db-cluster-identifier "$NAME-database" --db-cluster-snapshot-identifier "$NAME-before-$(date -u +%Y%m%d%H%M%S)" >>"$LOG" 2>&1 || return 1
     fi
-    network=$(aws ecs describe-services --cluster "$NAME" --services wallets --query 'services[0].networkConfiguration' --output json)
-    task=$(aws_text ecs run-task --cluster "$NAME" --launch-type FARGATE --task-definition "$NAME-wallets" --network-configuration "$network" \
-        --overrides '{"containerOverrides":[{"name":"florin","command":["migrate"]}]}' --query 'tasks[0].taskArn') || return 1
-    timeout "$STABLE_S" aws ecs wait tasks-stopped --cluster "$NAME" --tasks "$task" || return 1
-    code=$(aws_text ecs describe-tasks --cluster "$NAME" --tasks "$task" --query 'tasks[0].containers[0].exitCode')
-    [ "$code" = 0 ] || { say "the task of the migrations ended with $code"; return 1; }
+    run_task '["migrate"]' || return 1
     say "migrated: tables are those of this version"
+}
+
+# DEP-082: topics come from the table of this version alone. Brokers are reached through the proxy
+# that stands beside a unit; without it units have topics of their own.
+topics() {
+    if [ -z "$(setting kafka_proxy_image)" ]; then
+        say "skipped: topics (no kafka_proxy_image)"
+        return 0
+    fi
+    run_task '["kafka","topics","apply"]' || return 1
+    say "topics: those of this version"
 }
 
 # turn SERVICE CONTROLLER DEFINITION COUNT: lets a service run a definition; under CodeDeploy by a
@@ -407,6 +443,7 @@ roll_back() {
         fi
         turn "$service" "$controller" "$definition" "$count" || failed="$failed $service"
     done <"$WORK/before"
+    pods_back || failed="$failed pods"
     if [ -n "$failed" ]; then
         say "failed and NOT rolled back:$failed"
         say "hint: docs/operate/runbooks/roll-back.md"
@@ -465,7 +502,16 @@ fi
 say "applied: $(grep -m 1 '^Apply complete' "$LOG" || echo 'nothing to do')"
 make_secrets
 migrate || { say "failed: migrations; nothing was released, the units before run on"; say "hint: docs/operate/runbooks/roll-back.md"; exit 4; }
-kubernetes || { say "failed: Kubernetes"; : >"$WORK/before"; exit 4; }
+topics || { say "failed: topics; nothing was released, the units before run on"; say "hint: docs/operate/runbooks/kafka-lag.md"; exit 4; }
+if ! kubernetes; then
+    say "failed: Kubernetes"
+    if [ -s "$WORK/pods" ] && pods_back; then
+        say "failed, rolled back; see $LOG"
+        exit 1
+    fi
+    say "hint: docs/operate/runbooks/roll-back.md"
+    exit 4
+fi
 release || roll_back
 say "== after"
 check_after || { say "the check found something bad"; [ -s "$WORK/last-good" ] && roll_back; exit 4; }

@@ -46,7 +46,7 @@ case "$*" in
     *get-pipeline-execution*) echo "${STUB_PIPELINE:-Succeeded}" ;;
     *describe-scalable-targets*) echo 2 ;;
     *run-task*) echo arn:task ;;
-    *describe-tasks*) echo "${STUB_MIGRATED:-0}" ;;
+    *describe-tasks*) case $(tail -n 4 "$CALLS") in *topics*) echo "${STUB_TOPICS:-0}" ;; *) echo "${STUB_MIGRATED:-0}" ;; esac ;;
     *list-task-definitions*) echo arn:new:2 ;;
     *update-service*arn:new:2*) exit "${STUB_RELEASE:-0}" ;;
     *update-service*arn:old:1*) exit "${STUB_ROLLBACK:-0}" ;;
@@ -76,7 +76,19 @@ esac
 STUB
 printf '#!/bin/sh\nexit 0\n' >"$WORK/bin/git"
 # shellcheck disable=SC2016  # the stub expands it
-for tool in kubectl helm; do printf '#!/bin/sh\necho "%s $*" >>"$CALLS"\ncase "$*" in version*) exit "${STUB_REACHED:-0}" ;; esac\n' "$tool" >"$WORK/bin/$tool"; done
+printf '#!/bin/sh\necho "helm $*" >>"$CALLS"\n' >"$WORK/bin/helm"
+cat >"$WORK/bin/kubectl" <<'STUB'
+#!/bin/sh
+echo "kubectl $*" >>"$CALLS"
+case "$*" in
+    version*) exit "${STUB_REACHED:-0}" ;;
+    *"get deployments"*) [ -n "${STUB_PODS:-}" ] || exit 0
+        echo 'aml 3'
+        if grep -q 'kubectl apply' "$CALLS"; then echo 'chains 8'; else echo 'chains 7'; fi ;;
+    *"rollout status"*) exit "${STUB_ROLLED:-0}" ;;
+    *"rollout undo"*) exit "${STUB_UNDONE:-0}" ;;
+esac
+STUB
 # shellcheck disable=SC2016  # the stub expands it
 printf '#!/bin/sh\nprintf "%%s\\n" ${STUB_SERVERS:-ns-1.example.net. ns-2.example.net.}\n' >"$WORK/bin/dig"
 chmod +x "$WORK/bin/"*
@@ -100,6 +112,7 @@ try() {
     case " $settings " in *" NO_TFVARS=1 "*) rm "$WORK/tree/aws/environments/staging/terraform.tfvars" ;; esac
     case " $settings " in *" ENDED=1 "*) sed -i 's/end_of_support = .*/end_of_support = "2020-01-01"/' "$WORK/tree/aws/versions.toml" ;;
     *) sed -i 's/end_of_support = .*/end_of_support = "2999-01-01"/' "$WORK/tree/aws/versions.toml" ;; esac
+    case " $settings " in *" PROXY=1 "*) echo 'kafka_proxy_image = "r/kafka-proxy@sha256:0"' >>"$WORK/tree/aws/environments/staging/terraform.tfvars" ;; esac
     case " $settings " in *" DIGESTS=1 "*) sed -i "s/\"digest\": \"\"/\"digest\": \"$DIGEST\"/" "$WORK/tree/kubernetes/addons/addons.json" ;; esac
     : >"$WORK/calls"
     code=0
@@ -177,6 +190,22 @@ TEST_SKIP='stable empty-plan' try 0 'installed: external-secrets' -- DIGESTS=1 -
 called 'helm upgrade --install aws-load-balancer-controller oci://111122223333.dkr.ecr.us-west-2.amazonaws.com/mirror/charts/aws-load-balancer-controller@sha256:'
 uncalled 'helm .*cert-manager'
 called 'kubectl apply --server-side -k'
+
+# Pods that do not come up go back to the revision that they had, those alone that this run changed.
+TEST_SKIP='stable empty-plan' try 1 'turned back: pods of chains to revision 7' -- DIGESTS=1 STUB_PODS=1 STUB_ROLLED=1 -- --environment staging --auto-approve
+called 'kubectl -n florin rollout undo deployment/chains --to-revision=7'
+uncalled 'rollout undo deployment/aml'
+uncalled 'update-service'
+TEST_SKIP='stable empty-plan' try 4 'runbooks/roll-back.md' -- DIGESTS=1 STUB_PODS=1 STUB_ROLLED=1 STUB_UNDONE=1 -- --environment staging --auto-approve
+TEST_SKIP='stable empty-plan' try 4 'runbooks/roll-back.md' -- DIGESTS=1 STUB_ROLLED=1 -- --environment staging --auto-approve
+TEST_SKIP='stable empty-plan' try 1 'failed, rolled back' -- DIGESTS=1 STUB_PODS=1 STUB_RELEASE=1 -- --environment staging --auto-approve
+called 'rollout undo deployment/chains --to-revision=7'
+
+# DEP-082: topics before the units, where brokers can be reached.
+try 0 'topics: those of this version' -- PROXY=1 -- --environment staging --auto-approve
+called 'run-task .*"command":\["kafka","topics","apply"\]'
+try 4 'failed: topics' -- PROXY=1 STUB_TOPICS=1 -- --environment staging --auto-approve
+uncalled 'update-service'
 
 # Failures. DEP-119: migrations run before any unit, and stop the release when they fail.
 try 4 'failed: migrations' -- STUB_MIGRATED=1 -- --environment staging --auto-approve

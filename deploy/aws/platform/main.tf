@@ -34,6 +34,11 @@ locals {
   on_eks  = { for name, u in local.served : name => u if u.platform == "eks" }
   primary = { for name, u in local.served : name => "${name}/blue" if u.entrance != "none" }
 
+  # What Florin itself reads from topics (DEP-126).
+  consumed_topics = ["transactions.raw", "transactions.corrections"]
+  # Memory of a class, for the alarm over what is free (DEP-125).
+  database_memory_gib = { "db.r6g.large" = 16, "db.r6g.xlarge" = 32, "db.r6g.2xlarge" = 64, "db.r6g.4xlarge" = 128, "db.r6g.8xlarge" = 256, "db.m6g.large" = 8, "db.m6g.xlarge" = 16 }
+
   repository_arn = "arn:aws:ecr:${var.aws_region}:${var.allowed_account_id}:repository/florin"
 }
 
@@ -193,6 +198,7 @@ module "edge" {
 
 module "observability" {
   source                = "../modules/observability"
+  providers             = { aws = aws, aws.us_east_1 = aws.us_east_1 }
   name                  = local.name
   environment           = var.environment
   region                = var.aws_region
@@ -202,6 +208,7 @@ module "observability" {
     platform      = u.platform
     served        = u.entrance != "none"
     desired       = u.size.desired
+    memory_gib    = u.size.memory_gib
     target_group  = u.entrance == "none" ? "" : module.edge.target_group_suffixes[local.primary[name]]
     load_balancer = u.entrance == "none" ? "" : module.edge.alb_suffixes[u.entrance]
   } }
@@ -214,6 +221,14 @@ module "observability" {
   cache_id             = "${local.name}-cache"
   cache_nodes          = var.cache.nodes
   kafka_name           = "${local.name}-kafka"
+  # Topics are told apart from no topics by the option that lets Florin reach them.
+  consumed_topics     = var.kafka_proxy_image == "" ? [] : local.consumed_topics
+  database_memory_gib = lookup(local.database_memory_gib, var.database.database_writer_instance_class, 16)
+  cluster_log_group   = module.eks.log_group_name
+  scaling_groups = merge(
+    { for group, name in module.eks.scaling_groups : "eks-${group}" => name },
+    var.monitoring == "ec2" ? { monitoring = "${local.name}-monitoring" } : {},
+  )
 }
 
 module "ecs" {

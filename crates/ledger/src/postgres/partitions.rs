@@ -6,7 +6,7 @@ use florin_base::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// Months that are there beside the running one.
-const MONTHS_AHEAD: i64 = 2;
+const MONTHS_AHEAD: i64 = 3;
 const MONTHS_PER_YEAR: i64 = 12;
 
 /// One month of the journal, by [`Timestamp::month_number`].

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use florin_base::{Clock, Timestamp};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
-use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer as _};
 use object_store::{
@@ -78,6 +78,9 @@ impl S3Store {
             .with_bucket_name(bucket)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_virtual_hosted_style_request(!settings.path_style);
+        if settings.checksums {
+            builder = builder.with_checksum_algorithm(Checksum::SHA256);
+        }
         if let Some(region) = &settings.region {
             builder = builder.with_region(region);
         }

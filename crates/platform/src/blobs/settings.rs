@@ -22,6 +22,9 @@ pub struct BlobSettings {
     pub region: Option<String>,
     /// The bucket stands in the path and not in the host's name.
     pub path_style: bool,
+    /// Every object is sent with its SHA-256, as buckets whose objects are locked demand it.
+    #[serde(skip)]
+    pub checksums: bool,
 }
 
 /// Why the configured store cannot be had. The words name the setting; the remedy is apart.

@@ -81,6 +81,7 @@ async fn bucket() -> Option<Rig> {
         endpoint: Some(endpoint),
         region: Some("us-east-1".to_owned()),
         path_style: true,
+        checksums: false,
     };
     let builder = object_store::aws::AmazonS3Builder::new()
         .with_access_key_id("AKIDEXAMPLE")

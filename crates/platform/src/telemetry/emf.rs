@@ -22,20 +22,24 @@ const VALUES_MAX: usize = 100;
 enum Kind {
     /// The largest value over all labels.
     Gauge,
+    /// The value of the series that has this label.
+    GaugeOf(&'static str),
     /// What the sum over all labels rose by.
     Counter,
     /// What each bucket rose by, at its upper edge.
     Histogram,
 }
 
-use Kind::{Counter, Gauge, Histogram};
+use Kind::{Counter, Gauge, GaugeOf, Histogram};
 
 /// What goes to CloudWatch: name, kind, CloudWatch's unit. At most 60 (DEP-121).
 const METRICS: &[(&str, Kind, &str)] = &[
+    ("db_oldest_transaction_seconds", Gauge, "Seconds"),
     ("db_pool_connections", Gauge, "Count"),
     ("disk_free_ratio", Gauge, "None"),
     ("event_lag_records", Gauge, "Count"),
     ("event_lag_seconds", Gauge, "Seconds"),
+    ("feed_archive_age_seconds", Gauge, "Seconds"),
     ("http_server_connections_refused_total", Counter, "Count"),
     ("http_server_requests_seconds", Histogram, "Seconds"),
     ("ledger_batch_size", Histogram, "Count"),
@@ -47,9 +51,16 @@ const METRICS: &[(&str, Kind, &str)] = &[
     ("ledger_queue_depth", Gauge, "Count"),
     ("process_cpu_usage", Gauge, "None"),
     ("process_resident_memory_bytes", Gauge, "Bytes"),
+    // Letters that somebody dealt with ring nobody.
+    (
+        "shadow_dead_letters",
+        GaugeOf("status=\"parked\""),
+        "Count",
+    ),
     ("shadow_deadline_lag_seconds", Gauge, "Seconds"),
     ("shadow_drift_unexplained", Gauge, "Count"),
     ("shadow_kafka_lag", Gauge, "Count"),
+    ("ticketing_payouts_failed_total", Counter, "Count"),
     ("wallet_holds_placed_total", Counter, "Count"),
     ("wallet_operations_failed_total", Counter, "Count"),
     ("wallet_outbox_events_failed_total", Counter, "Count"),
@@ -118,7 +129,8 @@ impl Emf {
         let (mut directives, mut members) = (Vec::new(), Map::new());
         for (name, kind, unit) in METRICS {
             let value = match kind {
-                Gauge => gauge(prometheus, name),
+                Gauge => gauge(prometheus, name, ""),
+                GaugeOf(label) => gauge(prometheus, name, label),
                 Counter => self.counter(prometheus, name),
                 Histogram => self.histogram(prometheus, name),
             };
@@ -181,9 +193,9 @@ impl Emf {
     }
 }
 
-fn gauge(prometheus: &str, name: &str) -> Option<Value> {
+fn gauge(prometheus: &str, name: &str, label: &str) -> Option<Value> {
     samples(prometheus)
-        .filter(|sample| sample.name == name)
+        .filter(|sample| sample.name == name && sample.labels.contains(label))
         .map(|sample| sample.value)
         .reduce(f64::max)
         .map(|value| json!(value))
@@ -223,6 +235,14 @@ mod tests {
         let line = parsed(&emf.line(&second, 2_000));
         assert_eq!(line["webhook_tries_total"], 3.0);
         assert_eq!(line["_aws"]["Timestamp"], 2_000);
+    }
+
+    #[test]
+    fn dep_127_letters_that_were_dealt_with_do_not_count() {
+        let letters = "shadow_dead_letters{status=\"redriven\"} 9\n\
+            shadow_dead_letters{status=\"parked\"} 2\n";
+        let line = parsed(&Emf::new("staging", "shadow-ledger").line(letters, 1));
+        assert_eq!(line["shadow_dead_letters"], 2.0);
     }
 
     #[test]

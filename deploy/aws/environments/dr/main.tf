@@ -103,6 +103,7 @@ module "edge" {
 
 module "observability" {
   source                = "../../modules/observability"
+  providers             = { aws = aws, aws.us_east_1 = aws.us_east_1 }
   name                  = local.name
   environment           = "dr"
   region                = var.dr_region
@@ -112,6 +113,7 @@ module "observability" {
     platform      = "ecs"
     served        = true
     desired       = 1
+    memory_gib    = u.production.memory_gib
     target_group  = module.edge.target_group_suffixes["${name}/blue"]
     load_balancer = module.edge.alb_suffixes[u.entrance]
   } }
@@ -124,6 +126,10 @@ module "observability" {
   cache_id             = "${local.name}-cache"
   cache_nodes          = 0
   kafka_name           = "${local.name}-kafka"
+  # Cache and brokers are made at failover.
+  kafka_brokers       = 0
+  database_memory_gib = 32
+  cluster_log_group   = module.eks.log_group_name
 }
 
 module "ecs" {

@@ -144,6 +144,19 @@ resource "aws_iam_role_policy_attachment" "node" {
   policy_arn = "arn:aws:iam::aws:policy/${each.key}"
 }
 
+# DEP-128: the network agent of a node tells what it turned away.
+resource "aws_iam_role_policy" "node" {
+  name = "network-policy-log"
+  role = aws_iam_role.node.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Sid = "Log", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], Resource = "${aws_cloudwatch_log_group.control_plane.arn}:*" },
+      { Sid = "Find", Effect = "Allow", Action = ["logs:DescribeLogGroups"], Resource = "*" },
+    ]
+  })
+}
+
 resource "aws_launch_template" "node" {
   for_each               = var.node_groups
   name                   = "${var.name}-${each.key}"
@@ -233,7 +246,9 @@ resource "aws_eks_addon" "network" {
   resolve_conflicts_on_update = "PRESERVE"
   configuration_values = each.key == "vpc-cni" ? jsonencode({
     enableNetworkPolicy = "true"
-    env                 = { ENABLE_PREFIX_DELEGATION = "true", WARM_PREFIX_TARGET = "1" }
+    # DEP-128: what is turned away is seen.
+    nodeAgent = { enablePolicyEventLogs = "true", enableCloudWatchLogs = "true" }
+    env       = { ENABLE_PREFIX_DELEGATION = "true", WARM_PREFIX_TARGET = "1" }
   }) : null
   tags = merge(var.tags, { Name = "${var.name}-${each.key}", DEP = "023 045" })
 }

@@ -22,3 +22,13 @@ output "file_system_id" {
   description = "Shared files of user networks."
   value       = aws_efs_file_system.this.id
 }
+
+output "log_group_name" {
+  description = "Where control plane and network agent write."
+  value       = aws_cloudwatch_log_group.control_plane.name
+}
+
+output "scaling_groups" {
+  description = "Scaling group of each node group, as EC2 measures it."
+  value       = { for name, group in aws_eks_node_group.this : name => try(group.resources[0].autoscaling_groups[0].name, name) }
+}

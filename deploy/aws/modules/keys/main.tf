@@ -18,7 +18,7 @@ locals {
     data         = ["ecr.amazonaws.com"]
     documents    = []
     secrets      = []
-    logs         = ["logs.${var.region}.amazonaws.com", "delivery.logs.amazonaws.com", "cloudtrail.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com", "costalerts.amazonaws.com"]
+    logs         = ["logs.${var.region}.amazonaws.com", "delivery.logs.amazonaws.com", "cloudtrail.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com", "costalerts.amazonaws.com", "backup.amazonaws.com", "elasticache.amazonaws.com"]
     archive      = []
     backup       = ["backup.amazonaws.com"]
     networks     = []

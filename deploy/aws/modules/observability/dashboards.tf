@@ -19,7 +19,7 @@ locals {
   room = { for room, prefix in { wallets = "wallets", shadow = "shadow-", ticketing = "ticketing-", compliance = "kyc|aml", chains = "chains|networks-|custody|markets" } :
     room => [for unit, u in var.units : unit if can(regex("^(${prefix})", unit))]
   }
-  unit_cpu = { for room, units in local.room : room => [for unit in units : var.units[unit].platform == "ecs" ? ["AWS/ECS", "CPUUtilization", "ClusterName", var.name, "ServiceName", unit] : ["ContainerInsights", "pod_cpu_utilization", "ClusterName", var.name, "Namespace", "florin", "Service", unit]] }
+  unit_cpu = { for room, units in local.room : room => [for unit in units : var.units[unit].platform == "ecs" ? ["AWS/ECS", "CPUUtilization", "ClusterName", var.name, "ServiceName", unit] : ["Florin", "process_cpu_usage", "Environment", var.environment, "Unit", unit]] }
   unit_p95 = { for room, units in local.room : room => [for unit in units : ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", var.units[unit].load_balancer, "TargetGroup", var.units[unit].target_group] if var.units[unit].served] }
 
   boards = {
@@ -28,7 +28,7 @@ locals {
       { title = "p95", metrics = [local.alb.TargetResponseTime], stat = "p95" },
       { title = "5xx", metrics = [local.alb.HTTPCode_Target_5XX_Count, local.alb.HTTPCode_ELB_5XX_Count], stat = "Sum" },
       { title = "4xx (refusals are among them)", metrics = [local.alb.HTTPCode_Target_4XX_Count], stat = "Sum" },
-      { title = "nodes", metrics = [["ContainerInsights", "node_cpu_utilization", "ClusterName", var.name], ["ContainerInsights", "node_memory_utilization", "ClusterName", var.name]], stat = "Average" },
+      { title = "nodes", metrics = [for group in values(var.scaling_groups) : ["AWS/EC2", "CPUUtilization", "AutoScalingGroupName", group]], stat = "Average" },
       { title = "blocked by the web ACL", metrics = [["AWS/WAFV2", "BlockedRequests", "WebACL", var.web_acl_name, "Region", var.region, "Rule", "ALL"]], stat = "Sum" },
     ]
     wallets = [

@@ -57,16 +57,21 @@ variable "thresholds" {
     event_lag_s          = optional(number, 60)
     checkpoint_age_s     = optional(number, 300)
     certificate_days     = optional(number, 30)
+    archive_age_s        = optional(number, 7200)
+    transaction_age_s    = optional(number, 60)
+    free_memory_percent  = optional(number, 10)
+    denied_packets       = optional(number, 10)
   })
   default = {}
 }
 
 variable "units" {
-  description = "Units: where they run, their target group and load balancer as CloudWatch names them (empty: none)."
+  description = "Units: where they run, how much memory a copy has, their target group and load balancer as CloudWatch names them (empty: none)."
   type = map(object({
     platform      = string
     served        = bool
     desired       = number
+    memory_gib    = number
     target_group  = string
     load_balancer = string
   }))
@@ -114,5 +119,33 @@ variable "cache_nodes" {
 
 variable "kafka_name" {
   description = "Name of the Kafka cluster."
+  type        = string
+}
+
+variable "kafka_brokers" {
+  description = "Number of brokers."
+  type        = number
+  default     = 3
+}
+
+variable "consumed_topics" {
+  description = "Topics that Florin itself consumes, as group florin-shadow."
+  type        = list(string)
+  default     = []
+}
+
+variable "database_memory_gib" {
+  description = "Memory of an instance of the database."
+  type        = number
+}
+
+variable "scaling_groups" {
+  description = "Names of the scaling groups of machines, by a name for people."
+  type        = map(string)
+  default     = {}
+}
+
+variable "cluster_log_group" {
+  description = "Log group of the cluster, where its network agent writes too."
   type        = string
 }

@@ -4,6 +4,8 @@ terraform {
     aws = {
       source  = "hashicorp/aws"
       version = "5.100.0"
+      # Where signing in is recorded.
+      configuration_aliases = [aws.us_east_1]
     }
   }
 }

@@ -165,7 +165,13 @@ pub async fn wallet_ended(
         Some(code) => end(room, &mut tx, id, "failed", None, Some(code)).await?,
     };
     tx.commit().await?;
+    count(failed.is_some());
     Ok(())
+}
+
+/// Somebody waits for money that did not come: an alarm hangs on it.
+fn count(failed: bool) {
+    metrics::counter!("ticketing_payouts_failed_total").increment(u64::from(failed));
 }
 
 /// Ends a payout that is under way; `None` when it has ended before. A failed one gives back what
@@ -249,6 +255,7 @@ pub async fn mark(
     let ended = end(room, &mut tx, id, status, reference, failure).await?;
     let ended = ended.ok_or_else(wrong)?;
     tx.commit().await?;
+    count(status == "failed");
     if let Err(problem) = due::drive_line(room, id).await {
         tracing::warn!(payout = id, %problem, "postings of a payout wait");
     }
