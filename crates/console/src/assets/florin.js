@@ -16,12 +16,18 @@ function ago(then) {
   return relative.format(Math.round(seconds / size), unit);
 }
 
+// Days and hours of a place are those of its zone.
+function inZone(timeZone, hours) {
+  return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone, ...(hours !== undefined && { timeStyle: "short" }) });
+}
+
 // Times: the viewer's zone to the eye, UTC in the title.
 function showTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const then = Date.parse(element.dateTime);
     if (Number.isNaN(then)) continue;
-    const shown = "ago" in element.dataset ? ago(then) : exact.format(then);
+    const { there, hours } = element.dataset;
+    const shown = there ? inZone(there, hours).format(then) : "ago" in element.dataset ? ago(then) : exact.format(then);
     if (element.textContent !== shown) element.textContent = shown;
   }
 }
@@ -72,6 +78,19 @@ document.addEventListener("click", (event) => {
     button.setAttribute("aria-expanded", String(open));
   }
   if (button.dataset.copy) navigator.clipboard?.writeText(button.dataset.copy);
+});
+// Escape closes what was opened, and the focus goes back to what opened it.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  for (const open of document.querySelectorAll("details.who[open]")) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+  if (document.querySelector("#menu.open")) {
+    const button = document.querySelector("button[data-menu]");
+    button.click();
+    button.focus();
+  }
 });
 document.addEventListener("click", (event) => {
   for (const open of document.querySelectorAll("details.who[open]")) {
@@ -179,6 +198,7 @@ document.addEventListener("submit", (event) => {
   const request = new XMLHttpRequest();
   request.open("POST", `${form.dataset.upload}?${query}`);
   request.setRequestHeader("x-form-token", form.dataset.token);
+  request.setRequestHeader("x-part", "upload");
   request.setRequestHeader("content-type", file.type || "application/octet-stream");
   request.upload.onprogress = (sent) => {
     if (!sent.lengthComputable) return;
@@ -187,9 +207,9 @@ document.addEventListener("submit", (event) => {
   };
   request.onerror = () => done("The server could not be reached; nothing is known to have arrived.");
   request.onload = () => {
-    const place = request.responseURL;
-    const left = !place.includes(form.dataset.upload);
-    if (request.status < 400 && left) { location.href = place; return; }
+    if (request.status === 401) { location.reload(); return; }
+    const place = request.getResponseHeader("x-place");
+    if (place) { location.assign(place); return; }
     const page = new DOMParser().parseFromString(request.responseText, "text/html");
     done(page.querySelector(".notice")?.textContent || `The server answered ${request.status}.`);
   };

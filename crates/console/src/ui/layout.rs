@@ -50,7 +50,7 @@ fn head(frame: &Frame, shown: Option<&Shown>) -> Markup {
         header.top {
             @if shown.is_some() {
                 button.menu type="button" aria-expanded="false" aria-controls="menu" data-menu {
-                    span.bars aria-hidden="true" { } span.hidden { "Menu" }
+                    span.burger aria-hidden="true" { } span.hidden { "Menu" }
                 }
             }
             a.brand href=(BASE) { img src=(ICON.path) alt="" width="24" height="24"; "Florin" }

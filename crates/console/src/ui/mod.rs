@@ -57,25 +57,24 @@ pub fn either<T>(result: &Result<T, ApiError>, show: impl FnOnce(&T) -> Markup) 
     }
 }
 
-/// An id or digest, short to the eye and whole when copied or hovered over. What stands before
-/// the last colon of an id (`florin:wallet:`) stays, with the end behind it: UUIDs made at nearly
-/// the same time begin alike.
+/// An id or digest, short to the eye and whole when copied or hovered over. Words between colons
+/// stay (`florin:wallet:`); of a long part among them the end is shown, since UUIDs made at nearly
+/// the same time begin alike, and of an id of one part the beginning too.
 pub fn short(id: &str) -> Markup {
-    let colon = id.rfind(':').map_or(0, |at| at + 1);
-    let kept = match (id.len() - colon > 18, colon) {
-        (false, _) => 0,
-        (true, 0) => 8,
-        (true, colon) => colon,
-    };
-    let split = (id.get(..kept), id.get(kept..id.len().saturating_sub(6)));
+    let long = |part: &str| part.len() > 18 && part.is_ascii();
+    if !id.split(':').any(long) {
+        return html! { code { (id) } };
+    }
+    let head = if id.contains(':') { 0 } else { 8 };
     html! {
-        @match split {
-            (Some(head), Some(rest)) if kept > 0 => {
-                code.short title=(id) {
-                    (head) span.rest { (rest) } (id.get(head.len() + rest.len()..).unwrap_or_default())
-                }
+        code.short title=(id) {
+            @for (at, part) in id.split(':').enumerate() {
+                @if at > 0 { ":" }
+                @if long(part) {
+                    (&part[..head]) span.rest { (&part[head..part.len() - 6]) }
+                    (&part[part.len() - 6..])
+                } @else { (part) }
             }
-            _ => { code { (id) } }
         }
     }
 }
@@ -102,6 +101,7 @@ mod tests {
             "01977f2e-4b6a-7c3d-9e1f-2a3b4c5d6e7f",
             "florin:wallet:01977f2e-4b6a-7c3d-9e1f-2a3b4c5d6e7f",
             "florin:external:BRL",
+            "florin:tk:payable:01977f2e-4b6a-7c3d-9e1f-2a3b4c5d6e7f:EUR",
             "naïve-ä-ö-ü-ß-naïve-ä-ö-ü-ß",
             "",
         ] {

@@ -69,6 +69,7 @@ pub const MENU: &[Section] = &[
         items: &[
             item("/console/shadow", "State", "shadow:read"),
             item("/console/shadow/accounts", "Books", "shadow:read"),
+            item("/console/shadow/links", "Linked books", "shadow:read"),
             item("/console/shadow/events", "Events", "shadow:read"),
             item(
                 "/console/shadow/dead-letters",
@@ -78,12 +79,16 @@ pub const MENU: &[Section] = &[
             item("/console/shadow/drift", "Drift", "shadow:read"),
             item("/console/shadow/corrections", "Corrections", "shadow:read"),
             item("/console/shadow/statements", "Statements", "shadow:read"),
+            item("/console/shadow/lines", "Statement lines", "shadow:read"),
+            item("/console/shadow/profiles", "CSV profiles", "shadow:read"),
+            item("/console/shadow/references", "References", "shadow:read"),
             item(
                 "/console/shadow/reconciliations",
                 "Reconciliations",
                 "shadow:read",
             ),
             item("/console/shadow/matches", "Matches", "shadow:read"),
+            item("/console/shadow/monitors", "Monitors", "shadow:read"),
             item("/console/shadow/alerts", "Alerts", "shadow:read"),
             item("/console/shadow/audit", "Audit", "shadow:read"),
         ],

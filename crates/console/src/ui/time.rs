@@ -23,6 +23,16 @@ pub fn ago(text: &str) -> Markup {
     }
 }
 
+/// The same as the clock says where something takes place: a day, or day and hour, of an IANA
+/// zone. Only the script knows zones; without it the time stays in UTC.
+pub fn there(text: &str, zone: &str, hours: bool) -> Markup {
+    html! {
+        time datetime=(text) data-there=(zone) data-hours[hours] title={ (utc(text)) " UTC" } {
+            (utc(text)) " UTC"
+        }
+    }
+}
+
 /// `2026-01-31 09:15:00` of an RFC 3339 text; any other text comes back as it is.
 pub fn utc(text: &str) -> String {
     let plain = text.get(..19).filter(|_| text.ends_with('Z'));

@@ -7,4 +7,5 @@ mod oidc;
 mod pages;
 mod sessions;
 mod shadow;
+mod shadow_settings;
 mod ticketing;

@@ -50,7 +50,7 @@ async fn show(visit: Visit) -> Outcome {
         }
         let cells = vec![
             html! { code { (name) } },
-            html! { code { (text(setting, "value")) } },
+            html! { code.wrap { (text(setting, "value")) } },
             html! { (origin) },
             html! { (text(setting, "about")) },
         ];

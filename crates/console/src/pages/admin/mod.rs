@@ -31,13 +31,13 @@ fn page_of(kind: &str, id: &str) -> String {
 }
 
 /// Texts of a list, side by side.
-fn words(value: &Value, member: &str) -> String {
+pub fn words(value: &Value, member: &str) -> String {
     let all = items(value, member).iter().filter_map(Value::as_str);
     all.collect::<Vec<_>>().join(", ")
 }
 
 /// What was typed into a field for several words: parted by commas or blanks.
-fn list_of(text: &str) -> Vec<&str> {
+pub fn list_of(text: &str) -> Vec<&str> {
     let parts = text.split([',', ' ', '\n', '\r', '\t']);
     parts.filter(|part| !part.is_empty()).collect()
 }

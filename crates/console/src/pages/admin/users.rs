@@ -141,8 +141,8 @@ async fn show(visit: Visit) -> Outcome {
         .add_text("Accounts of the shadow ledger", &words(&user, "accounts"))
         .add("Created", time::time(text(&user, "createdAt")))
         .add("Changed", time::time(text(&user, "updatedAt")))
-        .add("API keys", html! { a href={ "/console/admin/keys?userId=" (segment(id)) } { "his keys" } })
-        .add("Audit", html! { a href={ "/console/admin/audit?object=user:" (segment(id)) } { "what was done to him" } });
+        .add("API keys", html! { a href={ "/console/admin/keys?userId=" (segment(id)) } { "keys of this user" } })
+        .add("Audit", html! { a href={ "/console/admin/audit?object=user:" (segment(id)) } { "what was done to this user" } });
     let content = html! {
         (facts)
         div.columns {
@@ -152,7 +152,7 @@ async fn show(visit: Visit) -> Outcome {
                     (form::text("displayName", "Shown as", text(&user, "displayName"), false))
                     (form::text("roles", "Roles, parted by commas", &words(&user, "roles"), true))
                     (form::text("accounts", "Accounts of the shadow ledger", &words(&user, "accounts"), false))
-                    p.note { "With other roles or accounts his access tokens fall at once." }
+                    p.note { "With other roles or accounts the access tokens fall at once." }
                     div.buttons { button.primary type="submit" { "Save" } }
                 }
             }))
@@ -167,7 +167,7 @@ fn buttons(visit: &Visit, user: &Value, path: &str) -> Markup {
     let reset = Confirm {
         id: "password",
         label: "Set a password",
-        text: html! { "All his log-ins end." },
+        text: html! { "All log-ins of this user end." },
         action: &format!("{path}/password"),
         fields: secret("password", "New password, at least 12 characters", true),
         danger: true,
@@ -175,7 +175,7 @@ fn buttons(visit: &Visit, user: &Value, path: &str) -> Markup {
     let disable = Confirm {
         id: "disable",
         label: "Disable",
-        text: html! { "He is cut off at once, his API keys too. It can be undone." },
+        text: html! { "The user is cut off at once, with all API keys. It can be undone." },
         action: &format!("{path}/disable"),
         fields: html! {},
         danger: true,
@@ -219,6 +219,6 @@ async fn password(visit: Visit) -> Outcome {
     }
     let ask = visit.api.put(format!("{API}/{}/password", segment(id)));
     let ask = ask.json_body(&json!({"password": visit.form("password")}));
-    let words = "The password is set; his log-ins have ended.";
+    let words = "The password is set; the log-ins have ended.";
     Reply::after(ask.json().await, page_of("users", id), words)
 }

@@ -104,7 +104,7 @@ fn facts(transfer: &Value, scales: &Scales) -> Facts {
         .add_text("Mode", text(transfer, "mode"))
         .add("Recorded", time::time(text(transfer, "recordedAt")))
         .add("Effective", time::time(text(transfer, "effectiveAt")))
-        .add_text("By", text(transfer, "actor"))
+        .add("By", short(text(transfer, "actor")))
         .add_text("Description", text(transfer, "description"));
     facts = link(facts, "Resolves", "pendingId");
     facts = link(facts, "Resolved by", "resolvedBy");

@@ -1,5 +1,6 @@
 //! `GET /console/shadow/accounts` and `/{id}`: books, a book's balance with what it rests on, and
-//! its entries in their order.
+//! its entries in their order. Both time axes: what counted up to an instant (`asOf`), and what
+//! was known at another (`knownAt`).
 
 use florin_platform::http::router::Routes;
 use futures_util::future::join;
@@ -7,10 +8,11 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::listing::Listing;
+use super::settings::settings_path;
 use super::{API, account_link, amount, correct, event_link, millis, page_of, state};
 use crate::Console;
 use crate::api::{ApiError, flag, items, number, segment, shown, text};
-use crate::reply::{Outcome, Page, Reply};
+use crate::reply::{Failure, Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::facts::{Facts, Figure, figures};
 use crate::ui::filter::Filter;
@@ -98,14 +100,22 @@ fn floor(book: &Value) -> Markup {
 async fn show(visit: Visit) -> Outcome {
     let id = visit.param("id");
     let path = format!("{API}/accounts/{}", segment(id));
+    let instant = |name: &str| {
+        let given = time::sent(visit.query(name));
+        given.ok_or_else(|| Failure::Bad("That is no time.".to_owned()))
+    };
+    let (as_of, known_at) = (instant("asOf")?, instant("knownAt")?);
     let list = Listing::new(&visit, format!("{path}/entries")).exact();
     let list = list.filters(&["currency", "state"]).period()?;
+    let list = list.with("asOf", &as_of).with("knownAt", &known_at);
     if visit.exports() {
         return list.export("entries", ENTRIES).await;
     }
     let balance = visit.api.get(format!("{path}/shadow-balance"));
     let balance = balance
         .query("currency", visit.query("currency"))
+        .query("asOf", &as_of)
+        .query("knownAt", &known_at)
         .query("detail", "true")
         .query("money", "string")
         .json();
@@ -117,7 +127,10 @@ async fn show(visit: Visit) -> Outcome {
         (facts(&balance))
         (section("entries", "Entries", entries_of(&visit, &entries, currency)))
     };
-    let beside = correct::button(&visit, id, currency);
+    let beside = html! {
+        a href=(settings_path(id, currency)) { "Settings" } " "
+        (correct::button(&visit, id, currency))
+    };
     Ok(Page::new(format!("Book of {id}"), content)
         .beside(beside)
         .into())
@@ -151,12 +164,36 @@ fn facts(balance: &Value) -> Facts {
         .add_text("Currency", text(balance, "currency"))
         .add("Floor", floor(balance))
         .add_text("Policy", text(balance, "policy"))
+        .add(
+            "As of",
+            asked(
+                millis(balance, "asOf"),
+                balance["asOf"].is_null(),
+                "all that is dated later too",
+            ),
+        )
+        .add(
+            "Known at",
+            asked(
+                time::time(text(balance, "knownAt")),
+                balance["knownAt"].is_null(),
+                "now",
+            ),
+        )
         .add("Open until", time::time(text(balance, "openUntil")))
         .add("As of record", count(number(balance, "logSeq")))
         .add("Digest", short(text(balance, "digest")));
     match last.is_empty() {
         true => facts,
         false => facts.add("Last event", event_link(last)),
+    }
+}
+
+/// An instant that was asked for, or what holds without one.
+fn asked(instant: Markup, none: bool, unless: &str) -> Markup {
+    match none {
+        true => html! { span.note { (unless) } },
+        false => instant,
     }
 }
 
@@ -168,8 +205,10 @@ fn entries_of(visit: &Visit, entries: &Result<Value, ApiError>, currency: &str) 
             "State",
             &["applied", "held", "held_for_review", "rejected"],
         )
-        .time("from", "From")
-        .time("to", "To");
+        .time("from", "Entries from")
+        .time("to", "Entries before")
+        .time("asOf", "Balance as of")
+        .time("knownAt", "As it was known at");
     html! {
         (filter.render())
         (either(entries, |page| html! {

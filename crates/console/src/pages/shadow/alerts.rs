@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::listing::Listing;
-use super::{API, account_link, state, tabs};
+use super::monitors::severity;
+use super::{API, account_link, page_of, state, tabs};
 use crate::Console;
 use crate::api::{items, segment, text};
 use crate::reply::{Outcome, Page, Reply};
-use crate::ui::badge::{Mood, badge_as};
 use crate::ui::table::{Table, pager};
 use crate::ui::{form, time};
 use crate::visit::{Visit, get, post};
@@ -66,17 +66,11 @@ pub fn table(visit: &Visit, alerts: &[Value]) -> Table {
             "Severity", "Kind", "Monitor", "Account", "Figures", "Raised", "State", "",
         ])
         .rows(alerts, |alert| {
-            let severity = text(alert, "severity");
-            let mood = match severity {
-                "CRITICAL" | "HIGH" => Mood::Bad,
-                "MEDIUM" => Mood::Care,
-                _ => Mood::Plain,
-            };
             let path = format!("{HERE}/{}/acknowledge", segment(text(alert, "id")));
             vec![
-                badge_as(severity, mood),
+                severity(text(alert, "severity")),
                 html! { (text(alert, "kind").replace('_', " ")) },
-                html! { (text(alert, "monitor")) },
+                html! { a href=(page_of("monitors", text(alert, "monitor"))) { (text(alert, "monitor")) } },
                 account_link(text(alert, "accountId"), text(alert, "currency")),
                 figures(&alert["figures"]),
                 time::ago(text(alert, "raisedAt")),
@@ -95,6 +89,10 @@ pub fn table(visit: &Visit, alerts: &[Value]) -> Table {
         })
 }
 
+fn nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
 /// Named figures as words, whatever the monitor names.
 fn figures(figures: &Value) -> Markup {
     let plain = |value: &Value| match value {
@@ -103,7 +101,8 @@ fn figures(figures: &Value) -> Markup {
     };
     html! {
         @if let Some(named) = figures.as_object() {
-            @for (at, (name, value)) in named.iter().enumerate() {
+            @let named = named.iter().filter(|(_, value)| !nothing(value));
+            @for (at, (name, value)) in named.enumerate() {
                 @if at > 0 { ", " }
                 (name) " " code { (plain(value)) }
             }

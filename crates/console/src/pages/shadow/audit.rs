@@ -1,7 +1,7 @@
 //! `GET /console/shadow/audit`: who decided what in the shadow ledger, from its log.
 
 use florin_platform::http::router::Routes;
-use maud::html;
+use maud::{Markup, html};
 use serde_json::Value;
 
 use super::API;
@@ -48,11 +48,6 @@ async fn show(visit: Visit) -> Outcome {
         .text("action", "Action")
         .time("from", "From")
         .time("to", "To");
-    let word = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
     let table = Table::new("Audit of the shadow ledger")
         .number("Record")
         .columns(&["At", "Actor", "Action", "Subject", "From → to", "Reason", "Trace"])
@@ -61,14 +56,36 @@ async fn show(visit: Visit) -> Outcome {
             vec![
                 count(number(row, "logSeq")),
                 time::time(text(row, "at")),
-                html! { (text(row, "actor")) @if !text(row, "role").is_empty() { " " span.note { (text(row, "role")) } } },
+                html! { (short(text(row, "actor"))) @if !text(row, "role").is_empty() { " " span.note { (text(row, "role")) } } },
                 html! { (text(row, "action")) },
                 short(text(row, "subject")),
-                html! { (word(&row["before"])) " → " (word(&row["after"])) },
+                step(&row["before"], &row["after"]),
                 html! { (text(row, "reason")) },
                 short(text(row, "traceId")),
             ]
         });
     let content = html! { (filter.render()) (table) (pager(&visit, &page, true)) };
     Ok(Page::new("Audit of the shadow ledger", content).into())
+}
+
+/// What was, and what is then. Words stand in the row, settings are opened.
+fn step(before: &Value, after: &Value) -> Markup {
+    let word = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let long = |value: &Value| value.is_object() || word(value).len() > 40;
+    let (was, is) = (word(before), word(after));
+    html! {
+        @if was.is_empty() && is.is_empty() { span.none { "–" } }
+        @else if long(before) || long(after) {
+            details {
+                summary { "what was set" }
+                @if !was.is_empty() { p { code.wrap { (was) } } " → " }
+                p { code.wrap { (is) } }
+            }
+        }
+        @else { (was) " → " (is) }
+    }
 }

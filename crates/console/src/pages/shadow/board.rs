@@ -10,7 +10,7 @@ use crate::api::{items, number, shown, text};
 use crate::reply::{Failure, Outcome, Page, Reply, words_of};
 use crate::ui::money::{count, money};
 use crate::ui::table::{Table, pager};
-use crate::ui::{form, link_short, section, time, upload};
+use crate::ui::{form, link_short, section, short, time, upload};
 use crate::visit::{self, Visit, get};
 
 const HERE: &str = "/console/shadow/drift";
@@ -62,7 +62,7 @@ async fn show(visit: Visit) -> Outcome {
                 html! { a href={ (path) "?status=MISMATCH#results" } { (count(number(check, "driftsDetected"))) } },
                 count(number(check, "correctionsGenerated")),
                 money(&shown(check, "toleratedTotal"), ""),
-                html! { (text(check, "startedBy")) },
+                short(text(check, "startedBy")),
                 time::time(text(check, "startedAt")),
                 time::time(text(check, "finishedAt")),
             ]

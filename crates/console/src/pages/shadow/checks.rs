@@ -127,7 +127,7 @@ fn totals(check: &Value) -> Markup {
 fn facts(check: &Value) -> Facts {
     let mut facts = Facts::new()
         .add_text("Mode", text(check, "mode"))
-        .add_text("Started by", text(check, "startedBy"))
+        .add("Started by", short(text(check, "startedBy")))
         .add("Started", time::time(text(check, "startedAt")))
         .add("Finished", time::time(text(check, "finishedAt")))
         .add("Saw the log up to record", count(number(check, "logSeq")))

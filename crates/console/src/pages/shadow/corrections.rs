@@ -108,7 +108,7 @@ fn table(visit: &Visit, corrections: &[Value]) -> Table {
                 html! { (text(made, "kind")) },
                 html! { (text(made, "type")) " " (amount(made, "amount")) },
                 html! { (text(made, "reason")) },
-                html! { (text(made, "proposedBy")) " " (time::ago(text(made, "proposedAt"))) },
+                html! { (short(text(made, "proposedBy"))) " " (time::ago(text(made, "proposedAt"))) },
                 state(text(made, "status")),
                 decide(visit, made),
             ]
@@ -183,7 +183,7 @@ fn facts(made: &Value) -> Facts {
         .add("Amount", amount(made, "amount"))
         .add("Counts at", millis(made, "timestamp"))
         .add_text("Reason", text(made, "reason"))
-        .add_text("Proposed by", text(made, "proposedBy"))
+        .add("Proposed by", short(text(made, "proposedBy")))
         .add("Proposed", time::time(text(made, "proposedAt")))
         .add_text("Approved by", text(made, "approvedBy"))
         .add("Decided", time::time(text(made, "decidedAt")))
@@ -222,7 +222,7 @@ fn history(made: &Value) -> Table {
             vec![
                 count(number(step, "logSeq")),
                 time::time(text(step, "at")),
-                html! { (text(step, "actor")) @if !text(step, "role").is_empty() { " " span.note { (text(step, "role")) } } },
+                html! { (short(text(step, "actor"))) @if !text(step, "role").is_empty() { " " span.note { (text(step, "role")) } } },
                 html! { (text(step, "action")) },
                 html! { (text(step, "before")) " → " (text(step, "after")) },
                 html! { (text(step, "reason")) },

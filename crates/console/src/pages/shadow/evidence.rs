@@ -235,7 +235,7 @@ fn lines(records: &[Record]) -> Markup {
             line_link(id),
             amount(line, "amount"),
             state(text(line, "status")),
-            html! { (text(line, "bookingDate")) @if number(line, "occurrence") > 1 { " " span.note { "№ " (number(line, "occurrence")) } } },
+            html! { span.day { (text(line, "bookingDate")) } @if number(line, "occurrence") > 1 { " " span.note { "№ " (number(line, "occurrence")) } } },
             html! { (reference.unwrap_or_default()) },
         ]);
     }

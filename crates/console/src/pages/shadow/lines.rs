@@ -95,7 +95,7 @@ pub fn table(lines: &[Value]) -> Table {
         .rows(lines, |line| {
             vec![
                 line_link(text(line, "lineId")),
-                html! { (text(line, "bookingDate")) },
+                html! { span.day { (text(line, "bookingDate")) } },
                 amount(line, "amount"),
                 html! { (reference(line)) },
                 html! { (text(line, "counterparty.name")) },

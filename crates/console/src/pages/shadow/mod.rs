@@ -13,10 +13,15 @@ mod events;
 mod evidence;
 mod letters;
 mod lines;
+mod links;
 pub mod listing;
 mod matches;
+mod monitors;
 mod overview;
+mod profiles;
 mod reconciliations;
+mod references;
+mod settings;
 mod statements;
 mod workbench;
 
@@ -37,7 +42,9 @@ const API: &str = "/api/v1/shadow";
 pub fn routes(routes: Routes<Console>) -> Routes<Console> {
     let routes = overview::routes(routes);
     let routes = accounts::routes(routes);
+    let routes = settings::routes(routes);
     let routes = correct::routes(routes);
+    let routes = links::routes(routes);
     let routes = events::routes(routes);
     let routes = event::routes(routes);
     let routes = letters::routes(routes);
@@ -50,6 +57,9 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
     let routes = reconciliations::routes(routes);
     let routes = workbench::routes(routes);
     let routes = matches::routes(routes);
+    let routes = profiles::routes(routes);
+    let routes = references::routes(routes);
+    let routes = monitors::routes(routes);
     let routes = alerts::routes(routes);
     audit::routes(routes)
 }

@@ -108,7 +108,7 @@ fn table(statements: &[Value]) -> Table {
             vec![
                 link_short(&page_of("statements", id), id),
                 account_link(text(statement, "accountId"), currency),
-                html! { (text(statement, "opening.date")) " – " (text(statement, "closing.date")) },
+                html! { span.day { (text(statement, "opening.date")) } " – " span.day { (text(statement, "closing.date")) } },
                 super::amount_in(&statement["opening"], "amount", currency),
                 super::amount_in(&statement["closing"], "amount", currency),
                 count(number(statement, "lines")),

@@ -292,7 +292,7 @@ impl<'b> Bench<'b> {
         for (at, item) in all.iter().take(SHOWN).enumerate() {
             table.row(vec![
                 html! { span.note { (text(item, "side")) } " " (Self::link(item)) },
-                html! { (text(item, "date")) },
+                html! { span.day { (text(item, "date")) } },
                 amount_in(item, "amount", self.currency),
                 self.sets(at, item),
             ]);
@@ -399,7 +399,7 @@ impl<'b> Bench<'b> {
                     }
                     (Self::link(item))
                 },
-                html! { (text(item, "date")) },
+                html! { span.day { (text(item, "date")) } },
                 amount_in(item, "amount", self.currency),
                 html! { (text(item, "reference")) },
                 html! { (text(item, "reason").replace('_', " ")) },

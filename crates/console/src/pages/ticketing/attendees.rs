@@ -76,7 +76,8 @@ async fn show(visit: Visit) -> Outcome {
     Ok(event_page(&visit, &event, "/attendees", content).into())
 }
 
-fn table(visit: &Visit, attendees: &[Value], types: &[(&str, &str)], event: &str) -> Table {
+/// Tickets with who comes with them; `types` are ids and names.
+pub fn table(visit: &Visit, attendees: &[Value], types: &[(&str, &str)], event: &str) -> Table {
     let kind = |id: &str| {
         let found = types.iter().find(|(known, _)| *known == id);
         found.map_or_else(|| id.to_owned(), |(_, name)| (*name).to_owned())

@@ -15,6 +15,7 @@ mod orders;
 mod orgs;
 mod payouts;
 mod postings;
+mod refund_list;
 mod refunds;
 mod sales;
 mod types;
@@ -42,6 +43,7 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
     let routes = orders::routes(routes);
     let routes = order::routes(routes);
     let routes = refunds::routes(routes);
+    let routes = refund_list::routes(routes);
     let routes = attendees::routes(routes);
     let routes = check_ins::routes(routes);
     let routes = postings::routes(routes);
@@ -98,11 +100,12 @@ fn query_of(visit: &Visit, filters: &[&str]) -> Vec<(String, String)> {
 }
 
 /// The parts of an event's pages: end of the path, name, permission of the first call.
-const TABS: [(&str, &str, &str); 7] = [
+const TABS: [(&str, &str, &str); 8] = [
     ("", "Figures", "analytics:read"),
     ("/ticket-types", "Ticket types", ""),
     ("/sales", "Sales", "analytics:read"),
     ("/orders", "Orders", "orders:read"),
+    ("/refunds", "Refunds", "orders:read"),
     ("/attendees", "Attendees", "orders:read"),
     ("/check-ins", "Check-ins", "checkins:read"),
     ("/postings", "Postings", "payouts:read"),

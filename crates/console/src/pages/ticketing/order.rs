@@ -7,7 +7,7 @@ use maud::{Markup, Render, html};
 use serde_json::{Value, json};
 
 use super::orders::buyer;
-use super::{event_path, order_path, org_path, postings, refunds};
+use super::{attendees, event_path, order_path, org_path, postings, refunds};
 use crate::Console;
 use crate::api::{ApiError, flag, items, number, segment, text};
 use crate::reply::{Outcome, Page, Reply};
@@ -37,12 +37,15 @@ async fn show(visit: Visit) -> Outcome {
     let order = visit.api.get(path.as_str()).json().await?;
     let event = format!("/api/v1/events/{}", segment(text(&order, "eventId")));
     let types = visit.api.get(format!("{event}/ticket-types")).json();
+    let tickets = visit.api.get(format!("{event}/attendees"));
+    let tickets = tickets.query("orderId", text(&order, "id"));
+    let tickets = tickets.query("limit", "500").json();
     let back = visit.api.get(format!("{path}/refunds")).json();
     let posted = visit.api.get(format!("{path}/postings"));
     let posted = posted.query("limit", "500").json();
     let event = visit.api.get(event).json();
-    let ((event, disputes), (types, back, posted)) = join(
-        join(event, disputes(&visit, text(&order, "id"))),
+    let ((event, disputes, tickets), (types, back, posted)) = join(
+        join3(event, disputes(&visit, text(&order, "id")), tickets),
         join3(types, back, posted),
     )
     .await;
@@ -51,7 +54,8 @@ async fn show(visit: Visit) -> Outcome {
     let content = html! {
         (totals(&order))
         (facts(&order, title))
-        (section("items", "Tickets", lines(&order, &types)))
+        (section("items", "What was ordered", lines(&order, &types)))
+        (section("tickets", "Tickets", either(&tickets, |page| of_order(&visit, &order, &types, page))))
         (section("holds", "Holds", holds(&order, &types)))
         @if let Some(disputes) = &disputes {
             (section("disputes", "Disputes", either(disputes, |page| disputed(items(page, "items")))))
@@ -168,6 +172,16 @@ fn lines(order: &Value, types: &Value) -> Markup {
             ]
         });
     table.render()
+}
+
+fn of_order(visit: &Visit, order: &Value, types: &Value, page: &Value) -> Markup {
+    let kinds = items(types, "items").iter();
+    let kinds: Vec<_> = kinds
+        .map(|one| (text(one, "id"), text(one, "name")))
+        .collect();
+    let tickets = items(page, "items");
+    let table = attendees::table(visit, tickets, &kinds, text(order, "eventId"));
+    table.empty("It has no tickets yet.").render()
 }
 
 fn holds(order: &Value, types: &Value) -> Markup {

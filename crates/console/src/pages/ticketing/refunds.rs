@@ -15,7 +15,7 @@ use crate::ui::badge::badge;
 use crate::ui::confirm::{Confirm, reason};
 use crate::ui::money::money;
 use crate::ui::table::Table;
-use crate::ui::{form, short, time};
+use crate::ui::{form, link_short, short, time};
 use crate::visit::{Visit, post};
 
 pub fn routes(routes: Routes<Console>) -> Routes<Console> {
@@ -75,44 +75,76 @@ pub fn ticket_button(visit: &Visit, attendee: &Value, event: &str) -> Markup {
     .render(visit)
 }
 
-/// Refunds as a table.
+/// Refunds of one order.
 pub fn table(visit: &Visit, refunds: &[Value]) -> Markup {
-    let table = Table::new("Refunds")
-        .columns(&["Refund", "State"])
+    let columns = Table::new("Refunds").columns(&["Refund", "State"]);
+    fill(visit, columns, refunds, |_| Vec::new())
+}
+
+/// Refunds of many orders, each with the way to its own.
+pub fn list(visit: &Visit, refunds: &[Value]) -> Markup {
+    let columns = Table::new("Refunds").columns(&["Order", "Refund", "State"]);
+    fill(visit, columns, refunds, |refund| {
+        let order = text(refund, "orderId");
+        vec![link_short(&format!("{}#refunds", order_path(order)), order)]
+    })
+}
+
+fn fill(
+    visit: &Visit,
+    table: Table,
+    refunds: &[Value],
+    first: impl Fn(&Value) -> Vec<Markup>,
+) -> Markup {
+    let table = table
         .number("Amount")
         .columns(&["Why", "Tickets", "By way of", "Created", ""])
         .empty("Nothing was refunded.")
         .rows(refunds, |refund| {
-            let (currency, event) = (text(refund, "currency"), text(refund, "eventId"));
-            let job = text(refund, "jobId");
-            vec![
+            let currency = text(refund, "currency");
+            let mut cells = first(refund);
+            cells.extend([
                 short(text(refund, "id")),
-                html! {
-                    (badge(text(refund, "status")))
-                    @if !text(refund, "failure").is_empty() {
-                        " " span.note { (text(refund, "failure")) }
-                    }
-                },
+                state(refund),
                 money(text(refund, "amount"), currency),
-                html! {
-                    (text(refund, "reason")) " " span.note { (text(refund, "cause")) }
-                    @if !job.is_empty() {
-                        " " a href={ (event_path(event)) "/refund-jobs/" (segment(job)) } { "of the whole event" }
-                    }
-                },
-                html! {
-                    @for ticket in items(refund, "tickets") {
-                        (short(text(ticket, "ticketId"))) " "
-                        (money(text(ticket, "amount"), currency)) " "
-                    }
-                    @if flag(refund, "keepTickets") { span.note { "stay good" } }
-                },
+                why(refund),
+                tickets(refund, currency),
                 html! { (text(refund, "method")) },
                 time::time(text(refund, "createdAt")),
                 again(visit, refund),
-            ]
+            ]);
+            cells
         });
     table.render()
+}
+
+fn state(refund: &Value) -> Markup {
+    html! {
+        (badge(text(refund, "status")))
+        @if !text(refund, "failure").is_empty() {
+            " " span.note { (text(refund, "failure")) }
+        }
+    }
+}
+
+fn why(refund: &Value) -> Markup {
+    let (event, job) = (text(refund, "eventId"), text(refund, "jobId"));
+    html! {
+        (text(refund, "reason")) " " span.note { (text(refund, "cause")) }
+        @if !job.is_empty() {
+            " " a href={ (event_path(event)) "/refund-jobs/" (segment(job)) } { "of the whole event" }
+        }
+    }
+}
+
+fn tickets(refund: &Value, currency: &str) -> Markup {
+    html! {
+        @for ticket in items(refund, "tickets") {
+            (short(text(ticket, "ticketId"))) " "
+            (money(text(ticket, "amount"), currency)) " "
+        }
+        @if flag(refund, "keepTickets") { span.note { "stay good" } }
+    }
 }
 
 fn again(visit: &Visit, refund: &Value) -> Markup {

@@ -86,7 +86,7 @@ async fn show(visit: Visit) -> Outcome {
         let named = kind.clone().find(|(id, _)| *id == group);
         named.map_or(group, |(_, name)| name.to_owned())
     };
-    let currency = text(&sales, "currency");
+    let (currency, zone) = (text(&sales, "currency"), text(&sales, "timeZone"));
     let rows = items(&sales, "items");
     if visit.exports() {
         let flat = |row: &Value| {
@@ -109,40 +109,40 @@ async fn show(visit: Visit) -> Outcome {
             .time("from", "From").time("to", "To").render())
         @if rows.len() <= DRAWN {
             (bars("Tickets", &rows.iter().map(|row| {
-                Bar::new(shown_as(&name(row)), number(row, "tickets") as f64,
-                    count(number(row, "tickets")))
+                let sold = number(row, "tickets");
+                Bar::new("", sold as f64, count(sold)).label(label(by, &name(row), zone))
             }).collect::<Vec<_>>()))
         }
-        (table(rows, by, currency, &event_path(text(&event, "id")), &name))
-        p.note { "Days and hours are those of " (text(&sales, "timeZone")) "." }
+        (table(rows, by, &sales, &event_path(text(&event, "id")), &name))
+        p.note { "Days and hours are those of " (zone) "." }
         (pager(&visit, &sales, true))
     };
     Ok(event_page(&visit, &event, "/sales", content).into())
 }
 
-/// A time without what every row has.
-fn shown_as(group: &str) -> String {
-    match group.get(10..11) {
-        Some("T") => time::utc(group),
-        _ => group.to_owned(),
+/// A group by its name; days and hours as they are where the event is.
+fn label(by: &str, name: &str, zone: &str) -> Markup {
+    match by {
+        "day" | "hour" => time::there(name, zone, by == "hour"),
+        _ => html! { (name) },
     }
 }
 
 fn table(
     rows: &[Value],
     by: &str,
-    currency: &str,
+    sales: &Value,
     path: &str,
     name: &dyn Fn(&Value) -> String,
 ) -> Table {
+    let currency = text(sales, "currency");
     let place = |row: &Value| -> Markup {
-        let label = name(row);
+        let label = label(by, &name(row), text(sales, "timeZone"));
         match by {
-            "day" | "hour" => time::time(&label),
             "type" => html! {
                 a href={ (path) "/attendees?ticketTypeId=" (segment(text(row, "ticketTypeId"))) } { (label) }
             },
-            _ => html! { (label) },
+            _ => label,
         }
     };
     Table::new("Sales")
@@ -171,10 +171,8 @@ mod tests {
         assert_eq!(group(&json!({"source": "direct"})), "direct");
         let source = json!({"source": {"ref": "x", "utmSource": "mail"}});
         assert_eq!(group(&source), "ref=x utmSource=mail");
-        assert_eq!(
-            shown_as("2030-06-29T10:00:00.000000Z"),
-            "2030-06-29 10:00:00"
-        );
-        assert_eq!(shown_as("online"), "online");
+        let day = label("day", "2030-06-29T10:00:00.000000Z", "Europe/Berlin").into_string();
+        assert!(day.contains("data-there=\"Europe/Berlin\""), "{day}");
+        assert_eq!(label("channel", "online", "UTC").into_string(), "online");
     }
 }

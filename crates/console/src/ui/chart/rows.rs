@@ -10,6 +10,8 @@ use super::{at, range};
 pub struct Bar {
     /// Its name.
     pub name: String,
+    /// Stands in place of the name.
+    pub label: Option<Markup>,
     /// How long; a position, never an amount. Below zero it goes to the left.
     pub length: f64,
     /// The exact value.
@@ -25,11 +27,19 @@ impl Bar {
     pub fn new(name: impl Into<String>, length: f64, shown: Markup) -> Self {
         Self {
             name: name.into(),
+            label: None,
             length,
             shown,
             href: None,
             mood: "",
         }
+    }
+
+    /// With this in place of the name.
+    #[must_use]
+    pub fn label(mut self, label: Markup) -> Self {
+        self.label = Some(label);
+        self
     }
 
     /// Leads to its rows.
@@ -122,7 +132,12 @@ fn draw(title: &str, kind: &str, rows: &[Placed<'_>]) -> Markup {
                 @for row in rows {
                     @let (left, right) = (x(row.from.min(row.to)), x(row.from.max(row.to)));
                     @let down = row.bar.length < 0.0;
-                    dt { (row.bar.name.trim_start_matches('=')) }
+                    dt {
+                        @match &row.bar.label {
+                            Some(label) => (label),
+                            None => (row.bar.name.trim_start_matches('=')),
+                        }
+                    }
                     dd {
                         svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
                             rect class={ "bar " (row.bar.mood) @if down { " down" } }

@@ -1,7 +1,7 @@
 //! Postponing an event and calling it off, and the job that then pays everybody back.
 //!
-//! The job's page is asked for again until all money has gone back. It can be left: a cancelled
-//! event leads to it, by way of the refunds that the job made.
+//! The job's page is asked for again until all money has gone back. It can be left: the event and
+//! the list of its refunds lead to it.
 
 use florin_platform::http::router::Routes;
 use maud::{Markup, html};
@@ -18,9 +18,6 @@ use crate::ui::progress::Progress;
 use crate::ui::{live, section, time};
 use crate::visit::{Visit, get, post};
 
-/// Orders that are looked at for the job of a cancelled event.
-const LOOKED_AT: usize = 5;
-
 pub fn routes(routes: Routes<Console>) -> Routes<Console> {
     let routes = post(routes, "/console/ticketing/events/{id}/cancel", cancel);
     let routes = post(routes, "/console/ticketing/events/{id}/postpone", postpone);
@@ -31,7 +28,8 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
     )
 }
 
-fn job_path(event: &str, job: &str) -> String {
+/// The page of a job.
+pub fn job_path(event: &str, job: &str) -> String {
     format!("{}/refund-jobs/{}", event_path(event), segment(job))
 }
 
@@ -83,28 +81,12 @@ pub async fn part(visit: &Visit, event: &Value) -> Markup {
     )
 }
 
+/// The newest job.
 async fn find_job(visit: &Visit) -> Option<String> {
-    let ask = visit.api.get(api_event(visit, "/orders"));
-    let orders = ask.query("limit", "50").json().await.ok()?;
-    let paid = |order: &&Value| {
-        matches!(
-            text(order, "status"),
-            "refunded" | "partially_refunded" | "confirmed"
-        )
-    };
-    let orders = items(&orders, "items").iter().filter(paid);
-    for order in orders.take(LOOKED_AT) {
-        let path = format!("/api/v1/orders/{}/refunds", segment(text(order, "id")));
-        let Ok(refunds) = visit.api.get(path).json().await else {
-            continue;
-        };
-        let jobs = items(&refunds, "items").iter();
-        let job = jobs.map(|one| text(one, "jobId")).find(|id| !id.is_empty());
-        if let Some(job) = job {
-            return Some(job.to_owned());
-        }
-    }
-    None
+    let jobs = visit.api.get(api_event(visit, "/refund-jobs")).json();
+    let jobs = jobs.await.ok()?;
+    let newest = items(&jobs, "items").last();
+    newest.map(|job| text(job, "id").to_owned())
 }
 
 async fn cancel(visit: Visit) -> Outcome {
@@ -138,11 +120,16 @@ async fn job(visit: Visit) -> Outcome {
         number(&job, "failed"),
     );
     let orders = format!("{}/orders", event_path(text(&event, "id")));
+    let of_job = format!(
+        "{}/refunds?jobId={}&status=",
+        event_path(text(&event, "id")),
+        segment(visit.param("job"))
+    );
     let note = html! {
         (Facts::new()
             .add("Orders to pay back", html! { a href=(orders) { (count(total)) } })
-            .add("Paid back", html! { a href={ (orders) "?status=refunded" } { (count(done)) } })
-            .add("Failed", html! { a href=(orders) { (count(failed)) } })
+            .add("Paid back", html! { a href={ (of_job) "succeeded" } { (count(done)) } })
+            .add("Failed", html! { a href={ (of_job) "failed" } { (count(failed)) } })
             .add("Money that went back", money(text(&job, "amount"), text(&job, "currency")))
             .add("Began", time::time(text(&job, "createdAt")))
             .add("All was decided", time::time(text(&job, "finishedAt"))))

@@ -5,6 +5,8 @@ mod charts;
 mod ending;
 mod live;
 
+pub use ending::job_path;
+
 use florin_platform::http::router::Routes;
 use futures_util::future::join5;
 use maud::{Markup, html};
@@ -77,11 +79,20 @@ fn facts(event: &Value) -> Facts {
         )
         .add("Starts", time::time(text(event, "startsAt")))
         .add("Ends", time::time(text(event, "endsAt")))
-        .add_text("Where it is then", text(event, "startsAtLocal"))
+        .add_text("On the clock there", &local(text(event, "startsAtLocal")))
         .add_text("Where", &place)
         .add_text("Seen by", text(event, "visibility"))
         .add_text("Fees are paid by", text(event, "feePayer"));
     facts.add_text("Why", text(event, "statusReason"))
+}
+
+/// `2026-11-21T16:44:10.5+01:00[Europe/Berlin]` without what nobody reads.
+fn local(text: &str) -> String {
+    let minutes = text.get(..16).unwrap_or_default().replacen('T', " ", 1);
+    let zone = text
+        .split_once('[')
+        .map_or("", |(_, rest)| rest.trim_end_matches(']'));
+    format!("{minutes} {zone}").trim().to_owned()
 }
 
 fn totals(all: &Value, path: &str) -> Markup {
@@ -103,7 +114,7 @@ fn totals(all: &Value, path: &str) -> Markup {
                     "" => String::new(),
                     average => format!("on average {average} {currency}"),
                 }),
-            amount("Refunds", "refunds").href(format!("{path}/postings?posting=P5"))
+            amount("Refunds", "refunds").href(format!("{path}/refunds"))
                 .note(share("of payments", "refundRate")),
             amount("Open chargebacks", "chargebacksOpen").href(format!("{path}/postings?posting=P10"))
                 .note(share("of card payments", "chargebackRate")),
@@ -113,5 +124,19 @@ fn totals(all: &Value, path: &str) -> Markup {
             "As of " (time::time(text(all, "asOf"))) ", with every record of the ledger up to "
             (count(number(all, "ledgerPosition"))) "."
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_there_is_short() {
+        assert_eq!(
+            local("2026-11-21T16:44:10.559117+01:00[Europe/Berlin]"),
+            "2026-11-21 16:44 Europe/Berlin"
+        );
+        assert_eq!(local(""), "");
     }
 }
