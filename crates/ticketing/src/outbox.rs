@@ -101,6 +101,7 @@ pub fn message(id: &str, org_id: &str, kind: &str, at: i64, data: Value, seq: u6
         event_type: kind.into(),
         key: org_id.into(),
         seq,
+        recorded_at: None,
         body: text.into(),
     }
 }

@@ -27,7 +27,7 @@ use florin_shadow::store::rebuild;
 use florin_shadow::store::{Settings, Shadow};
 use florin_shadow::worker::checkpoint::Key;
 use florin_shadow::worker::mirror::Topics;
-use florin_shadow::worker::outbox::{Delivering, Outlet, Told, readers};
+use florin_shadow::worker::outbox::{Delivering, End, Outlet, Passing, Told, readers};
 use florin_shadow::worker::topics::{self, Entrance};
 
 use super::files;
@@ -139,7 +139,7 @@ impl Wired {
     pub(super) async fn start_shadow(&mut self) -> anyhow::Result<()> {
         let db = match self.config.database.postgres() {
             Some(_) => self.db(),
-            None => Db::open_sqlite(&self.data_dir.join(SHADOW_FILE))
+            None => Db::open_sqlite_busy(&self.data_dir.join(SHADOW_FILE))
                 .await
                 .or_hint("the data directory must be writable; florin doctor looks closer")?,
         };
@@ -264,6 +264,13 @@ impl Wired {
 struct ShadowWebhooks(Webhooks);
 
 impl Outlet for ShadowWebhooks {
+    fn pass<'a>(&'a self, end: End<'a>) -> Passing<'a> {
+        Box::pin(async move {
+            let passed = self.0.pass(end).await;
+            passed.map_err(|error| error.to_string())?
+        })
+    }
+
     fn deliver<'a>(&'a self, told: &'a [Told]) -> Delivering<'a> {
         Box::pin(async move {
             let events: Result<Vec<Event>, String> = told.iter().map(event).collect();
@@ -280,6 +287,7 @@ fn event(told: &Told) -> Result<Event, String> {
         event_type: told.kind.as_str().into(),
         key: told.account_id.as_deref().unwrap_or_default().into(),
         seq: told.log_seq.unsigned_abs(),
+        recorded_at: Some(told.at.0),
         body: serde_json::to_string(told)
             .map_err(|error| error.to_string())?
             .into(),

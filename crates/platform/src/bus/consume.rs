@@ -292,6 +292,23 @@ impl Inbox {
         Ok(tx.execute(upsert).await? == 1)
     }
 
+    /// Sets the position of a partition back to a message: what lies behind it is to be read
+    /// again, or for the first time.
+    ///
+    /// # Errors
+    /// As [`Db::execute`].
+    pub async fn set_back(&self, message: &Received) -> Result<(), SqlError> {
+        let update = "UPDATE bus_positions SET next_offset = $4, updated_at = $5
+            WHERE group_name = $1 AND topic = $2 AND part = $3 AND next_offset > $4";
+        let update = query(update)
+            .bind(&*self.group)
+            .bind(&*message.topic)
+            .bind(i64::from(message.partition))
+            .bind(message.offset)
+            .bind(self.clock.wall_micros());
+        self.db.execute(update).await.map(drop)
+    }
+
     /// Where a partition goes on; `None` for one that was never read.
     ///
     /// # Errors

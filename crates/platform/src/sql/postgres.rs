@@ -16,7 +16,7 @@ use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, Postgres};
 use sqlx::{AssertSqlSafe, raw_sql};
 
 use super::error::{is_dead, is_plan_change};
-use super::{Arg, BACKGROUND_PATIENCE, PoolStats, PostgresSettings, Query, Row, SqlError};
+use super::{Arg, BACKGROUND_PATIENCE, List, PoolStats, PostgresSettings, Query, Row, SqlError};
 
 /// Connections that turn out dead are replaced this often within one call.
 const REPLACED_MAX: u32 = 64;
@@ -30,6 +30,10 @@ const LIFETIME: Duration = Duration::from_secs(1_800);
 /// Unused connections above the first are closed after this time.
 const IDLE: Duration = Duration::from_secs(300);
 
+/// See [`Db::indexed`](super::Db::indexed).
+const INDEXED: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off;";
+
 /// A schema on a PostgreSQL server.
 #[derive(Clone, Debug)]
 pub struct PostgresDb {
@@ -39,6 +43,8 @@ pub struct PostgresDb {
     stale: Arc<Mutex<Option<Instant>>>,
     lane: &'static str,
     patience: Duration,
+    /// Transactions keep to indexes.
+    indexed: bool,
 }
 
 /// A transaction of a lane.
@@ -78,6 +84,7 @@ impl PostgresDb {
             settings: Arc::new(settings),
             stale,
             lane: "service",
+            indexed: false,
         };
         db.with_patience(BACKGROUND_PATIENCE).make_schema().await?;
         Ok(db)
@@ -108,6 +115,12 @@ impl PostgresDb {
     pub(super) fn with_patience(&self, patience: Duration) -> Self {
         let mut other = self.clone();
         other.patience = self.patience.max(patience);
+        other
+    }
+
+    pub(super) fn indexed(&self) -> Self {
+        let mut other = self.clone();
+        other.indexed = true;
         other
     }
 
@@ -158,7 +171,7 @@ impl PostgresDb {
     }
 
     async fn begin_with(&self, locks: &str) -> Result<PostgresTx, SqlError> {
-        let bounds = match self.patience > self.settings.patience {
+        let mut bounds = match self.patience > self.settings.patience {
             true => {
                 let millis = self.patience.as_millis();
                 format!(
@@ -168,6 +181,9 @@ impl PostgresDb {
             }
             false => String::new(),
         };
+        if self.indexed {
+            bounds.push_str(INDEXED);
+        }
         let text = format!("BEGIN; {bounds} {locks}");
         let deadline = Instant::now() + self.patience;
         let mut replaced = 0;
@@ -350,6 +366,10 @@ fn arguments(args: Vec<Arg>) -> Result<PgArguments, SqlError> {
             Arg::Text(value) => bound.add(value),
             Arg::Bytes(value) => bound.add(value),
             Arg::Bool(value) => bound.add(value),
+            Arg::List(List::Ints(values)) => bound.add(values),
+            Arg::List(List::Texts(values)) => bound.add(values),
+            Arg::List(List::Bytes(values)) => bound.add(values),
+            Arg::List(List::Bools(values)) => bound.add(values),
         }
         .map_err(|error| SqlError::Statement(sqlx::Error::Encode(error)))?;
     }

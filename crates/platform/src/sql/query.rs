@@ -20,6 +20,75 @@ pub enum Arg {
     Bytes(Option<Vec<u8>>),
     /// `BOOLEAN` (0 and 1 in SQLite)
     Bool(Option<bool>),
+    /// An array, for PostgreSQL alone.
+    List(List),
+}
+
+/// Values of one type that go to PostgreSQL as one array: a statement over many rows or keys is
+/// then the same text, and the same plan, however many there are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum List {
+    /// `BIGINT[]`
+    Ints(Vec<Option<i64>>),
+    /// `TEXT[]`
+    Texts(Vec<Option<String>>),
+    /// `BYTEA[]`
+    Bytes(Vec<Option<Vec<u8>>>),
+    /// `BOOLEAN[]`
+    Bools(Vec<Option<bool>>),
+}
+
+impl List {
+    /// An empty list of the type of `like`.
+    fn like(like: &Arg) -> Option<Self> {
+        match like {
+            Arg::Int(_) => Some(Self::Ints(Vec::new())),
+            Arg::Text(_) => Some(Self::Texts(Vec::new())),
+            Arg::Bytes(_) => Some(Self::Bytes(Vec::new())),
+            Arg::Bool(_) => Some(Self::Bools(Vec::new())),
+            Arg::List(_) => None,
+        }
+    }
+
+    /// Gathers values of one type.
+    ///
+    /// # Errors
+    /// [`SqlError::Statement`] if there are none, or they differ in type: a defect.
+    pub fn of(values: impl IntoIterator<Item = Arg>) -> Result<Self, SqlError> {
+        let mut values = values.into_iter().peekable();
+        let mut list = values.peek().and_then(Self::like).ok_or_else(mixed)?;
+        for value in values {
+            match (&mut list, value) {
+                (Self::Ints(all), Arg::Int(value)) => all.push(value),
+                (Self::Texts(all), Arg::Text(value)) => all.push(value),
+                (Self::Bytes(all), Arg::Bytes(value)) => all.push(value),
+                (Self::Bools(all), Arg::Bool(value)) => all.push(value),
+                _ => return Err(mixed()),
+            }
+        }
+        Ok(list)
+    }
+
+    /// The name of the array's type.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Ints(_) => "bigint[]",
+            Self::Texts(_) => "text[]",
+            Self::Bytes(_) => "bytea[]",
+            Self::Bools(_) => "boolean[]",
+        }
+    }
+}
+
+fn mixed() -> SqlError {
+    let reason = "a list is of values of one type";
+    SqlError::Statement(sqlx::Error::Encode(reason.into()))
+}
+
+impl From<List> for Arg {
+    fn from(list: List) -> Self {
+        Self::List(list)
+    }
 }
 
 macro_rules! arg_from {

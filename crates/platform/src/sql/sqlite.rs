@@ -27,9 +27,38 @@ pub struct SqliteDb {
 #[derive(Debug)]
 pub struct SqliteTx(Transaction<'static, Sqlite>);
 
+/// What a file may use of memory, and how long its write-ahead log may grow.
+struct Sizes {
+    /// Page cache of the writer; negative: KiB.
+    writer_cache: &'static str,
+    /// The same of each reader.
+    reader_cache: &'static str,
+    /// Pages of 4 KiB in the log after which a commit moves them to the file.
+    checkpoint_pages: &'static str,
+}
+
+/// SQLite's own sizes.
+const SMALL: Sizes = Sizes {
+    writer_cache: "-2000",
+    reader_cache: "-2000",
+    checkpoint_pages: "1000",
+};
+
+/// For thousands of rows a second all over the file: with the small sizes each commit reads its
+/// pages again, and moves the same pages to the file again and again.
+const BUSY: Sizes = Sizes {
+    writer_cache: "-65536",
+    reader_cache: "-8192",
+    checkpoint_pages: "32768",
+};
+
 impl SqliteDb {
     pub(super) async fn open(path: &Path) -> Result<Self, SqlError> {
-        Self::connect(path, SqliteSynchronous::Full, None).await
+        Self::connect(path, SqliteSynchronous::Full, &SMALL, None).await
+    }
+
+    pub(super) async fn open_busy(path: &Path) -> Result<Self, SqlError> {
+        Self::connect(path, SqliteSynchronous::Full, &BUSY, None).await
     }
 
     pub(super) async fn open_scratch() -> Result<Self, SqlError> {
@@ -37,12 +66,14 @@ impl SqliteDb {
         let file = format!("florin-scratch-{}.db", hex::encode(name));
         let scratch = ScratchFile(std::env::temp_dir().join(file));
         let path = scratch.0.clone();
-        Self::connect(&path, SqliteSynchronous::Off, Some(Arc::new(scratch))).await
+        let scratch = Some(Arc::new(scratch));
+        Self::connect(&path, SqliteSynchronous::Off, &SMALL, scratch).await
     }
 
     async fn connect(
         path: &Path,
         synchronous: SqliteSynchronous,
+        sizes: &Sizes,
         scratch: Option<Arc<ScratchFile>>,
     ) -> Result<Self, SqlError> {
         create_private(path).map_err(io)?;
@@ -53,9 +84,14 @@ impl SqliteDb {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("trusted_schema", "OFF");
+        let writing = options
+            .clone()
+            .pragma("cache_size", sizes.writer_cache)
+            .pragma("wal_autocheckpoint", sizes.checkpoint_pages);
+        let reading = options.pragma("cache_size", sizes.reader_cache);
         // The writer goes first: it switches the file to WAL before a read-only connection looks.
-        let writer = pool(1).connect_with(options.clone()).await?;
-        let readers = pool(READERS).connect_with(options.read_only(true)).await?;
+        let writer = pool(1).connect_with(writing).await?;
+        let readers = pool(READERS).connect_with(reading.read_only(true)).await?;
         Ok(Self {
             writer,
             readers,
@@ -195,6 +231,7 @@ fn arguments(args: Vec<Arg>) -> Result<SqliteArguments, SqlError> {
             Arg::Text(value) => bound.add(value),
             Arg::Bytes(value) => bound.add(value),
             Arg::Bool(value) => bound.add(value),
+            Arg::List(_) => Err("SQLite has no arrays".into()),
         }
         .map_err(|error| SqlError::Statement(sqlx::Error::Encode(error)))?;
     }

@@ -110,6 +110,33 @@ impl Webhooks {
         !self.inner.db.is_shared() && self.endpoints().iter().all(|e| e.disabled.is_some())
     }
 
+    /// The end of a feed, if no endpoint wants anything up to there: a reader may then move its
+    /// position to it without reading, since endpoints get only what is recorded after they were
+    /// added. `end` is asked while none can be added, in any process.
+    ///
+    /// # Errors
+    /// [`SqlError`] of the tables; the error of `end` in the inner result.
+    pub async fn pass<T, E>(
+        &self,
+        end: impl Future<Output = Result<T, E>>,
+    ) -> Result<Result<Option<T>, E>, SqlError> {
+        let _gate = self.gate().await;
+        let inner = &self.inner;
+        if !inner.db.is_shared() {
+            return Ok(match self.is_idle() {
+                true => end.await.map(Some),
+                false => Ok(None),
+            });
+        }
+        // In the lane in which endpoints are added.
+        let mut tx = inner.db.begin().await?;
+        let endpoints = store::endpoints_in(&mut tx).await?;
+        if endpoints.iter().any(|endpoint| endpoint.disabled.is_none()) {
+            return Ok(Ok(None));
+        }
+        Ok(end.await.map(Some))
+    }
+
     /// Queues events for everybody who wants them and saves the position of the channel they
     /// come from, all at once. When nobody wants any of them nothing is written and the answer
     /// is false: the caller may save the position when it likes.

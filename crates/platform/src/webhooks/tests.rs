@@ -155,6 +155,7 @@ fn event(id: &str, key: &str, seq: u64) -> Event {
         event_type: "FundsDeposited".into(),
         key: key.into(),
         seq,
+        recorded_at: None,
         body: format!("{{\"eventId\":\"{id}\"}}").into(),
     }
 }
@@ -212,6 +213,25 @@ async fn only_wanted_and_newer_events_are_queued() {
     assert_eq!(ids(rig.states(&all).await), ["e1", "e2"]);
     assert!(rig.states(&other_type).await.is_empty());
     assert_eq!(ids(rig.states(&one_wallet).await), ["e2"]);
+}
+
+/// The numbers of another log say nothing about the ledger's, at whose record 100 endpoints are
+/// added here: its events are told from their time.
+async fn events_of_a_log_of_its_own_are_newer_by_their_time() {
+    let rig = rig().await;
+    let passed = rig.hooks.pass(async { Ok::<_, ()>(7) }).await;
+    assert_eq!(passed.expect("reads"), Ok(Some(7)), "nobody is there");
+    let endpoint = rig.add("http://127.0.0.1:9/", None, None).await;
+    let passed = rig.hooks.pass(async { Ok::<_, ()>(7) }).await;
+    assert_eq!(passed.expect("reads"), Ok(None), "somebody is to be told");
+    let at = |id: &str, seq: u64, micros: i64| Event {
+        recorded_at: Some(START + micros),
+        ..event(id, "book", seq)
+    };
+    let events = [at("before", 900, -1), at("then", 901, 0), at("after", 3, 1)];
+    rig.give(&events).await;
+    let queued = rig.states(&endpoint).await;
+    assert_eq!(queued, [("after".to_owned(), State::Ready, 0)]);
 }
 
 async fn twelve_tries_by_the_schedule_then_parked_and_replayable() {
@@ -381,6 +401,7 @@ mod sharing;
 crate::testing::conformance! {
     an_event_arrives_signed_and_once,
     only_wanted_and_newer_events_are_queued,
+    events_of_a_log_of_its_own_are_newer_by_their_time,
     twelve_tries_by_the_schedule_then_parked_and_replayable,
     the_next_event_of_a_wallet_waits_for_the_former_one,
     a_receiver_that_is_gone_is_disabled_until_replayed,

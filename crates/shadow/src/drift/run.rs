@@ -8,6 +8,7 @@ use std::sync::Arc;
 use florin_base::IdSource;
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::query;
+use futures_util::future::{try_join, try_join_all};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -28,11 +29,13 @@ use crate::store::{Actor, NewRecord, Shadow, WriteError, failpoint};
 /// Kind of the records of the log that tell that a check began or ended.
 pub const RECORD: &str = "drift_check";
 /// Accounts of one page.
-pub const PAGE: usize = 2_000;
+pub const PAGE: usize = 4_000;
 /// A check in one piece that runs for so many microseconds has lost its request.
 const LEFT_MICROS: i64 = 60_000_000;
 /// Differences settled in one transaction.
 const BATCH: i64 = 100;
+/// Differences explained at once; the other readers of the tables are left to requests.
+const AT_ONCE: usize = 3;
 
 /// What is asked of a check beside its accounts.
 #[derive(Debug, Clone)]
@@ -158,13 +161,22 @@ impl Checker {
         }
         let policy: InForce =
             serde_json::from_str(&check.policy).map_err(|_| WriteError::Damaged("check"))?;
+        let mut compared = None;
         for number in 0..check.pages {
             let page = table::page(shadow.db(), id, number).await?;
             let page = page.ok_or(WriteError::Damaged("page of a check"))?;
-            if page.seen.is_empty() {
-                let compared = self.compare(&policy, page).await?;
-                self.store_page(&check, compared).await?;
+            if !page.seen.is_empty() {
+                continue;
             }
+            // While one page is written, the next is compared.
+            let next = self.compare(&policy, page);
+            compared = Some(match compared.take() {
+                None => next.await?,
+                Some(done) => try_join(next, self.store_page(&check, done)).await?.0,
+            });
+        }
+        if let Some(done) = compared {
+            self.store_page(&check, done).await?;
         }
         self.settle_all(&check, &policy).await?;
         failpoint::reach("drift.after_corrections_before_answer");
@@ -183,10 +195,20 @@ impl Checker {
         let mut attempts = Attempts::new();
         while !open.is_empty() {
             let mut units: Vec<Unit> = Vec::with_capacity(open.len());
-            for one in open {
-                if !units.iter().any(|unit| unit.holds(one.n)) {
-                    let unit = self.prepare(check, policy, &letters, one).await?;
-                    units.push(unit);
+            let mut waiting = open.into_iter().peekable();
+            while waiting.peek().is_some() {
+                let mut under_way = Vec::with_capacity(AT_ONCE);
+                for one in waiting.by_ref().take(AT_ONCE) {
+                    if !units.iter().any(|unit| unit.holds(one.n)) {
+                        let n = one.n;
+                        let unit = self.prepare(check, policy, &letters, one);
+                        under_way.push(async move { unit.await.map(|unit| (n, unit)) });
+                    }
+                }
+                for (n, unit) in try_join_all(under_way).await? {
+                    if !units.iter().any(|unit| unit.holds(n)) {
+                        units.push(unit);
+                    }
                 }
             }
             self.settle(check, policy, units, &mut attempts).await?;

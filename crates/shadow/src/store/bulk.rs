@@ -1,7 +1,8 @@
-//! Many rows in one statement: `VALUES` lists, cut into a few fixed sizes so that prepared
-//! statements are met again.
+//! Many rows in one statement. For SQLite `VALUES` lists, cut into a few fixed sizes so that
+//! prepared statements are met again; for PostgreSQL an array for each column, which is one text
+//! whatever the number of rows.
 
-use florin_platform::sql::{Arg, Db, Query, Row, SqlError, Tx};
+use florin_platform::sql::{Arg, Db, List, Query, Row, SqlError, Tx};
 
 /// How parameters are written. SQLite looks a numbered parameter up by its name, one after the
 /// other, which makes a statement of thousands quadratic; a plain mark it just counts.
@@ -36,7 +37,11 @@ pub fn marks_of(db: &Db) -> Marks {
 /// Rows of one statement; the sizes that are prepared.
 const SIZES: [usize; 4] = [256, 32, 4, 1];
 
-/// `prefix VALUES ($1, …), (…) suffix` over all rows, in as few statements as possible.
+/// Rows or keys of one statement with arrays: bounds the message.
+const LIST_MAX: usize = 5_000;
+
+/// `prefix rows suffix` over all rows, in as few statements as possible; in `suffix` the columns
+/// are `column1`, `column2`, …. A column has one type in all rows.
 ///
 /// # Errors
 /// As [`Tx::execute`].
@@ -47,23 +52,80 @@ pub async fn insert(
     suffix: &str,
     rows: Vec<Vec<Arg>>,
 ) -> Result<(), SqlError> {
+    if marks == Marks::Numbered {
+        return insert_lists(tx, prefix, suffix, rows).await;
+    }
     let mut rows = rows.into_iter();
-    while let Some(first) = rows.as_slice().first() {
-        let width = first.len();
-        let count = size_for(rows.len());
-        let mut statement =
-            Query::assembled(format!("{prefix} {} {suffix}", values(marks, count, width)));
+    let mut next = inserting(marks, prefix, suffix, &mut rows);
+    while let Some(statement) = next {
+        // While the database works on one, the next is put together.
+        let after = async { inserting(marks, prefix, suffix, &mut rows) };
+        let (done, after) = futures_util::future::join(tx.execute(statement), after).await;
+        done?;
+        next = after;
+    }
+    Ok(())
+}
+
+async fn insert_lists(
+    tx: &mut Tx,
+    prefix: &str,
+    suffix: &str,
+    rows: Vec<Vec<Arg>>,
+) -> Result<(), SqlError> {
+    let width = rows.first().map_or(0, Vec::len);
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        let count = rows.len().min(LIST_MAX);
+        let mut columns: Vec<Vec<Arg>> = Vec::new();
+        columns.resize_with(width, || Vec::with_capacity(count));
         for row in rows.by_ref().take(count) {
-            for arg in row {
-                statement = statement.bind(arg);
+            for (column, arg) in columns.iter_mut().zip(row) {
+                column.push(arg);
             }
+        }
+        let lists: Result<Vec<List>, SqlError> = columns.into_iter().map(List::of).collect();
+        let lists = lists?;
+        let mut statement = Query::assembled(format!("{prefix} {} {suffix}", unnested(&lists)));
+        for list in lists {
+            statement = statement.bind(list);
         }
         tx.execute(statement).await?;
     }
     Ok(())
 }
 
-/// `prefix ($1, $2, …) suffix` over all keys, the rows of all statements joined.
+fn unnested(lists: &[List]) -> String {
+    let (mut arrays, mut names) = (String::new(), String::new());
+    for (at, list) in lists.iter().enumerate() {
+        let comma = if at > 0 { ", " } else { "" };
+        arrays.push_str(&format!("{comma}${}::{}", at + 1, list.type_name()));
+        names.push_str(&format!("{comma}column{}", at + 1));
+    }
+    format!("SELECT * FROM UNNEST({arrays}) AS u({names})")
+}
+
+/// The next statement; `None` when no row is left.
+fn inserting(
+    marks: Marks,
+    prefix: &str,
+    suffix: &str,
+    rows: &mut std::vec::IntoIter<Vec<Arg>>,
+) -> Option<Query> {
+    let width = rows.as_slice().first()?.len();
+    let count = size_for(rows.len());
+    let mut statement =
+        Query::assembled(format!("{prefix} {} {suffix}", values(marks, count, width)));
+    for row in rows.take(count) {
+        for arg in row {
+            statement = statement.bind(arg);
+        }
+    }
+    Some(statement)
+}
+
+/// `prefix (keys) suffix` over all keys, the rows of all statements joined; `prefix` ends with
+/// `IN`.
 ///
 /// # Errors
 /// As [`Tx::fetch_all`].
@@ -76,6 +138,15 @@ pub async fn select(
 ) -> Result<Vec<Row>, SqlError> {
     let mut found = Vec::new();
     let mut keys = keys.into_iter();
+    if marks == Marks::Numbered {
+        let text = prefix.strip_suffix("IN").unwrap_or(prefix);
+        while keys.len() > 0 {
+            let list = List::of(keys.by_ref().take(LIST_MAX))?;
+            let statement = Query::assembled(format!("{text} = ANY($1) {suffix}"));
+            found.extend(tx.fetch_all(statement.bind(list)).await?);
+        }
+        return Ok(found);
+    }
     while keys.len() > 0 {
         let count = size_for(keys.len());
         let mut statement = Query::assembled(format!("{prefix} {} {suffix}", list(marks, count)));
@@ -127,6 +198,11 @@ mod tests {
         assert_eq!(values(Marks::Numbered, 2, 2), "VALUES ($1, $2), ($3, $4)");
         assert_eq!(values(Marks::Plain, 2, 1), "VALUES (?), (?)");
         assert_eq!(list(Marks::Numbered, 3), "($1, $2, $3)");
+        let lists = [List::Ints(vec![Some(1)]), List::Texts(vec![None])];
+        assert_eq!(
+            unnested(&lists),
+            "SELECT * FROM UNNEST($1::bigint[], $2::text[]) AS u(column1, column2)"
+        );
         let sizes = [1, 3, 4, 31, 32, 255, 256, 9_999].map(size_for);
         assert_eq!(sizes, [1, 1, 4, 4, 32, 32, 256, 256]);
     }

@@ -6,9 +6,8 @@
 //! the books of one commit are never cut. Of a large book only the blocks are read that
 //! something happens to ([`super::part`]).
 
-use std::collections::HashMap;
-
 use florin_platform::sql::{Arg, Query, Row, SqlError, Tx, query};
+use hashbrown::HashMap;
 
 use super::bulk::{self, Marks};
 use super::error::WriteError;
@@ -35,6 +34,8 @@ pub struct Cached {
     pub is_new: bool,
     /// When it was last used, in commits.
     used: u64,
+    /// Its size when it was last added up.
+    counted: usize,
 }
 
 impl Cached {
@@ -44,10 +45,14 @@ impl Cached {
     }
 }
 
-/// The books in memory.
+/// The books in memory. Nothing passes over all of them in a commit: there may be millions.
 #[derive(Debug, Default)]
 pub struct Books {
     known: HashMap<BookId, Cached>,
+    /// Those that this commit has used.
+    met: Vec<BookId>,
+    /// Sum of the sizes that were counted.
+    size: usize,
     commit: u64,
 }
 
@@ -76,9 +81,11 @@ impl Books {
 
     /// The book, to be changed.
     pub fn get_mut(&mut self, id: &BookId) -> Option<&mut Cached> {
-        let commit = self.commit;
         let found = self.known.get_mut(id)?;
-        found.used = commit;
+        if found.used != self.commit {
+            found.used = self.commit;
+            self.met.push(id.clone());
+        }
         Some(found)
     }
 
@@ -90,43 +97,57 @@ impl Books {
     /// Forgets everything: a transaction failed, or somebody else wrote.
     pub fn forget_all(&mut self) {
         self.known.clear();
+        self.met.clear();
+        self.size = 0;
     }
 
     /// Forgets books that another process changed.
     pub fn forget(&mut self, id: &BookId) {
-        self.known.remove(id);
+        if let Some(cached) = self.known.remove(id) {
+            self.size -= cached.counted;
+        }
     }
 
     /// Books touched in this transaction.
-    pub fn touched(&mut self) -> impl Iterator<Item = &mut Cached> {
-        self.known.values_mut().filter(|cached| cached.touched)
+    pub fn touched(&self) -> Vec<BookId> {
+        let touched = |id: &&BookId| self.known.get(*id).is_some_and(|cached| cached.touched);
+        self.met.iter().filter(touched).cloned().collect()
     }
 
     /// Ends a transaction: the least recently used books go when there are too many events.
     pub fn end_of_commit(&mut self) {
         self.commit += 1;
-        // A book that was only asked for has no row and no number of its own.
-        self.known.retain(|_, cached| !cached.is_new);
-        for cached in self.known.values_mut() {
+        for id in std::mem::take(&mut self.met) {
+            let Some(cached) = self.known.get_mut(&id) else {
+                continue;
+            };
+            // A book that was only asked for has no row and no number of its own.
+            if cached.is_new {
+                self.forget(&id);
+                continue;
+            }
             cached.touched = false;
+            let size = cached.size();
+            self.size = self.size - cached.counted + size;
+            cached.counted = size;
         }
-        let total: usize = self.known.values().map(|cached| cached.size()).sum();
-        if total <= SLOTS_MAX {
-            return;
+        if self.size > SLOTS_MAX {
+            self.shrink();
         }
-        let mut ages: Vec<(u64, BookId, usize)> = self
+    }
+
+    fn shrink(&mut self) {
+        let mut ages: Vec<(u64, BookId)> = self
             .known
             .iter()
-            .map(|(id, cached)| (cached.used, id.clone(), cached.size()))
+            .map(|(id, cached)| (cached.used, id.clone()))
             .collect();
         ages.sort();
-        let mut left = total;
-        for (_, id, size) in ages {
-            if left <= SLOTS_MAX / 4 * 3 {
+        for (_, id) in ages {
+            if self.size <= SLOTS_MAX / 4 * 3 {
                 break;
             }
-            self.known.remove(&id);
-            left -= size;
+            self.forget(&id);
         }
     }
 
@@ -205,8 +226,10 @@ impl Books {
             touched: false,
             is_new,
             used: self.commit,
+            counted: 0,
             book,
         };
+        self.met.push(cached.book.id.clone());
         self.known.insert(cached.book.id.clone(), cached);
     }
 }

@@ -137,19 +137,12 @@ fn block_row(book: i64, block: &Block) -> Option<Vec<Arg>> {
 pub(super) async fn write_books(
     tx: &mut Tx,
     marks: Marks,
-    touched: impl Iterator<Item = &mut Cached>,
-    log_seq: i64,
+    rows: Vec<Vec<Arg>>,
 ) -> Result<(), SqlError> {
-    let rows = touched
-        .map(|cached| {
-            cached.is_new = false;
-            book_row(cached, log_seq)
-        })
-        .collect();
     bulk::insert(tx, marks, BOOKS, BOOKS_AGAIN, rows).await
 }
 
-fn book_row(cached: &Cached, log_seq: i64) -> Vec<Arg> {
+pub(super) fn book_row(cached: &Cached, log_seq: i64) -> Vec<Arg> {
     let book = &cached.book;
     let [m0, m1, m2] = split(book.balance());
     let last = book.last_entry();

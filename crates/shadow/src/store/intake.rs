@@ -1,9 +1,10 @@
 //! Intake inside a write transaction: known ids are told apart, the rest is decided per book and
 //! recorded in the order of arrival (contract A1, A2, A4).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use florin_platform::sql::query;
+use hashbrown::HashMap;
 
 pub use super::doors::{Also, Intake, IntakeReply, Item, KeyUse, Outcome};
 use super::error::WriteError;

@@ -119,7 +119,7 @@ impl Shadow {
         currencies: Arc<dyn Currencies>,
         settings: Settings,
     ) -> Result<Self, OpenError> {
-        let db = db.lane("shadow").patient();
+        let db = db.lane("shadow").patient().indexed();
         db.migrate(&MIGRATIONS, clock.wall_micros()).await?;
         opening::check_end(&db).await?;
         let installation = opening::installation(&db, &*clock).await?;

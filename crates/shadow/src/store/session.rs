@@ -394,17 +394,16 @@ impl Session {
             std::mem::take(&mut self.changes),
         )
         .await?;
-        for cached in self.core.books.touched() {
+        let mut rows = Vec::new();
+        for id in self.core.books.touched() {
+            let Some(cached) = self.core.books.get_mut(&id) else {
+                continue;
+            };
             super::derived::write_blocks(tx, self.core.marks, cached).await?;
+            rows.push(super::derived::book_row(cached, self.head.log_seq));
+            cached.is_new = false;
         }
-        super::derived::write_books(
-            tx,
-            self.core.marks,
-            self.core.books.touched(),
-            self.head.log_seq,
-        )
-        .await?;
-        Ok(())
+        super::derived::write_books(tx, self.core.marks, rows).await
     }
 
     /// Commits. Nothing appended: nothing is written and nothing is committed, except what the

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::store::{Shadow, WriteError, failpoint};
 
 /// Records that are read at a time.
-const PAGE: i64 = 1_000;
+const PAGE: i64 = 4_000;
 /// Time between two looks when there is nothing to tell.
 const LOOK: Duration = Duration::from_millis(100);
 /// Longest wait after a failed delivery.
@@ -60,14 +60,26 @@ pub struct Told {
     pub data: serde_json::Value,
 }
 
+/// What [`Outlet::pass`] answers.
+pub type Passing<'a> = Pin<Box<dyn Future<Output = Result<Option<i64>, String>> + Send + 'a>>;
+
 /// A delivery under way.
 pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// The number of the newest record, when it is asked for.
+pub type End<'a> = Pin<Box<dyn Future<Output = Result<i64, String>> + Send + 'a>>;
 
 /// Where a reader delivers; wired by `app` (topics, webhooks).
 pub trait Outlet: Send + Sync + 'static {
     /// False while nobody is there to be told: the log is read when somebody is.
     fn wants(&self) -> bool {
         true
+    }
+
+    /// Nobody is there, and whoever comes is told only what is recorded after that: answers the
+    /// end of the log, asked for while nobody can come. `None`: the log is read.
+    fn pass<'a>(&'a self, _end: End<'a>) -> Passing<'a> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// Shuts out whoever delivered there before; called when the lease is new and after every
@@ -118,14 +130,14 @@ async fn tell_all(shadow: &Shadow, reader: &'static str, outlet: &dyn Outlet, le
             continue;
         }
         let stepped = match taken_over {
-            true => guarded(lease, shadow, step(shadow, reader, outlet)).await,
+            true => guarded(lease, shadow, advance(shadow, reader, outlet)).await,
             false => {
                 let taken = guarded(lease, shadow, outlet.take_over()).await;
                 // Only now is it sure that nobody succeeded before the others were shut out.
                 if !lease.beat(now).await.unwrap_or(false) {
                     return;
                 }
-                taken.map(|taken| taken.map(|()| 1).map_err(OutboxError::Outlet))
+                taken.map(|taken| taken.map(|()| Some(1)).map_err(OutboxError::Outlet))
             }
         };
         match stepped {
@@ -133,8 +145,10 @@ async fn tell_all(shadow: &Shadow, reader: &'static str, outlet: &dyn Outlet, le
             Some(Ok(told)) => {
                 taken_over = true;
                 wait = LOOK;
-                if told > 0 {
-                    continue;
+                match told {
+                    Some(0) => {}
+                    Some(_) => continue,
+                    None => wait = UNWANTED,
                 }
             }
             Some(Err(error)) => {
@@ -181,6 +195,32 @@ pub enum OutboxError {
     /// The outlet did not take it.
     #[error("not delivered: {0}")]
     Outlet(String),
+}
+
+/// Tells one page and answers how many records were passed; `None`: nobody is there, and the
+/// position stands at the end of the log.
+///
+/// # Errors
+/// As [`step`].
+pub async fn advance(
+    shadow: &Shadow,
+    reader: &'static str,
+    outlet: &dyn Outlet,
+) -> Result<Option<usize>, OutboxError> {
+    let end = Box::pin(async { end_of_log(shadow).await.map_err(|error| error.to_string()) });
+    let Some(end) = outlet.pass(end).await.map_err(OutboxError::Outlet)? else {
+        return step(shadow, reader, outlet).await.map(Some);
+    };
+    if end > position(shadow, reader).await? {
+        save(shadow, reader, end).await?;
+    }
+    Ok(None)
+}
+
+async fn end_of_log(shadow: &Shadow) -> Result<i64, WriteError> {
+    let head = query("SELECT log_seq FROM shadow_head WHERE one = 1");
+    let row = shadow.db().fetch_optional(head).await?;
+    Ok(row.ok_or(WriteError::Damaged("head"))?.get("log_seq")?)
 }
 
 /// Tells one page; answers how many records were passed.

@@ -1,4 +1,5 @@
-//! Every invariant and every row of bad input of the contract (F3, F4) is named by a test.
+//! Every invariant, every row of bad input and every crash point of the contract (F2 to F4) is
+//! named by a test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,6 +7,29 @@ use std::path::Path;
 
 const INVARIANTS: u32 = 26;
 const ROWS: u32 = 50;
+
+/// The points of contract F2 that have a name.
+const CRASH_POINTS: [&str; 18] = [
+    "intake.before_commit",
+    "batch.mid",
+    "intake.after_commit",
+    "outbox.before_publish",
+    "outbox.after_publish",
+    "kafka.after_commit_before_offset",
+    "dlq.before_publish",
+    "deadline.mid",
+    "drift.after_corrections_before_answer",
+    "correction.approve_mid",
+    "pair.mid",
+    "link.transfer_posted_before_feed",
+    "import.mid",
+    "match.mid",
+    "swap.mid",
+    // Without a name there: a torn last record, a full disk, a store that is gone.
+    "a_torn_last_record_is_cut_and_nothing_acknowledged_with_it",
+    "a_full_disk_refuses_and_recovers",
+    "a_store_that_is_gone_refuses_writes_and_comes_back",
+];
 
 fn sources(dir: &Path, text: &mut String) {
     for entry in fs::read_dir(dir).expect("a folder of tests") {
@@ -76,4 +100,14 @@ fn every_row_of_bad_input_is_named_by_a_test() {
         .collect();
     let missing: Vec<u32> = (1..=ROWS).filter(|n| !named.contains(n)).collect();
     assert!(missing.is_empty(), "no test names the rows {missing:?}");
+}
+
+#[test]
+fn every_crash_point_is_killed_by_a_test() {
+    let mut text = String::new();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    sources(&here.join("tests"), &mut text);
+    let missing = CRASH_POINTS.iter().filter(|point| !text.contains(*point));
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "no test kills at {missing:?}");
 }

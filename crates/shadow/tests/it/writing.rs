@@ -1,9 +1,13 @@
 //! The log and its writer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use florin_platform::sql::query;
 use florin_shadow::model::State;
 use florin_shadow::store::Settings;
 use florin_shadow::store::intake::Outcome;
+use florin_shadow::worker::outbox::{Delivering, End, Outlet, Passing, Told, advance, position};
+use parking_lot::Mutex;
 
 use crate::support::{bench, event, take};
 
@@ -55,6 +59,45 @@ async fn inv_s11_the_log_refuses_update_and_delete() {
         let refused = bench.db.execute(query(text)).await.expect_err(text);
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
+}
+
+/// Somebody may come and go.
+#[derive(Default)]
+struct Door {
+    somebody: AtomicBool,
+    told: Mutex<Vec<i64>>,
+}
+
+impl Outlet for Door {
+    fn pass<'a>(&'a self, end: End<'a>) -> Passing<'a> {
+        Box::pin(async move {
+            match self.somebody.load(Ordering::SeqCst) {
+                true => Ok(None),
+                false => end.await.map(Some),
+            }
+        })
+    }
+
+    fn deliver<'a>(&'a self, told: &'a [Told]) -> Delivering<'a> {
+        self.told.lock().extend(told.iter().map(|one| one.log_seq));
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_wants_is_passed_without_being_read() {
+    let bench = bench(Settings::default()).await;
+    let feed = |ids: [&str; 2]| ids.map(|id| event(id, "A1", 5, 1_735_000_000_000)).to_vec();
+    let door = Door::default();
+    let go_on = || advance(&bench.shadow, "test", &door);
+    take(&bench.shadow, feed(["E1", "E2"])).await;
+    assert_eq!(go_on().await.expect("passes"), None);
+    let stands = position(&bench.shadow, "test").await;
+    assert_eq!(stands.expect("a position"), 2);
+    door.somebody.store(true, Ordering::SeqCst);
+    take(&bench.shadow, feed(["E3", "E4"])).await;
+    assert_eq!(go_on().await.expect("tells"), Some(2));
+    assert_eq!(*door.told.lock(), [3, 4]);
 }
 
 /// Wall time of a large intake on a real file, printed for whoever looks; asserts the counts.

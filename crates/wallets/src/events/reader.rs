@@ -436,6 +436,7 @@ fn read_chunk(
                     event_type: event.envelope.event_type.into(),
                     key,
                     seq,
+                    recorded_at: None,
                     body: json.into(),
                 }),
                 _ => chunk.messages.push(Message {

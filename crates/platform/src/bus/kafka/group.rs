@@ -3,11 +3,20 @@
 //! Messages go into an [`Inbox`] in batches; what the group's position in SQL says counts, and
 //! what the brokers keep is only a hint that saves reading. A member that is given a partition
 //! goes on at the position in SQL.
+//!
+//! **A topic that was made anew** begins at offset 0 again, behind the position in SQL: brokers
+//! refuse that position, and the client begins at the first message there is. A message before
+//! the position that a partition was given with tells of it. Where the room's effects may be had
+//! twice ([`Handler::prepares_all`](super::super::consume::Handler::prepares_all)) the position
+//! is then set back, so that the next start does not pass over messages; elsewhere it stands, and
+//! what lies before it counts as known.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
@@ -17,7 +26,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::runtime::Handle;
 
 pub use super::super::consume::Group;
-use super::super::consume::{DeadLetters, Inbox, Received};
+use super::super::consume::{DeadLetters, Inbox, Received, Stalled};
 use super::dead_letters::received;
 use super::{KafkaBus, client};
 use crate::http::shutdown::Shutdown;
@@ -25,6 +34,8 @@ use crate::sql::Db;
 
 /// Most messages of one batch.
 const BATCH_MAX: usize = 500;
+/// The same where the room takes a batch into its own store at once: each batch costs two commits.
+const LARGE_BATCH_MAX: usize = 4_000;
 /// Longest wait for a message before the member looks whether it is to end.
 const POLL: Duration = Duration::from_millis(100);
 /// First and last wait after a failure.
@@ -33,7 +44,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const LOOK: Duration = Duration::from_secs(5);
 const LOOK_WAIT: Duration = Duration::from_secs(1);
 /// Messages that the client fetches ahead, for each partition.
-const AHEAD: &str = "1000";
+const AHEAD: &str = "8000";
 /// A member that says nothing for so long has lost its partitions. Tests do not wait so long for
 /// members that were lost.
 const SESSION_MS: &str = if cfg!(test) { "6000" } else { "30000" };
@@ -49,6 +60,7 @@ pub async fn run(bus: Arc<KafkaBus>, db: Db, group: Group, shutdown: Shutdown) {
     };
     let stop = Arc::new(AtomicBool::new(false));
     let member = Member {
+        begun: Begun::default(),
         topics: group
             .topics
             .iter()
@@ -73,7 +85,11 @@ pub async fn run(bus: Arc<KafkaBus>, db: Db, group: Group, shutdown: Shutdown) {
     }
 }
 
+/// The positions with which partitions were given to a member.
+type Begun = Arc<Mutex<HashMap<(Box<str>, i32), i64>>>;
+
 struct Member {
+    begun: Begun,
     bus: Arc<KafkaBus>,
     topics: Vec<String>,
     inbox: Inbox,
@@ -83,6 +99,7 @@ struct Member {
 
 /// Sets the beginning of each partition that the member is given.
 struct Positions {
+    begun: Begun,
     inbox: Inbox,
     stop: Arc<AtomicBool>,
     runtime: Handle,
@@ -141,6 +158,11 @@ impl Positions {
                     }
                 }
             };
+            let place = (topic.as_str().into(), partition);
+            match next {
+                Some(next) => self.begun.lock().insert(place, next),
+                None => self.begun.lock().remove(&place),
+            };
             // A partition that was never read goes on at the brokers' hint, or begins.
             if let Some(next) = next
                 && let Err(error) = element.set_offset(Offset::Offset(next))
@@ -187,6 +209,7 @@ impl Member {
             // Topics that appear later are found within this time.
             .set("topic.metadata.refresh.interval.ms", "10000");
         let consumer: BaseConsumer<Positions> = config.create_with_context(Positions {
+            begun: Arc::clone(&self.begun),
             inbox: self.inbox.clone(),
             stop: Arc::clone(&self.stop),
             runtime: self.runtime.clone(),
@@ -204,7 +227,11 @@ impl Member {
     fn fetch(&self, consumer: &BaseConsumer<Positions>) -> Vec<Received> {
         let mut batch = Vec::new();
         let mut wait = POLL;
-        while batch.len() < BATCH_MAX {
+        let most = match self.inbox.handler.prepares_all() {
+            true => LARGE_BATCH_MAX,
+            false => BATCH_MAX,
+        };
+        while batch.len() < most {
             match consumer.poll(wait) {
                 Some(Ok(message)) => batch.push(received(&message)),
                 Some(Err(error)) => {
@@ -222,7 +249,11 @@ impl Member {
     fn take(&self, batch: &[Received]) -> bool {
         let mut wait = RETRY.0;
         loop {
-            match self.runtime.block_on(self.inbox.take(batch)) {
+            let taken = self.runtime.block_on(async {
+                self.begin_anew(batch).await?;
+                self.inbox.take(batch).await
+            });
+            match taken {
                 Ok(_) => return true,
                 Err(error) => {
                     let group = &*self.inbox.group;
@@ -235,6 +266,31 @@ impl Member {
             self.runtime.block_on(tokio::time::sleep(wait));
             wait = (wait * 2).min(RETRY.1);
         }
+    }
+
+    /// Sets positions back of partitions whose topic was made anew.
+    async fn begin_anew(&self, batch: &[Received]) -> Result<(), Stalled> {
+        if !self.inbox.handler.prepares_all() {
+            return Ok(());
+        }
+        for message in batch {
+            let place = (message.topic.clone(), message.partition);
+            let begun = self.begun.lock().get(&place).copied();
+            let Some(begun) = begun.filter(|begun| message.offset < *begun) else {
+                continue;
+            };
+            tracing::warn!(
+                group = &*self.inbox.group,
+                topic = &*message.topic,
+                partition = message.partition,
+                position = begun,
+                offset = message.offset,
+                "the topic was made anew, or its end was lost: it is read from its beginning"
+            );
+            self.inbox.set_back(message).await?;
+            self.begun.lock().insert(place, message.offset);
+        }
+        Ok(())
     }
 
     /// Tells the room how many messages of each topic wait behind this member's places.

@@ -12,7 +12,10 @@
 //!
 //! Choices where the contract leaves one: a confirming line of `wrong_sign` must show the amount
 //! that the solution says; an entry that a correction has repaired explains nothing any more; an
-//! open held event and a line with its reference are one fact, of class `timing`.
+//! open held event and a line with its reference are one fact, of class `timing`; where timing
+//! passes over an entry that another class takes for a duplicate or a wrong one, that solution is
+//! a rival although it stands on arithmetic: a payment taken twice at the end of a day would else
+//! be waited for, without anybody being told.
 
 mod account;
 mod digits;
@@ -69,6 +72,7 @@ pub fn explain(case: &Case<'_>) -> Explanation {
     for solution in moved.solutions {
         search.add(solution);
     }
+    told_twice(&mut search);
     // Held events are found among the groups, behind the instants and before the rest.
     search.record.shown.sort_by_key(|solution| solution.class);
     let bounded = case.book.truncated || case.neighbours_truncated;
@@ -76,6 +80,31 @@ pub fn explain(case: &Case<'_>) -> Explanation {
         return settled(search, bounded);
     }
     of_subsets(case, bounded)
+}
+
+/// Of an entry that timing passes over, that class says that it is only early. Where another
+/// class says by arithmetic that the same entry is wrong, both readings count.
+fn told_twice(search: &mut Search) {
+    let timing = search
+        .record
+        .shown
+        .iter()
+        .find(|s| s.class == Class::Timing);
+    let Some(passed) = timing.map(|solution| solution.events.clone()) else {
+        return;
+    };
+    let suspect_passed = |solution: &Solution| {
+        let suspect = solution.events.last();
+        suspect.is_some_and(|id| passed.contains(id))
+    };
+    let (rivals, beside): (Vec<_>, Vec<_>) = std::mem::take(&mut search.pattern.shown)
+        .into_iter()
+        .partition(suspect_passed);
+    search.pattern.shown = beside;
+    for rival in rivals {
+        search.pattern.count -= 1;
+        search.record.push(rival);
+    }
 }
 
 /// The explanation where classes 1 to 6 gave something.

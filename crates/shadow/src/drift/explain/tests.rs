@@ -146,6 +146,21 @@ fn timing_sees_what_comes_later_and_open_held_events() {
 }
 
 #[test]
+fn an_entry_that_may_be_early_or_doubled_is_for_people() {
+    let book = Book::default()
+        .entry("a", old(30), 100, None)
+        .entry("b", old(2), 40, None)
+        .entry("b2", old(2) + 60_000, 40, None);
+    let found = book.explain(-40);
+    assert_eq!(named(&found), (Class::Timing, RECORD, 1));
+    assert_eq!(found.unique(), None);
+    assert_eq!(found.others.len(), 1);
+    assert_eq!(found.others[0].class, Class::Duplicate);
+    assert_eq!(found.others[0].events, ["b", "b2"]);
+    assert!(found.pattern_rivals.is_empty());
+}
+
+#[test]
 fn missing_joins_records_that_share_a_reference() {
     let book = Book::default()
         .entry("a", old(60), 100, None)

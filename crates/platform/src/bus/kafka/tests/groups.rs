@@ -1,5 +1,6 @@
 //! Consumer groups: each message has its effect once, whoever handles it.
 
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::super::group::{self, Group};
@@ -170,4 +171,67 @@ async fn a_member_goes_on_at_the_position_in_sql() {
     let all = until(&other, |all| all.len() == 30).await;
     second.stop().await;
     assert_eq!(numbers(&all), (0..30).collect::<Vec<_>>());
+}
+
+/// Takes whole batches, and may take them twice.
+struct Taker(Arc<Mutex<Vec<u64>>>);
+
+impl Handler for Taker {
+    fn prepare<'a>(&'a self, messages: &'a [Received]) -> Handling<'a> {
+        let seq = |m: &Received| m.header(HEADER_SEQ)?.parse::<u64>().ok();
+        self.0.lock().extend(messages.iter().filter_map(seq));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn handle<'a>(&'a self, _: &'a Received, _: &'a mut Tx) -> Handling<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn prepares_all(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_made_anew_is_read_from_its_beginning() {
+    let cluster = Cluster::any();
+    cluster.topic(IN).await;
+    let bus = cluster.bus();
+    let db = tables().await;
+    // The former topic was longer: 1,000 messages of each partition were taken.
+    let insert = "INSERT INTO bus_positions (group_name, topic, part, next_offset, updated_at)
+        VALUES ($1, $2, $3, 1000, 0)";
+    let name = format!("{}{IN}", cluster.settings.prefix);
+    let group = format!("{}takers", cluster.settings.prefix);
+    for partition in 0..4_i64 {
+        let row = query(insert).bind(&group).bind(&name).bind(partition);
+        db.execute(row).await.expect("stored");
+    }
+    bus.publish(IN, messages(0, 40)).await.expect("accepted");
+    let got: Arc<Mutex<Vec<u64>>> = Arc::default();
+    for round in 0..2_u64 {
+        let (trigger, shutdown) = shutdown::pair();
+        let group = Group {
+            name: "takers".to_owned(),
+            topics: vec![IN.to_owned()],
+            handler: Arc::new(Taker(Arc::clone(&got))),
+        };
+        let working = tokio::spawn(group::run(cluster.bus(), db.clone(), group, shutdown));
+        let all = async {
+            while (got.lock().len() as u64) < 40 + round * 10 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LONG, all).await.expect("in time");
+        trigger.advance();
+        let ended = tokio::time::timeout(LONG, working).await;
+        ended.expect("in time").expect("ends in order");
+        if round == 0 {
+            // Behind the position that was set back, and far before the former one.
+            bus.publish(IN, messages(40, 10)).await.expect("accepted");
+        }
+    }
+    let mut all = got.lock().clone();
+    all.sort_unstable();
+    assert_eq!(all, (0..50).collect::<Vec<_>>(), "each once");
 }
