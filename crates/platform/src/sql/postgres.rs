@@ -31,8 +31,7 @@ const LIFETIME: Duration = Duration::from_secs(1_800);
 const IDLE: Duration = Duration::from_secs(300);
 
 /// See [`Db::indexed`](super::Db::indexed).
-const INDEXED: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
-    SET LOCAL enable_mergejoin = off;";
+const INDEXED: &str = "SET LOCAL enable_seqscan = off;";
 
 /// A schema on a PostgreSQL server.
 #[derive(Clone, Debug)]

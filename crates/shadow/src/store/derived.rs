@@ -22,6 +22,9 @@ const STATES: &str = "UPDATE shadow_entries SET state = v.column2, reason = v.co
 const FINALS: &str = "UPDATE shadow_entries SET is_open = FALSE, final_seq = v.column2 FROM (";
 
 const BY_EVENT: &str = ") AS v WHERE shadow_entries.event_id = v.column1";
+/// The ids once more, so that the entries are found by them in whatever order tables are joined.
+const BY_LISTED_EVENT: &str = ") AS v WHERE shadow_entries.event_id = v.column1
+    AND shadow_entries.event_id = ANY($1)";
 
 const CHANGES: &str = "INSERT INTO shadow_changes (event_id, log_seq, state, reason)";
 
@@ -59,8 +62,12 @@ pub(super) async fn write(
     bulk::insert(tx, marks, LOG, "", log).await?;
     super::failpoint::reach("batch.mid");
     bulk::insert(tx, marks, ENTRIES, "", entries).await?;
-    bulk::insert(tx, marks, STATES, BY_EVENT, last_of_each(states)).await?;
-    bulk::insert(tx, marks, FINALS, BY_EVENT, finals).await?;
+    let by_event = match marks {
+        Marks::Plain => BY_EVENT,
+        Marks::Numbered => BY_LISTED_EVENT,
+    };
+    bulk::insert(tx, marks, STATES, by_event, last_of_each(states)).await?;
+    bulk::insert(tx, marks, FINALS, by_event, finals).await?;
     bulk::insert(tx, marks, CHANGES, "", changes).await
 }
 

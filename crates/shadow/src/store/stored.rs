@@ -38,11 +38,13 @@ pub const COLUMNS: &str = "b.account_id, b.currency, e.ts, e.event_id, e.log_seq
     e.cause, e.reference, e.description, e.source, e.sequence";
 
 impl Stored {
-    pub(crate) const SELECT: &str = "SELECT b.account_id, b.currency, e.ts, e.event_id, e.log_seq,
-        e.recorded_at, e.m0, e.m1, e.m2, e.state, e.reason, e.is_open, e.deadline, e.final_seq,
-        e.correction, e.cause, e.reference, e.description, e.source, e.sequence
-        FROM shadow_entries AS e JOIN shadow_books AS b ON b.book_id = e.book_id
-        WHERE e.event_id IN";
+    /// The book's name row by row: a join could read all books.
+    pub(crate) const SELECT: &str = "SELECT
+        (SELECT b.account_id FROM shadow_books AS b WHERE b.book_id = e.book_id) AS account_id,
+        (SELECT b.currency FROM shadow_books AS b WHERE b.book_id = e.book_id) AS currency,
+        e.ts, e.event_id, e.log_seq, e.recorded_at, e.m0, e.m1, e.m2, e.state, e.reason,
+        e.is_open, e.deadline, e.final_seq, e.correction, e.cause, e.reference, e.description,
+        e.source, e.sequence FROM shadow_entries AS e WHERE e.event_id IN";
 
     /// Reads a row with [`COLUMNS`].
     ///
