@@ -18,7 +18,7 @@ pub struct Event {
     /// The record it comes from.
     pub seq: u64,
     /// When it was recorded, wall clock in microseconds, for a log of its own whose `seq` says
-    /// nothing about the ledger's: an endpoint that was added later does not get it.
+    /// nothing about the ledger's: an endpoint that was added after it does not get it.
     pub recorded_at: Option<i64>,
     /// The JSON that is sent.
     pub body: Box<str>,
@@ -50,12 +50,12 @@ pub struct Endpoint {
 impl Endpoint {
     /// The event is to be delivered here.
     pub fn wants(&self, event: &Event) -> bool {
-        let is_older = match event.recorded_at {
-            Some(at) => at > self.created_at,
+        let is_newer = match event.recorded_at {
+            Some(at) => at >= self.created_at,
             None => event.seq > self.since_seq,
         };
         self.disabled.is_none()
-            && is_older
+            && is_newer
             && self.key.as_ref().is_none_or(|key| *key == event.key)
             && self
                 .events
