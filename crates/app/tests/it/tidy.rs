@@ -21,14 +21,6 @@ const LONG_FILES: &[(&str, &str)] = &[
         "one table, which becomes one file: settings are looked for from top to bottom",
     ),
     (
-        "crates/console/src/visit.rs",
-        "the way of a request to a page and back, read from top to bottom",
-    ),
-    (
-        "crates/console/tests/it/ticketing.rs",
-        "what an organiser does in one day, beside the answers that it rests on",
-    ),
-    (
         "crates/app/src/roles.rs",
         "one table: what each role and part is, is read side by side",
     ),

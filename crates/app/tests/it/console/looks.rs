@@ -66,6 +66,36 @@ const READABLE: &str = r##"(() => {
   const twice = ids.filter((id, at) => ids.indexOf(id) !== at);
   if (twice.length) bad.push(`ids given twice: ${twice}`);
   if (document.querySelectorAll("h1").length !== 1) bad.push("not one h1");
+  let before = 1;
+  for (const heading of document.querySelectorAll("main h1, main h2, main h3, main h4")) {
+    const level = Number(heading.tagName[1]);
+    if (level > before + 1) bad.push(`a heading is left out before ${heading.textContent}`);
+    if (!heading.textContent.trim()) bad.push(`an empty h${level}`);
+    before = level;
+  }
+  for (const place of ["header", "main", document.body.matches(".alone") ? "body" : "nav"]) {
+    if (document.querySelectorAll(place).length === 0) bad.push(`no ${place}`);
+  }
+  if (!document.documentElement.lang) bad.push("no language");
+  for (const field of document.querySelectorAll("fieldset")) {
+    if (!field.querySelector("legend")) bad.push("a fieldset without a legend");
+  }
+  for (const column of document.querySelectorAll("thead th")) {
+    if (column.scope !== "col") bad.push(`no scope: ${column.textContent}`);
+  }
+  const boxes = [...document.querySelectorAll("main .figure, main .chart, main h2, main div.table, main p")]
+    .filter((one) => one.checkVisibility() && !one.closest("dialog, details:not([open]), .legs") && (one.matches("div.table") || !one.closest("div.table")))
+    .map((one) => [one, one.getBoundingClientRect()]).filter(([, box]) => box.width > 1 && box.height > 1);
+  for (const [i, [one, a]] of boxes.entries()) {
+    for (const [other, b] of boxes.slice(i + 1)) {
+      if (one.contains(other) || other.contains(one)) continue;
+      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (across > 2 && down > 2) bad.push(`${one.textContent.slice(0, 20)} lies over ${other.textContent.slice(0, 20)}`);
+    }
+    const inside = one.matches(".chart, .figure") && one.scrollHeight - one.clientHeight;
+    if (inside > 2) bad.push(`${one.textContent.slice(0, 20)} is taller than its box`);
+  }
   if (document.querySelector("[style], style, script:not([src])")) bad.push("style or script in the page");
   for (const part of document.querySelectorAll("[aria-labelledby], [aria-controls]")) {
     const id = part.getAttribute("aria-labelledby") || part.getAttribute("aria-controls");
