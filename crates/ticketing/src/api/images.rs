@@ -25,7 +25,7 @@ use super::once::Creation;
 use super::{check, media, permission};
 use crate::Ticketing;
 use crate::events::images::{self, SIZE_MAX, TYPES};
-use crate::events::{self, publish};
+use crate::events;
 use crate::store::images::Image;
 use crate::{limits, store};
 
@@ -162,9 +162,6 @@ async fn create(
 ) -> Result<Response, Problem> {
     let event = allowed(&room, &caller, &id, permission::EVENTS_WRITE).await?;
     room.limits.take(limits::IMAGE, &event.org_id).await?;
-    if event.is_over() {
-        return Err(publish::wrong_state(&event));
-    }
     if !TYPES.contains(&&*body.content_type) {
         let message = "JPEG, PNG, WebP or GIF.";
         return Err(super::problem::field("contentType", "image_type", message));
@@ -192,6 +189,7 @@ async fn create(
     if let Some(known) = creation.known(&mut tx).await? {
         return Ok(known);
     }
+    events::not_over_in(&mut tx, &id).await?;
     let (_, count) = store::images::ready_in(&mut tx, &id).await?;
     at_most(count, images::IMAGES_MAX, "too_many_images")?;
     store::images::insert(&mut tx, &image).await?;

@@ -18,7 +18,7 @@ use super::input::Body;
 use super::once::Creation;
 use super::{check, permission};
 use crate::Ticketing;
-use crate::events::{self, edit, publish};
+use crate::events::{self, edit};
 use crate::limits;
 use crate::model::ticket_type::{Pool, QUANTITY_MAX};
 use crate::store;
@@ -138,14 +138,12 @@ async fn create(
         held: 0,
         event_id: id.clone(),
     };
-    if event.is_over() {
-        return Err(publish::wrong_state(&event));
-    }
     let creation = Creation::new(&room, &caller, &format!("pools:{id}"), &key, &json);
     let mut tx = room.store.begin_event(&id).await?;
     if let Some(known) = creation.known(&mut tx).await? {
         return Ok(known);
     }
+    events::not_over_in(&mut tx, &id).await?;
     let pools = events::pools_in(&mut tx, &id).await?;
     at_most(pools.len(), edit::POOLS_MAX, "too_many_pools")?;
     let now = room.now();

@@ -22,7 +22,7 @@ use super::orgs::{PageQuery, one_more, page_of, paged};
 use super::problem::conflict;
 use super::{check, money, permission};
 use crate::Ticketing;
-use crate::events::{self, publish};
+use crate::events;
 use crate::limits;
 use crate::model::event::Event;
 use crate::model::promo::{Benefit, Promo, normal};
@@ -255,9 +255,6 @@ async fn create(
     room.limits
         .take(limits::EVENT_UPDATE, &event.org_id)
         .await?;
-    if event.is_over() {
-        return Err(publish::wrong_state(&event));
-    }
     let code = body
         .code
         .as_deref()
@@ -273,6 +270,7 @@ async fn create(
     if let Some(known) = creation.known(&mut tx).await? {
         return Ok(known);
     }
+    events::not_over_in(&mut tx, &id).await?;
     let mut promo = Promo {
         id: room.store.id(),
         event_id: id.clone(),

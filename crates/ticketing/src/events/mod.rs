@@ -62,6 +62,21 @@ pub async fn after_stock_change(store: &Store, tx: &mut Tx, event_id: &str) -> R
     outbox::tell(store, tx, &event.org_id, kind, &told(&event)).await
 }
 
+/// An event that is over takes no new codes, pools or images. Asked in the transaction that adds
+/// one, after the question whether it was added before: a call sent again is answered as the first
+/// time, whatever has become of the event.
+///
+/// # Errors
+/// 404 `event_not_found`, 409 `event_state`, the store's.
+pub(crate) async fn not_over_in(tx: &mut Tx, event_id: &str) -> Result<(), Problem> {
+    let event = load_in(tx, event_id).await?;
+    let event = event.ok_or_else(event_not_found)?;
+    match event.is_over() {
+        true => Err(publish::wrong_state(&event)),
+        false => Ok(()),
+    }
+}
+
 /// Published or sold out, as the counters say.
 pub(crate) async fn selling_status(
     store: &Store,

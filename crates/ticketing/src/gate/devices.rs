@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use florin_base::IdSource;
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::{Db, Row, Tx, query};
 
@@ -53,7 +52,14 @@ fn digest(room: &Ticketing, key: &str) -> [u8; 32] {
     room.secrets.digest("device-key", key.as_bytes())
 }
 
-/// Registers a scanner; answers it and its key, which is shown this once.
+/// The key of a scanner. It follows from the id under the installation's secret, so that the same
+/// registration, sent again, can answer it again without its being kept anywhere.
+pub fn key(room: &Ticketing, device_id: &str) -> String {
+    let secret = room.secrets.digest("device-key-text", device_id.as_bytes());
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret))
+}
+
+/// Registers a scanner.
 ///
 /// # Errors
 /// The store's.
@@ -64,8 +70,7 @@ pub async fn register(
     org_id: &str,
     name: &str,
     by: &str,
-) -> Result<(Device, String), Problem> {
-    let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(IdSource::random_32()));
+) -> Result<Device, Problem> {
     let device = Device {
         id: room.store.id(),
         event_id: event_id.to_owned(),
@@ -83,11 +88,11 @@ pub async fn register(
         .bind(&device.event_id)
         .bind(&device.org_id)
         .bind(&device.name)
-        .bind(digest(room, &key))
+        .bind(digest(room, &key(room, &device.id)))
         .bind(&device.created_by)
         .bind(device.created_at);
     tx.execute(statement).await?;
-    Ok((device, key))
+    Ok(device)
 }
 
 /// The scanner of a key, unless it was revoked.

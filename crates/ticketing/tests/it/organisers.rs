@@ -130,6 +130,72 @@ async fn organisers_are_told_of_their_own_events() {
         .ok(204);
 }
 
+/// What was created under a key is answered again, whatever has become of its event since; made
+/// anew it is refused.
+#[tokio::test]
+async fn a_creation_is_answered_again_when_its_event_is_over() {
+    let stage = Stage::new().await;
+    let gig = stage.event("10.00", 5).await;
+    let event = format!("/api/v1/events/{}", gig.event);
+    let image = json!({"contentType": "image/png", "sizeBytes": 8, "altText": ""});
+    let made = [
+        (
+            "ticket-types",
+            json!({"name": "Late", "price": "1.00", "quantity": 1}),
+        ),
+        (
+            "promo-codes",
+            json!({"code": "TEN", "kind": "percent", "bp": 1_000}),
+        ),
+        ("pools", json!({"name": "Hall", "capacity": 5})),
+        ("images", image),
+    ];
+    let ask = |what: &str, key: &str, body: &serde_json::Value| {
+        let call = stage.call(OLGA, "POST", &format!("{event}/{what}"));
+        call.key(key).json(body.clone()).send()
+    };
+    let mut ids = Vec::new();
+    for (what, body) in &made {
+        ids.push(ask(what, "once", body).await.ok(201).id());
+    }
+    let cancel = json!({"reason": "Rain"});
+    stage
+        .post(OLGA, &format!("{event}/cancel"), cancel)
+        .await
+        .ok(202);
+    for ((what, body), id) in made.iter().zip(&ids) {
+        let again = ask(what, "once", body).await.ok(201);
+        assert!(again.is_replay(), "{what}");
+        assert_eq!(again.id(), *id, "{what}");
+        ask(what, "anew", body).await.refused(409, "event_state");
+    }
+    // A scanner's key is answered again too, and opens the gate.
+    let scanner = || {
+        let call = stage.call(OLGA, "POST", &format!("{event}/devices"));
+        call.key("once").json(json!({"name": "North"})).send()
+    };
+    let first = scanner().await.ok(201);
+    let again = scanner().await.ok(201);
+    assert!(
+        again.is_replay() && again.body == first.body,
+        "{}",
+        again.text
+    );
+    let call = stage.call(GUEST, "GET", &format!("{event}/scan-bundle"));
+    let call = call.header("x-device-key", &again.text_of("key"));
+    call.send().await.ok(200);
+    // An export may be asked for at any time, under a key once.
+    let body = json!({"kind": "orders", "format": "csv", "filter": {"eventId": gig.event}});
+    let export = |key: &str| {
+        let call = stage.call(OLGA, "POST", "/api/v1/analytics/exports");
+        call.key(key).json(body.clone()).send()
+    };
+    let first = export("once").await.ok(202).id();
+    let again = export("once").await.ok(202);
+    assert!(again.is_replay() && again.id() == first, "{}", again.text);
+    assert_ne!(export("anew").await.ok(202).id(), first);
+}
+
 #[tokio::test]
 async fn row_63_private_addresses_are_no_receivers() {
     let stage = with_webhooks(Targets::PublicOnly).await;

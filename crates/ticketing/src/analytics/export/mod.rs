@@ -12,7 +12,7 @@ use bytes::Bytes;
 use florin_base::Timestamp;
 use florin_platform::blobs::{BlobError, Key, Pieces, Put, Signing};
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Db, Row, query};
+use florin_platform::sql::{Db, Row, Tx, query};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
@@ -145,10 +145,10 @@ pub async fn find(db: &Db, id: &str) -> Result<Option<Export>, Problem> {
 /// The store's.
 pub async fn order(
     room: &Ticketing,
+    tx: &mut Tx,
     org_id: &str,
     event_id: Option<&str>,
-    kind: Kind,
-    format: Format,
+    (kind, format): (Kind, Format),
     by: &str,
 ) -> Result<Export, Problem> {
     let (id, now) = (room.store.id(), room.now());
@@ -162,9 +162,10 @@ pub async fn order(
         .bind(format.word())
         .bind(by)
         .bind(now);
-    room.store.db.lane(LANE).execute(statement).await?;
-    let made = find(&room.store.db, &id).await?;
-    made.ok_or_else(|| Problem::internal("an export that was not made"))
+    tx.execute(statement).await?;
+    let made = tx.fetch_optional(select("WHERE id = $1").bind(&id)).await?;
+    let made = made.ok_or_else(|| Problem::internal("an export that was not made"))?;
+    read(&made)
 }
 
 /// An export as the routes print it, with a link while the file is there.

@@ -1,13 +1,13 @@
 //! `/analytics/exports` (contract E).
 
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use florin_platform::http::auth::Caller;
+use florin_platform::http::idempotency::IdempotencyKey;
 use florin_platform::http::json::{Json, Path};
 use florin_platform::http::problem::Problem;
 use florin_platform::http::router::{RouteSpec, Routes};
-use http::header::LOCATION;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
@@ -15,6 +15,7 @@ use utoipa::{OpenApi, ToSchema};
 use crate::analytics::export::{self, Format, Kind};
 use crate::api::events::allowed;
 use crate::api::input::Body;
+use crate::api::once::Creation;
 use crate::api::permission;
 use crate::api::problem::{field, org_not_found};
 use crate::api::scope::in_org;
@@ -61,13 +62,15 @@ struct Filter {
 
 /// Ask for an export; it is written in the background.
 #[utoipa::path(
-    post, path = "/api/v1/analytics/exports", tag = "Analytics", request_body = Asked,
+    post, path = "/api/v1/analytics/exports", tag = "Analytics",
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = Asked,
     responses((status = 202, description = "Queued", body = Object))
 )]
 async fn create(
     State(room): State<Ticketing>,
     caller: Caller,
-    Body { body, .. }: Body<Asked>,
+    key: IdempotencyKey,
+    Body { body, json }: Body<Asked>,
 ) -> Result<Response, Problem> {
     let kind = Kind::from_word(&body.kind);
     let kind = kind.ok_or_else(|| field("kind", "kind_invalid", "No such kind of export."))?;
@@ -94,15 +97,24 @@ async fn create(
             ));
         }
     };
-    room.limits.take(limits::EXPORT, &org_id).await?;
     let event = body.filter.event_id.as_deref();
-    let made = export::order(&room, &org_id, event, kind, format, &caller.subject).await?;
+    let creation = Creation::new(&room, &caller, &format!("exports:{org_id}"), &key, &json);
+    // Exports of one organisation are asked for one after the other.
+    let mut tx = room.store.begin_event(&org_id).await?;
+    if let Some(known) = creation.known(&mut tx).await? {
+        return Ok(known);
+    }
+    room.limits.take(limits::EXPORT, &org_id).await?;
+    let what = (kind, format);
+    let made = export::order(&room, &mut tx, &org_id, event, what, &caller.subject).await?;
     let place = format!("/api/v1/analytics/exports/{}", made.id);
     let shown = export::show(&room, &made).await?;
-    let mut response = (StatusCode::ACCEPTED, Json(shown)).into_response();
-    let place = HeaderValue::from_str(&place).map_err(Problem::internal)?;
-    response.headers_mut().insert(LOCATION, place);
-    Ok(response)
+    let status = StatusCode::ACCEPTED;
+    let answer = creation
+        .keep(&mut tx, status, Some(place), &shown, made.created_at)
+        .await?;
+    tx.commit().await?;
+    Ok(answer)
 }
 
 /// How far an export is; with a link for 15 minutes when it is ready.

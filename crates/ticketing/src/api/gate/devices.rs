@@ -5,12 +5,15 @@ use axum::response::{IntoResponse as _, Response};
 use florin_base::Timestamp;
 use florin_platform::audit::Entry;
 use florin_platform::http::auth::Caller;
+use florin_platform::http::idempotency::{IdempotencyKey, replayed};
 use florin_platform::http::json::{Json, Path};
 use florin_platform::http::page::{FilterDigest, Page};
 use florin_platform::http::problem::Problem;
-use florin_platform::http::respond::{created, no_content};
+use florin_platform::http::respond::no_content;
 use florin_platform::http::router::{RouteSpec, Routes};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
 use super::permission;
@@ -18,8 +21,10 @@ use crate::Ticketing;
 use crate::api::check;
 use crate::api::events::allowed;
 use crate::api::input::{Body, Search};
+use crate::api::once;
 use crate::api::orgs::{PageQuery, page_of, paged};
 use crate::gate::devices::{self, Device};
+use crate::store::idempotency::{Kept, Once};
 
 #[derive(OpenApi)]
 #[openapi(paths(register, list, revoke))]
@@ -82,20 +87,40 @@ fn shown(device: &Device, key: Option<String>) -> DeviceShown {
 /// Register a scanner of an event; its key opens the event's gate and nothing else.
 #[utoipa::path(
     post, path = "/api/v1/events/{id}/devices", tag = "Gate",
-    params(("id" = String, Path)), request_body = DeviceBody,
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = DeviceBody,
     responses((status = 201, body = DeviceShown), (status = 404, description = "`event_not_found`"))
 )]
 async fn register(
     State(room): State<Ticketing>,
     caller: Caller,
     Path(id): Path<String>,
-    Body { body, .. }: Body<DeviceBody>,
+    key: IdempotencyKey,
+    Body { body, json }: Body<DeviceBody>,
 ) -> Result<Response, Problem> {
     let event = allowed(&room, &caller, &id, permission::DEVICES_WRITE).await?;
     let name = check::line("name", &body.name, 1, 100)?;
+    let scope = format!("devices:{id}:sub:{}", caller.subject);
+    let first = key
+        .as_deref()
+        .map(|key| Once::new(&room.secrets, scope, key, &json));
     let mut tx = room.store.begin_event(&id).await?;
-    let (device, key) =
-        devices::register(&room, &mut tx, &id, &event.org_id, &name, &caller.subject).await?;
+    if let Some(once) = &first
+        && let Some(kept) = once.replay(&mut tx).await?
+    {
+        return with_key(&room, kept).map(replayed);
+    }
+    let (org, by) = (&event.org_id, &caller.subject);
+    let device = devices::register(&room, &mut tx, &id, org, &name, by).await?;
+    let kept = Kept {
+        status: StatusCode::CREATED.as_u16(),
+        location: Some(format!("/api/v1/events/{id}/devices/{}", device.id)),
+        person: None,
+        body: serde_json::to_vec(&shown(&device, None)).map_err(Problem::internal)?,
+    };
+    if let Some(once) = &first {
+        once.keep(&mut tx, &kept, device.created_at).await?;
+    }
     tx.commit().await?;
     let object = format!("device:{}", device.id);
     room.note(Entry::new(
@@ -104,8 +129,16 @@ async fn register(
         object,
     ))
     .await;
-    let location = format!("/api/v1/events/{id}/devices/{}", device.id);
-    created(&location, shown(&device, Some(key)))
+    with_key(&room, kept)
+}
+
+/// The answer of a registration: what is kept of it, and the key.
+fn with_key(room: &Ticketing, mut kept: Kept) -> Result<Response, Problem> {
+    let mut body: Value = serde_json::from_slice(&kept.body).map_err(Problem::internal)?;
+    let key = devices::key(room, body["id"].as_str().unwrap_or_default());
+    body["key"] = key.into();
+    kept.body = body.to_string().into_bytes();
+    once::shown(kept)
 }
 
 /// The scanners of an event.
