@@ -110,8 +110,18 @@ impl Client {
         self.exchange(&request)
     }
 
+    /// The server hung up while nothing was asked, as it does after some silence.
+    fn is_closed(&self) -> bool {
+        let asked = self.stream.set_nonblocking(true).is_ok();
+        let closed = asked && matches!(self.stream.peek(&mut [0]), Ok(0));
+        self.stream.set_nonblocking(false).is_err() || closed
+    }
+
     /// Sends bytes made before and reads one answer.
     pub fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Reply> {
+        if self.is_closed() {
+            *self = Self::new(&self.target)?;
+        }
         self.stream.write_all(request)?;
         let head = loop {
             match wire::head(&self.bytes)? {

@@ -59,7 +59,7 @@ impl Wired {
     pub(super) async fn start_ticketing(&mut self) -> anyhow::Result<()> {
         let db = match self.config.database.postgres() {
             Some(_) => self.db(),
-            None => Db::open_sqlite(&self.data_dir.join(TICKETING_FILE))
+            None => Db::open_sqlite_busy(&self.data_dir.join(TICKETING_FILE))
                 .await
                 .or_hint("the data directory must be writable; florin doctor looks closer")?,
         };

@@ -116,9 +116,9 @@ impl<'a> Desk<'a> {
             nonces: BTreeMap::new(),
         };
         let nonces = scans.iter().map(|p| Arg::from(p.scan.nonce.to_string()));
-        let prefix = "SELECT nonce, answer FROM tk_check_ins WHERE event_id = $1 AND nonce IN";
+        let sql = "SELECT nonce, answer FROM tk_check_ins WHERE event_id || '' = $1 AND nonce IN";
         let first = [Arg::from(delivery.event_id)];
-        for row in bulk::select(tx, marks, prefix, "", &first, nonces.collect()).await? {
+        for row in bulk::select(tx, marks, sql, "", &first, nonces.collect()).await? {
             let answer: String = row.get("answer")?;
             let answer = serde_json::from_str(&answer).map_err(Problem::internal)?;
             desk.before.insert(row.get("nonce")?, answer);

@@ -26,6 +26,9 @@ use crate::{Ticketing, events};
 const WAITING_MAX: usize = 8_192;
 /// Calls of one commit.
 const BATCH_MAX: usize = 512;
+/// Work of one commit on a shared database: each of its statements is a round trip, and the commit
+/// has to end within the patience of a request, also when the server is some way off.
+const WORKS_MAX: usize = 48;
 /// Queues of a shared database; an event always goes to the same.
 const QUEUES: usize = 4;
 
@@ -244,9 +247,28 @@ fn groups(jobs: Vec<Job>, by_event: bool) -> Vec<Vec<Job>> {
         }
     }
     match by_event {
-        true => events,
+        true => events.into_iter().flat_map(parts).collect(),
         false => vec![events.into_iter().flatten().collect()],
     }
+}
+
+/// The jobs of an event in commits of at most [`WORKS_MAX`], in their order. Reserves are written
+/// together and count as nothing.
+fn parts(jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut parts: Vec<Vec<Job>> = Vec::new();
+    let mut works = 0;
+    for job in jobs {
+        let is_work = matches!(job, Job::Work(..));
+        match parts.last_mut() {
+            Some(part) if !is_work || works < WORKS_MAX => part.push(job),
+            _ => {
+                works = 0;
+                parts.push(vec![job]);
+            }
+        }
+        works += usize::from(is_work);
+    }
+    parts
 }
 
 /// Why a group was not written.
@@ -393,4 +415,40 @@ async fn event(
         }
     }
     cx.close_event(event_id).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Work for Nothing {
+        fn run<'a>(&'a mut self, _: &'a mut Cx) -> Working<'a, ()> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn answer(self: Box<Self>, _: Option<Problem>) {}
+    }
+
+    fn jobs(events: &[&str]) -> Vec<Job> {
+        let job = |event: &&str| Job::Work((*event).to_owned(), Box::new(Nothing));
+        events.iter().map(job).collect()
+    }
+
+    #[test]
+    fn one_transaction_has_one_event_on_a_shared_database_and_not_too_much_of_it() {
+        let sizes = |groups: Vec<Vec<Job>>| -> Vec<(String, usize)> {
+            let size = |group: &Vec<Job>| (group[0].event_id().to_owned(), group.len());
+            groups.iter().map(size).collect()
+        };
+        let mixed = ["a", "b", "a"];
+        let two = [("a".to_owned(), 2), ("b".to_owned(), 1)];
+        assert_eq!(sizes(groups(jobs(&mixed), true)), two);
+        assert_eq!(sizes(groups(jobs(&mixed), false)), [("a".to_owned(), 3)]);
+        let many = vec!["a"; 2 * WORKS_MAX + 1];
+        let wanted = [WORKS_MAX, WORKS_MAX, 1].map(|size| ("a".to_owned(), size));
+        assert_eq!(sizes(groups(jobs(&many), true)), wanted);
+        assert_eq!(groups(Vec::new(), true).len(), 0);
+    }
 }

@@ -32,7 +32,7 @@ pub async fn end(cx: &mut Cx, orders: &[OrderRow], status: &str) -> Result<usize
     let ids: Vec<String> = open.iter().map(|order| order.id.clone()).collect();
     holds::release(&mut cx.tx, marks, &ids, cx.now, &mut cx.moves).await?;
     let prefix = "UPDATE tk_orders SET status = $1, updated_at = $2
-        WHERE status IN ('reserved', 'pending') AND id IN";
+        WHERE status || '' IN ('reserved', 'pending') AND id IN";
     let first = [Arg::from(status), Arg::from(cx.now)];
     let keys = ids.iter().map(Arg::from).collect();
     bulk::execute(&mut cx.tx, marks, prefix, "", &first, keys).await?;

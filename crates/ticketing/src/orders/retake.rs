@@ -85,10 +85,10 @@ async fn within_limits(
     let mut has: Vec<(String, i64)> = Vec::new();
     let held = "SELECT h.type_id AS kind, CAST(SUM(h.quantity) AS BIGINT) AS n
         FROM tk_orders o JOIN tk_holds h ON h.order_id = o.id
-        WHERE o.event_id = $1 AND o.buyer = $2 AND h.state = 'held' GROUP BY h.type_id";
+        WHERE o.event_id || '' = $1 AND o.buyer = $2 AND h.state || '' = 'held' GROUP BY h.type_id";
     let sold = "SELECT t.type_id AS kind, COUNT(*) AS n
         FROM tk_orders o JOIN tk_tickets t ON t.order_id = o.id
-        WHERE o.event_id = $1 AND o.buyer = $2 AND o.channel = 'online'
+        WHERE o.event_id || '' = $1 AND o.buyer = $2 AND o.channel = 'online'
         AND t.status IN ('valid', 'used', 'suspended', 'listed') GROUP BY t.type_id";
     for text in [held, sold] {
         let statement = query(text)

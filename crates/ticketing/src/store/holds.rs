@@ -89,7 +89,9 @@ pub async fn release(
 ) -> Result<Vec<Hold>, SqlError> {
     let first = [Arg::from("released"), Arg::from(now), Arg::from("held")];
     let keys = orders.iter().map(Arg::from).collect();
-    let prefix = "UPDATE tk_holds SET state = $1, left_at = $2 WHERE state = $3 AND order_id IN";
+    // Found by the order: by the state all that is held would be read.
+    let prefix = "UPDATE tk_holds SET state = $1, left_at = $2
+        WHERE state || '' = $3 AND order_id IN";
     let suffix = "RETURNING id, order_id, type_id, pools, quantity, state";
     let rows = bulk::select(tx, marks, prefix, suffix, &first, keys).await?;
     let holds: Vec<Hold> = rows.iter().map(hold).collect::<Result<_, _>>()?;

@@ -86,7 +86,7 @@ impl Store {
     /// # Errors
     /// As [`Db::begin`].
     pub async fn begin(&self) -> Result<Tx, SqlError> {
-        Ok(self.counted(self.db.begin().await?))
+        Ok(self.counted(self.db.indexed().begin().await?))
     }
 
     /// A transaction about one event: waits for those of the same event only.
@@ -94,7 +94,7 @@ impl Store {
     /// # Errors
     /// As [`Db::begin_keyed`].
     pub async fn begin_event(&self, event_id: &str) -> Result<Tx, SqlError> {
-        Ok(self.counted(self.db.begin_keyed(event_id).await?))
+        Ok(self.counted(self.db.indexed().begin_keyed(event_id).await?))
     }
 
     fn counted(&self, mut tx: Tx) -> Tx {

@@ -29,5 +29,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         step!(32, "provenance", "0032_provenance.sql"),
         step!(40, "analytics", "0040_analytics.sql"),
         step!(41, "counts", "0041_counts.sql"),
+        step!(42, "found_by_key", "0042_found_by_key.sql"),
     ],
 };
