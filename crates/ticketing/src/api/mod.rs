@@ -32,6 +32,7 @@ pub mod privacy;
 pub mod problem;
 pub mod promo_codes;
 pub mod provenance;
+pub mod refund_lists;
 pub mod refunds;
 pub mod scope;
 pub mod ticket_types;
@@ -68,6 +69,7 @@ pub fn order_routes() -> Routes<Ticketing> {
     Routes::new()
         .merge(orders::routes())
         .merge(refunds::routes())
+        .merge(refund_lists::routes())
         .merge(payouts::routes())
         .merge(fee_rules::routes())
         .merge(postings::routes())

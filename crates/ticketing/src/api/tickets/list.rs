@@ -132,6 +132,8 @@ pub(super) struct AttendeeQuery {
     ticket_type_id: Option<String>,
     /// Only in this stored status.
     status: Option<String>,
+    /// Only of this order.
+    order_id: Option<String>,
     /// 1 to 500, default 50.
     limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -179,7 +181,13 @@ pub(super) async fn attendees(
         query.ticket_type_id.as_deref().unwrap_or_default(),
         query.status.as_deref().unwrap_or_default(),
     );
-    let filters = [("event", id.as_str()), ("type", kind), ("status", status)];
+    let order = query.order_id.as_deref().unwrap_or_default();
+    let filters = [
+        ("event", id.as_str()),
+        ("type", kind),
+        ("status", status),
+        ("order", order),
+    ];
     let digest = FilterDigest::new("attendees", filters);
     let mut conditions = vec![("event_id =", Arg::from(&id))];
     if !kind.is_empty() {
@@ -187,6 +195,9 @@ pub(super) async fn attendees(
     }
     if !status.is_empty() {
         conditions.push(("status =", Arg::from(status)));
+    }
+    if !order.is_empty() {
+        conditions.push(("order_id =", Arg::from(order)));
     }
     let page = PageQuery {
         limit: query.limit,
