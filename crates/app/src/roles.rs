@@ -361,6 +361,8 @@ pub const ROLES: &[Role] = &[
             name: "ticketing-orders",
             about: "releases what was not paid, ends what was begun, asks the provider, pays out",
             start: |wired, shutdown| {
+                // A first failure must be seen as a rise.
+                metrics::counter!("ticketing_payouts_failed_total").increment(0);
                 Box::pin(ticketing::worker::run_orders(wired.ticketing(), shutdown))
             },
         }],

@@ -177,6 +177,12 @@ const METRICS: &[Row] = &[
         "resident memory",
     ),
     (
+        "ticketing_payouts_failed_total",
+        "counter",
+        "",
+        "payouts to organisers that failed",
+    ),
+    (
         "wallet_holds_captured_total",
         "counter",
         "",

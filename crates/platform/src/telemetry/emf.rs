@@ -34,12 +34,10 @@ use Kind::{Counter, Gauge, GaugeOf, Histogram};
 
 /// What goes to CloudWatch: name, kind, CloudWatch's unit. At most 60 (DEP-121).
 const METRICS: &[(&str, Kind, &str)] = &[
-    ("db_oldest_transaction_seconds", Gauge, "Seconds"),
     ("db_pool_connections", Gauge, "Count"),
     ("disk_free_ratio", Gauge, "None"),
     ("event_lag_records", Gauge, "Count"),
     ("event_lag_seconds", Gauge, "Seconds"),
-    ("feed_archive_age_seconds", Gauge, "Seconds"),
     ("http_server_connections_refused_total", Counter, "Count"),
     ("http_server_requests_seconds", Histogram, "Seconds"),
     ("ledger_batch_size", Histogram, "Count"),
@@ -52,11 +50,7 @@ const METRICS: &[(&str, Kind, &str)] = &[
     ("process_cpu_usage", Gauge, "None"),
     ("process_resident_memory_bytes", Gauge, "Bytes"),
     // Letters that somebody dealt with ring nobody.
-    (
-        "shadow_dead_letters",
-        GaugeOf("status=\"parked\""),
-        "Count",
-    ),
+    ("shadow_dead_letters", GaugeOf("status=\"parked\""), "Count"),
     ("shadow_deadline_lag_seconds", Gauge, "Seconds"),
     ("shadow_drift_unexplained", Gauge, "Count"),
     ("shadow_kafka_lag", Gauge, "Count"),
