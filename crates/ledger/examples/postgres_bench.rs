@@ -6,8 +6,9 @@
 //! the accounts when the schema has fewer. RATE is calls per second of all callers together, each
 //! timed from when it fell due; without it (or 0) a caller calls again as soon as it has its
 //! answer. With FLORIN_BENCH_LINKED set the replicas elect a sequencer and hand their calls over
-//! to it. RUNS measurements follow each other, a line for each. Before a uniform load on one replica every account moves once, so that the figures are
-//! those of a process that remembers its accounts.
+//! to it. RUNS measurements follow each other, a line for each. Before a uniform load
+//! on one replica, or on linked ones, every account moves once, so that the figures are those of a
+//! process that remembers its accounts.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -181,7 +182,7 @@ async fn main() {
     if made < accounts {
         make_accounts(&ledgers[0], made.saturating_sub(7), accounts).await;
     }
-    if !hot && ledgers.len() == 1 {
+    if !hot && (linked || ledgers.len() == 1) {
         warm(&ledgers[0], accounts).await;
     }
     let runs: u64 = arguments.get(9).map_or(1, |r| r.parse().expect("a number"));
