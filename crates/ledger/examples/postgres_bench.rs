@@ -6,7 +6,7 @@
 //! the accounts when the schema has fewer. RATE is calls per second of all callers together, each
 //! timed from when it fell due; without it (or 0) a caller calls again as soon as it has its
 //! answer. With FLORIN_BENCH_LINKED set the replicas elect a sequencer and hand their calls over
-//! to it. RUNS measurements follow each other, a line for each. Before a uniform load
+//! to it; FLORIN_BENCH_CACHED bounds the accounts that each remembers. RUNS measurements follow each other, a line for each. Before a uniform load
 //! on one replica, or on linked ones, every account moves once, so that the figures are those of a
 //! process that remembers its accounts.
 #![allow(
@@ -154,6 +154,8 @@ async fn main() {
     let rate: f64 = arguments.get(8).map_or(0.0, |r| r.parse().expect("a rate"));
     let dir = tempfile::tempdir().expect("a directory");
     let linked = std::env::var_os("FLORIN_BENCH_LINKED").is_some();
+    let cached =
+        std::env::var("FLORIN_BENCH_CACHED").map_or(6_000_000, |c| c.parse().expect("a number"));
     let mut ledgers = Vec::new();
     for handle in 0..handles {
         let mut options =
@@ -165,7 +167,7 @@ async fn main() {
             advertise: None,
         });
         // All of them, as far as a machine with less memory than a server has room.
-        options.accounts_cached = (2 * accounts as usize).min(6_000_000);
+        options.accounts_cached = (2 * accounts as usize).min(cached);
         let opened = Ledger::open_postgres(options, Policy::default(), Arc::new(SystemClock)).await;
         ledgers.push(opened.expect("the ledger opens"));
     }

@@ -176,7 +176,7 @@ fn fault(fleet: &mut Fleet, rng: &mut Rng, answered: &AtomicU64) -> &'static str
     let victim = usize::try_from(rng.below(REPLICAS as u64)).expect("small");
     // Lengths of faults are meant to be random: there is no event to wait for.
     let moment = Duration::from_millis(20 + rng.below(400));
-    match rng.below(7) {
+    match rng.below(9) {
         0 => {
             fleet.kill_replica(victim);
             fleet.start_replica(victim);
@@ -211,6 +211,16 @@ fn fault(fleet: &mut Fleet, rng: &mut Rng, answered: &AtomicU64) -> &'static str
             await_acks(answered, 5, "without workers");
             fleet.start_workers();
             "the workers were killed"
+        }
+        6 => {
+            fleet.postgres.end_sessions();
+            "every session of PostgreSQL was cut"
+        }
+        7 => {
+            let taken = fleet.postgres.fill();
+            await_acks(answered, 5, "with no connection left");
+            drop(taken);
+            "every connection of PostgreSQL was taken"
         }
         _ => {
             let Some(broker) = &fleet.broker else {

@@ -1,5 +1,7 @@
 //! A PostgreSQL server of one test.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -134,6 +136,46 @@ impl TestPostgres {
             let _ = std::process::Command::new("kill")
                 .args([&format!("-{signal}"), &child.to_string()])
                 .status();
+        }
+    }
+
+    /// Ends every session of Florin's processes, as a network that fails between them does.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub fn end_sessions(&self) {
+        let text = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'florin'";
+        let psql = self.programs().join("psql");
+        let done = std::process::Command::new(psql)
+            .args(["-qtA", &self.url(), "-c", text])
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(done.expect("psql runs").success());
+    }
+
+    /// Takes every connection that is left, until they are dropped.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub fn fill(&self) -> Vec<TcpStream> {
+        // Length, version 3.0, and who wants which database.
+        let mut hello = vec![0, 0, 0, 0, 0, 3, 0, 0];
+        hello.extend_from_slice(b"user\0florin\0database\0postgres\0\0");
+        hello[3] = u8::try_from(hello.len()).expect("short");
+        let mut taken = Vec::new();
+        loop {
+            let mut connection = TcpStream::connect(("127.0.0.1", self.port)).expect("listens");
+            connection.write_all(&hello).expect("reads");
+            let mut kind = [0];
+            connection.read_exact(&mut kind).expect("answers");
+            // `R`: let in; `E`: there is no connection left.
+            match kind {
+                [b'R'] => taken.push(connection),
+                other => {
+                    assert_eq!(other, [b'E']);
+                    return taken;
+                }
+            }
         }
     }
 
