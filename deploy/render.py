@@ -55,8 +55,8 @@ def secrets_of(unit):
 
 
 def database_pool(unit):
-    """Connections for the service tables: what the unit may have, less the four of the ledger."""
-    return unit["connections"] - (4 if "ledger" in unit["needs"] else 0)
+    """Connections for the service tables: what the unit may have, less the five of the ledger."""
+    return unit["connections"] - (5 if "ledger" in unit["needs"] else 0)
 
 
 def own_settings(unit):
@@ -242,13 +242,16 @@ def network_policy(unit):
     ports = {"database": 5432, "cache": 6379, "kafka": 9096}
     stores = "".join(f"        - {{protocol: TCP, port: {ports[store]}}}\n" for store in unit["needs"] if store in ports)
     api = "        - {protocol: TCP, port: 443}\n"
+    if "ledger" in unit["needs"]:
+        api += "        # The elected process that commits for all.\n        - {protocol: TCP, port: 7443}\n"
+    handed = "        - {protocol: TCP, port: 7443}\n" if "wallets" in unit["roles"] else ""
     inside = "" if unit["entrance"] == "none" else """  ingress:
     # Load balancers and the monitoring host stand in the VPC outside of the cluster.
     - from:
         - ipBlock: {cidr: 10.0.0.0/8}
       ports:
         - {protocol: TCP, port: 8443}
-"""
+""" + handed
     scrape = """  ingress:
     # No entrance: the monitoring host alone.
     - from:

@@ -22,12 +22,16 @@ locals {
     [for unit, u in var.units : "unit-${unit}" if contains(u.needs, store)], ["nodes", "rotation"]
   ) }
 
+  ledger_callers = contains(keys(var.units), "wallets") ? concat([for unit, u in var.units : "unit-${unit}" if contains(u.needs, "ledger")], ["nodes"]) : []
+
   served = { for unit, u in var.units : unit => u.entrance == "public" ? "alb-public" : "alb-internal" if u.entrance != "none" }
 
   # One list of allowed conversations: who, to whom, on which ports. Both ends are made from it.
   talks = concat(
     [for unit, lb in local.served : { from = lb, to = "unit-${unit}", low = 8443, high = 8443 }],
     [for unit, _ in var.units : { from = "monitoring", to = "unit-${unit}", low = 8443, high = 8443 }],
+    # Calls of the ledger go to the task of wallets that is elected to commit for all.
+    [for caller in local.ledger_callers : { from = caller, to = "unit-wallets", low = 7443, high = 7443 }],
     [for unit, _ in var.units : { from = "unit-${unit}", to = "alb-internal", low = 443, high = 443 }],
     flatten([for store, callers in local.callers : [for caller in callers : { from = caller, to = store, low = local.store_port[store], high = local.store_port[store] }]]),
     [

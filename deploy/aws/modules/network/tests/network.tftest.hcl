@@ -15,7 +15,7 @@ variables {
   flow_log_bucket_arn   = "arn:aws:s3:::florin-production-logs"
   units = {
     gateway = { entrance = "public", needs = ["database", "cache", "kafka"] }
-    wallets = { entrance = "internal", needs = ["database", "cache"] }
+    wallets = { entrance = "internal", needs = ["database", "ledger", "cache"] }
     custody = { entrance = "none", needs = ["database"] }
   }
 }
@@ -118,8 +118,12 @@ run "dep_032_dep_033_dep_035_who_talks_to_whom" {
     error_message = "DEP-035: dashboards stand behind the internal load balancer alone"
   }
   assert {
-    condition     = alltrue([for key, t in local.talk_map : t.low == 8443 && t.high == 8443 if startswith(t.to, "unit-")])
-    error_message = "DEP-032: units are reached on 8443 alone"
+    condition     = alltrue([for key, t in local.talk_map : t.low == 8443 && t.high == 8443 if startswith(t.to, "unit-") && !endswith(key, "-to-unit-wallets-7443")])
+    error_message = "DEP-032: units are reached on 8443 alone, and wallets on the port of the ledger's sequencer"
+  }
+  assert {
+    condition     = contains(keys(local.talk_map), "unit-wallets-to-unit-wallets-7443") && !contains(keys(local.talk_map), "unit-custody-to-unit-wallets-7443")
+    error_message = "DEP-032: whoever has the ledger reaches its sequencer, nobody else"
   }
 }
 
