@@ -64,7 +64,7 @@ run "dep_001_to_dep_009_dep_157_units" {
     error_message = "DEP-010: keeps its own disk"
   }
   assert {
-    condition     = module.platform.units["wallets"].settings["FLORIN__LEDGER__URL"] == "env:FLORIN_SECRET_DATABASE_URL" && module.platform.units["wallets"].settings["FLORIN__DATABASE__POOL_MAX"] == "6" && contains(module.platform.units["wallets"].secrets, "FLORIN_SECRET_DATABASE_URL") && contains(module.platform.units["wallets"].secrets, "FLORIN_SECRET_CHECKPOINT_KEY")
+    condition     = module.platform.units["wallets"].settings["FLORIN__LEDGER__URL"] == "env:FLORIN_SECRET_DATABASE_URL" && module.platform.units["wallets"].settings["FLORIN__DATABASE__POOL_MAX"] == "5" && contains(module.platform.units["wallets"].secrets, "FLORIN_SECRET_DATABASE_URL") && contains(module.platform.units["wallets"].secrets, "FLORIN_SECRET_CHECKPOINT_KEY")
     error_message = "DEP-055, DEP-070: wallets are told writer, reader and checkpoint key by reference"
   }
   assert {
