@@ -24,8 +24,8 @@ use super::input::Body;
 use super::once::Creation;
 use super::{check, media, permission};
 use crate::Ticketing;
-use crate::events::images::{self, SIZE_MAX, TYPES};
 use crate::events;
+use crate::events::images::{self, SIZE_MAX, TYPES};
 use crate::store::images::Image;
 use crate::{limits, store};
 
