@@ -1,6 +1,6 @@
 //! What callers ask of a ledger and what they are answered. Both engines speak these types.
 //!
-//! Their serde forms are those of the link between two processes of one version
+//! Their serde forms are those of the link between two processes of one build
 //! ([`crate::postgres`]); the API has shapes of its own.
 
 mod import;

@@ -3,7 +3,7 @@
 //! **How.** Each process gathers the calls that wait into a batch, locks the head row, reads what
 //! the batch touches, judges it by the same rules as the embedded engine, writes records,
 //! balances, identities and head with array statements, commits, then answers. While a batch
-//! commits, the next one gathers.
+//! commits, the next one gathers. Processes may elect one of them to do so for all ([`sequencer`]).
 //!
 //! **Invariants.** Everything that decides stands in the transaction that holds the head row, so
 //! `seq` has no gaps, ledger time never falls and the hash chain is one, whatever other processes

@@ -188,9 +188,9 @@ pub(super) async fn connect(
 ) -> Result<(Arc<Link>, Stream), tls::Error> {
     let id = IdSource::new().uuid_v7(shared.clock.wall_micros());
     let (connector, name) = tls::connector(place.certificate)?;
+    let build = wire::build().ok_or("the own program cannot be read")?;
     let hello = Hello {
-        version: wire::VERSION,
-        build: env!("CARGO_PKG_VERSION").to_owned(),
+        build: build.to_owned(),
         ledger: shared.ledger_id.as_u128(),
         link: id.as_u128(),
         token: place.token,

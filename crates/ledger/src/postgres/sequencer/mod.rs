@@ -7,7 +7,7 @@
 //! **How.** Whoever holds the ledger's advisory lock is the sequencer: it listens, leaves its
 //! address, a certificate and a token in the database (`sequencer`), and takes calls into its
 //! queue as if they had come from its own callers. The others keep a link to it; without one
-//! (nobody elected yet, nobody to be reached, another version) they commit by themselves.
+//! (nobody elected yet, nobody to be reached, another build) they commit by themselves.
 //!
 //! **Fencing.** Nothing about the election decides about money: every commit still stands in the
 //! transaction that holds the head, so two sequencers, or one that was paused, do no harm. What a

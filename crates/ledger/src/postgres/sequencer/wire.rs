@@ -1,5 +1,7 @@
-//! What two processes of one version say to each other: frames of a length (4 bytes,
+//! What two processes of one program say to each other: frames of a length (4 bytes,
 //! little-endian) and a message in postcard's form.
+
+use std::{fs::File, io::Read as _, sync::OnceLock};
 
 use florin_base::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -11,15 +13,13 @@ use crate::{
     model::{AccountId, AccountKind, AssetNo, Side, Slot},
 };
 
-/// Number of this form of the messages. Processes of different builds do not hand over calls.
-pub(super) const VERSION: u16 = 1;
 /// Longest frame: well above the largest call and the largest answer.
 const FRAME_MAX: usize = 256 << 20;
 
 /// The first message: who calls.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
-    pub version: u16,
+    /// The caller's program, see [`build`].
     pub build: String,
     pub ledger: u128,
     /// Id of the link, a row of `writers`.
@@ -103,6 +103,28 @@ pub(super) enum Tell {
     },
     /// Shows that both sides live.
     Pong,
+}
+
+/// This program: its length and CRC-32. The form of the messages follows the types of calls and
+/// answers, so that two builds of one version may read each other wrongly without an error; only
+/// the very same program hands calls over. `None` when the program cannot be read.
+pub(super) fn build() -> Option<&'static str> {
+    static BUILD: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let mut file = File::open(std::env::current_exe().ok()?).ok()?;
+        let (mut sum, mut length) = (crc32fast::Hasher::new(), 0u64);
+        let mut bytes = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut bytes).ok()? {
+                0 => return Some(format!("{length}-{:08x}", sum.finalize())),
+                count => {
+                    sum.update(&bytes[..count]);
+                    length += count as u64;
+                }
+            }
+        }
+    };
+    BUILD.get_or_init(read).as_deref()
 }
 
 fn wrong(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> std::io::Error {
