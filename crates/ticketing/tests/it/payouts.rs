@@ -240,7 +240,28 @@ async fn the_narrowest_fee_rule_applies_and_is_frozen() {
     );
 }
 
+/// Row 41: what the organiser pays in fees is cut to what he gets.
+async fn row_41_fees_of_a_cheap_ticket_leave_the_organiser_nothing_and_owe_nothing() {
+    let stage = Stage::new().await;
+    let kind = json!({"price": "0.20", "quantity": 10});
+    let gig = stage
+        .event_with(json!({"feePayer": "organizer"}), kind)
+        .await;
+    let wallet = stage.wallet("ana", "EUR", "5.00").await;
+    stage.buy(ANA, &gig, 2, &wallet).await;
+    assert_eq!(stage.wallet_has(&wallet).await.0, 460, "no fee on top");
+    let payable = format!("payable:{}:{}", gig.org, gig.event);
+    // 2.9 % of 0.40 and 0.30: 0.31 of the 0.40.
+    assert_eq!(stage.balance(&payable).await, 9);
+    stage.buy(ANA, &gig, 1, &wallet).await;
+    assert_eq!(stage.balance(&payable).await, 9, "0.20 of the 0.20");
+    assert_eq!(stage.balance("fee:platform").await, 31 + 20);
+    stage.check_clearing().await;
+    stage.check_stock(&gig.event).await;
+}
+
 cases! {
+    row_41_fees_of_a_cheap_ticket_leave_the_organiser_nothing_and_owe_nothing,
     rows_39_and_43_payouts_follow_what_the_ledger_owes,
     a_payout_that_is_held_waits_for_the_word_and_is_not_available_twice,
     a_bank_payout_is_marked_by_an_admin_and_a_failed_one_gives_back,

@@ -226,7 +226,7 @@ impl Stage {
         row.expect("a row").get("n").expect("n")
     }
 
-    /// INV-T1, INV-T2, INV-T3 and INV-T4 of an event, counted row by row.
+    /// INV-T1, INV-T2, INV-T3, INV-T4 and INV-T8 of an event, counted row by row.
     pub async fn check_stock(&self, event: &str) {
         let text = "SELECT id, quantity, sold, held, held_ever, converted, released
             FROM tk_types WHERE event_id = $1";
@@ -264,6 +264,21 @@ impl Stage {
                 CASE WHEN o.status IN ('confirmed', 'partially_refunded', 'refunded')
                 THEN o.units ELSE 0 END";
         assert_eq!(self.count(wrong, event).await, 0, "INV-T4");
+        self.check_parts(event).await;
+    }
+
+    /// INV-T8 of an event: the parts of the tickets of each order sum to the order's.
+    async fn check_parts(&self, event: &str) {
+        let wrong = "SELECT COUNT(*) AS n FROM tk_orders o JOIN (
+            SELECT order_id, SUM(paid_net) AS net, SUM(paid_tax) AS tax,
+                SUM(paid_platform) AS platform, SUM(paid_processing) AS processing
+            FROM tk_tickets GROUP BY order_id) t ON t.order_id = o.id
+            WHERE o.event_id = $1 AND (o.tickets <> t.net + t.tax OR o.tax <> t.tax
+                OR o.total <> o.tickets + t.platform + t.processing
+                OR (o.fee_payer = 'buyer' AND (o.platform_fee <> t.platform
+                    OR o.processing_fee <> t.processing))
+                OR (o.fee_payer <> 'buyer' AND t.platform + t.processing <> 0))";
+        assert_eq!(self.count(wrong, event).await, 0, "INV-T8");
     }
 
     /// Postings of an order, name and amounts by component.
