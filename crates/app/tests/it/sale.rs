@@ -6,16 +6,19 @@
 //! after a random number of answers a process gets SIGKILL; it is started again, what had no
 //! answer is sent again under its key, and within the time that recovery has the books agree:
 //! tickets with sold units, holds with counters, postings with orders and refunds, each once
-//! (INV-T1 to INV-T9). At the end the provider's side agrees too: whatever it took has its tickets
-//! or went back (INV-T5, INV-T10, INV-T12), and the organiser has heard of all of it (INV-T17).
+//! (INV-T1 to INV-T9). All the while whatever the provider took more than 120 s ago has its tickets
+//! or goes back (INV-T5). At the end both sides agree to the cent (INV-T10, INV-T12), every report
+//! is what the transfers of the ledger sum to (INV-T11), and the organiser has heard of all of it
+//! (INV-T17).
 //!
-//! `FLORIN_SALE_ROUNDS` (default 10; of replicas `FLORIN_SALE_FLEET_ROUNDS`, 5), `FLORIN_SALE_SEED`
+//! `FLORIN_SALE_ROUNDS` (default 10; of replicas `FLORIN_SALE_FLEET_ROUNDS`, 50), `FLORIN_SALE_SEED`
 //! and `FLORIN_SALE_BUYERS` widen or repeat a run.
 
 mod books;
 mod clients;
 mod fleet;
 mod provider;
+mod reports;
 mod told;
 
 use std::path::Path;
@@ -94,6 +97,7 @@ fn open_sale(server: &Server, scarce: u64, hold_seconds: u64) -> Sale {
         event,
         kinds,
         wallets,
+        is_only: true,
         journal: Journal::default(),
     }
 }

@@ -6,7 +6,7 @@
 //! `florin demo ticketing` tells the same story; the last test runs it, twice.
 
 #[path = "../../src/demo/ticketing/figures.rs"]
-mod figures;
+pub mod figures;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -269,6 +269,15 @@ fn a_sale_from_the_first_draft_to_the_last_cent() {
     let paid = ana.post(&path, json!({"method": "wallet", "walletId": wallet}));
     assert_eq!(paid.ok(200).text_of("status"), "confirmed");
     assert_eq!(ana.balance(&wallet), "107.09");
+
+    // Row 23: a card number in a name is refused, and no log has it.
+    let body = json!({
+        "eventId": sale.event, "items": [{"ticketTypeId": sale.kind, "quantity": 1}],
+        "buyer": {"email": "bob@example.org", "name": "4242 4242 4242 4242"},
+    });
+    let refused = bob.post("orders", body).refused(400, "card_data_refused");
+    assert!(!refused.text.contains("4242"), "{}", refused.text);
+    assert!(!server.log().contains("4242 4242"));
 
     // Bob takes one and pays by card: 50.00, fee 1.75.
     let bobs = reserves(bob, &sale, 1, None);

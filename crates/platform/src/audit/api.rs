@@ -7,7 +7,7 @@ use florin_base::Timestamp;
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::{AuditLog, Filter, Record};
+use super::{AuditLog, Filter, Place, Record};
 use crate::http::json::{Json, Query};
 use crate::http::page::{Cursors, FilterDigest, Page, PageLimits, Position};
 use crate::http::problem::Problem;
@@ -110,7 +110,7 @@ async fn list(
     let filters = filters
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
-    let digest = FilterDigest::new("audit", filters);
+    let digest = FilterDigest::new("audit by time", filters);
     let position = api.cursors.open_optional(digest, query.cursor.as_deref())?;
     let below = position.map(|position| below(&position)).transpose()?;
     let filter = Filter {
@@ -127,16 +127,30 @@ async fn list(
     let next_cursor = last.map(|last| {
         let position = Position {
             snapshot: 0,
-            after: last.seq.to_be_bytes().to_vec(),
+            after: written(last.place()),
         };
         api.cursors.seal(digest, &position)
     });
     Ok(Json(Page { items, next_cursor }))
 }
 
-fn below(position: &Position) -> Result<i64, Problem> {
-    let bytes = position.after.as_slice().try_into();
-    bytes.map(i64::from_be_bytes).map_err(Problem::internal)
+/// A place as a cursor carries it: two numbers of eight bytes.
+fn written(place: Place) -> Vec<u8> {
+    [place.at, place.seq].map(i64::to_be_bytes).concat()
+}
+
+fn below(position: &Position) -> Result<Place, Problem> {
+    let bytes: [u8; 16] = position
+        .after
+        .as_slice()
+        .try_into()
+        .map_err(Problem::internal)?;
+    let (at, seq) = bytes.split_at(8);
+    let number = |bytes: &[u8]| bytes.try_into().map(i64::from_be_bytes);
+    Ok(Place {
+        at: number(at).map_err(Problem::internal)?,
+        seq: number(seq).map_err(Problem::internal)?,
+    })
 }
 
 fn time(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {

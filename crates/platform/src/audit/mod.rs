@@ -29,12 +29,20 @@ pub use chain::{Broken, Verdict};
 /// Tables of the audit log.
 pub const MIGRATIONS: Migrations = Migrations {
     room: "audit",
-    steps: &[Migration {
-        version: 1,
-        name: "audit",
-        sqlite: include_str!("../../migrations/sqlite/0001_audit.sql"),
-        postgres: include_str!("../../migrations/postgres/0001_audit.sql"),
-    }],
+    steps: &[
+        Migration {
+            version: 1,
+            name: "audit",
+            sqlite: include_str!("../../migrations/sqlite/0001_audit.sql"),
+            postgres: include_str!("../../migrations/postgres/0001_audit.sql"),
+        },
+        Migration {
+            version: 2,
+            name: "audit_by_time",
+            sqlite: include_str!("../../migrations/sqlite/0013_audit_by_time.sql"),
+            postgres: include_str!("../../migrations/postgres/0013_audit_by_time.sql"),
+        },
+    ],
 };
 
 /// What is to be written down. The time and the place in the chain are added by the log.
@@ -119,6 +127,16 @@ pub struct Record {
     pub hash: Vec<u8>,
 }
 
+impl Record {
+    /// Where a list that ends with this entry goes on.
+    pub fn place(&self) -> Place {
+        Place {
+            at: self.at.micros(),
+            seq: self.seq,
+        }
+    }
+}
+
 /// Which entries a list shows; empty members do not narrow it.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -132,6 +150,17 @@ pub struct Filter {
     pub from: Option<Timestamp>,
     /// Before this time.
     pub to: Option<Timestamp>,
+}
+
+/// Where an entry stands in a list: the time it was written, then its place in the log. The time
+/// comes first because the clocks of several processes differ a little: the order of `seq` is not
+/// always that of `at`, and a list cut at a time must not lose an entry to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// When it was written, microseconds since 1970.
+    pub at: i64,
+    /// Its `seq`.
+    pub seq: i64,
 }
 
 /// The log; cheap to clone.
@@ -191,14 +220,14 @@ impl AuditLog {
         Ok(record.seq)
     }
 
-    /// Up to `limit` entries that match, newest first, older than `below`.
+    /// Up to `limit` entries that match, newest first, those after `below` in that order.
     ///
     /// # Errors
     /// [`SqlError`] of the store.
     pub async fn page(
         &self,
         filter: &Filter,
-        below: Option<i64>,
+        below: Option<Place>,
         limit: usize,
     ) -> Result<Vec<Record>, SqlError> {
         let rows = self.db.fetch_all(select(filter, below, limit)).await?;
@@ -239,16 +268,15 @@ fn insert(record: &Record) -> Query {
     .bind(&record.hash[..])
 }
 
-fn select(filter: &Filter, below: Option<i64>, limit: usize) -> Query {
+fn select(filter: &Filter, below: Option<Place>, limit: usize) -> Query {
     let texts = [
         ("actor = ", &filter.actor),
         ("action = ", &filter.action),
         ("object = ", &filter.object),
     ];
-    let numbers = [
+    let times = [
         ("at >= ", filter.from.map(Timestamp::micros)),
         ("at < ", filter.to.map(Timestamp::micros)),
-        ("seq < ", below),
     ];
     let mut sql = String::from("SELECT * FROM audit_log WHERE seq > 0");
     let mut args = 0;
@@ -260,11 +288,15 @@ fn select(filter: &Filter, below: Option<i64>, limit: usize) -> Query {
         .iter()
         .filter_map(|(condition, value)| value.as_ref().inspect(|_| narrow(condition)))
         .collect();
-    let given_numbers: Vec<i64> = numbers
+    let mut given_numbers: Vec<i64> = times
         .iter()
         .filter_map(|(condition, value)| value.inspect(|_| narrow(condition)))
         .collect();
-    sql.push_str(&format!(" ORDER BY seq DESC LIMIT {limit}"));
+    if let Some(Place { at, seq }) = below {
+        sql.push_str(&format!(" AND (at, seq) < (${}, ${})", args + 1, args + 2));
+        given_numbers.extend([at, seq]);
+    }
+    sql.push_str(&format!(" ORDER BY at DESC, seq DESC LIMIT {limit}"));
     let query = Query::assembled(sql);
     let query = given_texts.into_iter().fold(query, Query::bind);
     given_numbers.into_iter().fold(query, Query::bind)

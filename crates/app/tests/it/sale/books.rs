@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::clients::{PURSE, Sale};
 use super::provider::Provider;
-use super::text;
+use super::{reports, text};
 use crate::server::{Server, Who};
 
 /// What was read.
@@ -19,10 +19,12 @@ pub struct Books {
     capacity: Value,
     /// Balance and held of all wallets, minor units.
     purses: (i64, i64),
+    /// Nothing else was sold on this server.
+    is_only: bool,
 }
 
 /// Minor units of a decimal with two places.
-fn minor(shown: &Value) -> i64 {
+pub fn minor(shown: &Value) -> i64 {
     let shown = shown
         .as_str()
         .unwrap_or_else(|| panic!("no money: {shown}"));
@@ -32,7 +34,7 @@ fn minor(shown: &Value) -> i64 {
 }
 
 /// An answer; a store that waits for somebody who was killed is asked again.
-fn get(server: &Server, who: Who, path: &str) -> Value {
+pub fn get(server: &Server, who: Who, path: &str) -> Value {
     for _ in 0..100 {
         let reply = server.get(who, path);
         if reply.status != 503 {
@@ -57,7 +59,7 @@ fn pages(server: &Server, path: &str) -> Vec<Value> {
     }
 }
 
-fn was_confirmed(order: &Value) -> bool {
+pub fn was_confirmed(order: &Value) -> bool {
     ["confirmed", "partially_refunded", "refunded"].contains(&text(order, "status"))
 }
 
@@ -98,6 +100,7 @@ impl Books {
             orders,
             refunds,
             purses,
+            is_only: sale.is_only,
         }
     }
 
@@ -130,6 +133,7 @@ impl Books {
         self.promises(&mut found, sale);
         if let Some(provider) = provider {
             self.provider(&mut found, server, &provider.state());
+            found.extend(reports::disagreements(server, sale));
         }
         found
     }
@@ -343,13 +347,17 @@ impl Books {
         let list = |name: &str| state[name].as_array().expect("a list").iter();
         for intent in list("paymentIntents").filter(|one| one["status"] == "succeeded") {
             let order = text(&intent["metadata"], "order_id");
+            let shown = self.orders.iter().find(|shown| text(shown, "id") == order);
+            // Of another sale.
+            if shown.is_none() && !self.is_only {
+                continue;
+            }
             let back: i64 = list("refunds")
                 .filter(|refund| refund["payment_intent"] == intent["id"])
                 .filter(|refund| refund["status"] == "succeeded")
                 .map(|refund| refund["amount"].as_i64().expect("a number"))
                 .sum();
             let whole = intent["amount_received"].as_i64() == Some(back);
-            let shown = self.orders.iter().find(|shown| text(shown, "id") == order);
             let kept = shown.is_some_and(|shown| {
                 was_confirmed(shown) && text(&shown["payment"], "method") == "card"
             });

@@ -27,6 +27,8 @@ pub struct Sale {
     pub kinds: [String; 2],
     /// One for each client.
     pub wallets: Vec<String>,
+    /// Nothing else is sold on this server.
+    pub is_only: bool,
     pub journal: Journal,
 }
 

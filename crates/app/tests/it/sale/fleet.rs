@@ -1,9 +1,11 @@
 //! Three replicas on PostgreSQL: a rush through all of them, and kills of any of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use florin_base::Timestamp;
 use florin_platform::testing::postgres::TestPostgres;
 use florin_platform::testing::process::free_port;
 use florin_platform::testing::redis::TestRedis;
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::provider::Provider;
-use super::{clients, config, open_sale, settled, text};
+use super::{books, clients, config, open_sale, settled, text};
 use crate::crash::number;
 use crate::server::{Launch, Rng, Server, Who};
 
@@ -216,51 +218,112 @@ fn insist(mut call: impl FnMut() -> crate::server::Reply) -> crate::server::Repl
     }
 }
 
+/// Rounds of one sale: all that it wrote is read again and again at its end.
+const ROUNDS_OF_A_SALE: u64 = 10;
+/// Most answers before a kill, and answers of the others after it.
+const ANSWERS_MAX: u64 = 60;
+const ANSWERS_AFTER: u64 = 20;
+/// Whatever was paid is decided within this time (contract B3), whoever dies meanwhile.
+const DECIDED_SECONDS: i64 = 120;
+
+/// INV-T5 under fire: what the provider took more than 120 s ago has its tickets or goes back.
+#[derive(Default)]
+struct Decided {
+    /// Intents that were found decided.
+    seen: BTreeSet<String>,
+    latest: i64,
+}
+
+impl Decided {
+    fn look(&mut self, server: &Server, provider: &Provider, what: &str) {
+        let state = provider.state();
+        let list = |name: &str| state[name].as_array().expect("a list").iter();
+        let now = Timestamp::parse(text(&state, "now")).expect("a time");
+        let now = now.micros() / 1_000_000;
+        for charge in list("charges").filter(|charge| charge["status"] == "succeeded") {
+            let (intent, at) = (text(charge, "payment_intent"), &charge["created"]);
+            let age = now - at.as_i64().expect("seconds");
+            if age <= DECIDED_SECONDS || self.seen.contains(intent) {
+                continue;
+            }
+            let back = list("refunds").any(|refund| refund["payment_intent"] == intent);
+            let of = list("paymentIntents").find(|one| one["id"] == intent);
+            let order = text(&of.expect("its intent")["metadata"], "order_id");
+            let path = format!("/api/v1/orders/{order}");
+            let shown = books::get(server, Who::Admin, &path);
+            let kept = books::was_confirmed(&shown);
+            assert!(
+                kept || back,
+                "INV-T5 after {age} s, {what}: {charge} {shown}"
+            );
+            self.seen.insert(intent.to_owned());
+            self.latest = self.latest.max(age);
+        }
+    }
+}
+
+/// One round: everybody buys through all replicas, one of which dies after so many answers and
+/// comes back; what had no answer is sent again.
+fn round(fleet: &mut Fleet, sale: &mut clients::Sale, rng: &mut Rng, what: &str) {
+    let victim = usize::try_from(rng.below(REPLICAS as u64)).expect("small");
+    let answers = 1 + rng.below(ANSWERS_MAX);
+    let what = format!("{what}, replica {victim} after {answers} answers");
+    fleet.provider.weather(rng);
+    for server in fleet.all() {
+        // Log-ins are had before the kill.
+        drop(server.get(Who::Ana, "/api/v1/orders?limit=1"));
+    }
+    let answered = AtomicU64::new(0);
+    let on_answer = || {
+        if answered.fetch_add(1, Ordering::SeqCst) + 1 == answers {
+            fleet.all()[victim].send_kill();
+        }
+    };
+    // The others serve on, and so some time after the kill.
+    let go_on = || answered.load(Ordering::SeqCst) < answers + ANSWERS_AFTER;
+    let (all, provider) = (fleet.all(), &fleet.provider);
+    clients::run(&all, provider, sale, rng.next(), &on_answer, &go_on);
+    fleet.kill(victim);
+    fleet.run(victim);
+    sale.settle(*rng.pick(&fleet.all()), &what);
+}
+
 #[test]
 fn kills_of_replicas_in_a_sale_lose_no_cent_and_no_ticket() {
-    let rounds = number("FLORIN_SALE_FLEET_ROUNDS", 5);
+    let rounds = number("FLORIN_SALE_FLEET_ROUNDS", 50);
     let seed = number("FLORIN_SALE_SEED", 1);
     println!("rounds {rounds}, seed {seed}");
     let Some(mut fleet) = Fleet::start("kills of replicas in a sale") else {
         return;
     };
-    let mut sale = open_sale(fleet.all()[0], 60, 15);
+    let started = Instant::now();
     let mut rng = Rng::new(seed);
-    for round in 1..=rounds {
-        let victim = usize::try_from(rng.below(REPLICAS as u64)).expect("small");
-        let answers = 1 + rng.below(80);
-        let what = format!("seed {seed}, round {round}, replica {victim} after {answers} answers");
-        fleet.provider.weather(&mut rng);
-        for server in fleet.all() {
-            // Log-ins are had before the kill.
-            drop(server.get(Who::Ana, "/api/v1/orders?limit=1"));
+    let mut decided = Decided::default();
+    let mut sales = Vec::new();
+    for first in (1..=rounds).step_by(usize::try_from(ROUNDS_OF_A_SALE).expect("small")) {
+        let mut sale = open_sale(fleet.all()[0], 60, 15);
+        sale.is_only = rounds <= ROUNDS_OF_A_SALE;
+        for number in first..=rounds.min(first + ROUNDS_OF_A_SALE - 1) {
+            let what = format!("seed {seed}, round {number}");
+            round(&mut fleet, &mut sale, &mut rng, &what);
+            decided.look(fleet.all()[0], &fleet.provider, &what);
         }
-        let answered = AtomicU64::new(0);
-        let on_answer = || {
-            if answered.fetch_add(1, Ordering::SeqCst) + 1 == answers {
-                fleet.all()[victim].send_kill();
-            }
-        };
-        // The others serve on, and so some time after the kill.
-        let go_on = || answered.load(Ordering::SeqCst) < answers + 40;
-        let seed = rng.next();
-        clients::run(
-            &fleet.all(),
-            &fleet.provider,
-            &mut sale,
-            seed,
-            &on_answer,
-            &go_on,
-        );
-        fleet.kill(victim);
-        fleet.run(victim);
-        let other = *rng.pick(&fleet.all());
-        sale.settle(other, &what);
-        settled(other, &sale, None, &what);
+        let what = format!("seed {seed}, round {first} and those after it");
+        settled(*rng.pick(&fleet.all()), &sale, None, &what);
+        println!("{:?}: {}", started.elapsed(), sale.journal);
+        sales.push(sale);
     }
     fleet.provider.calm();
-    let what = format!("seed {seed}, after {rounds} rounds");
-    settled(fleet.all()[0], &sale, Some(&fleet.provider), &what);
-    println!("{}", sale.journal);
+    for sale in &sales {
+        let what = format!("seed {seed}, after {rounds} rounds");
+        settled(*rng.pick(&fleet.all()), sale, Some(&fleet.provider), &what);
+    }
+    decided.look(fleet.all()[0], &fleet.provider, "at the end");
+    let (looked, latest) = (decided.seen.len(), decided.latest);
+    println!(
+        "{rounds} kills, {:?}; {looked} payments looked at 120 s and more after them, \
+         the oldest {latest} s",
+        started.elapsed()
+    );
     fleet.all()[0].books_are_balanced();
 }
