@@ -1,6 +1,7 @@
 //! The console in a real browser and over plain HTTP: signing in, every page, actions that ask
 //! first, live updates, and that it has no powers of its own.
 
+mod admin;
 mod browser;
 mod data;
 mod doors;

@@ -30,5 +30,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         step!(40, "analytics", "0040_analytics.sql"),
         step!(41, "counts", "0041_counts.sql"),
         step!(42, "found_by_key", "0042_found_by_key.sql"),
+        step!(43, "refunds_of_an_event", "0043_refunds_of_an_event.sql"),
     ],
 };

@@ -2,7 +2,7 @@
 //! Secrets never leave the API.
 
 use florin_platform::http::router::Routes;
-use maud::html;
+use maud::{Markup, html};
 
 use crate::Console;
 use crate::api::{items, text};
@@ -52,7 +52,7 @@ async fn show(visit: Visit) -> Outcome {
             html! { code { (name) } },
             html! { code.wrap { (text(setting, "value")) } },
             html! { (origin) },
-            html! { (text(setting, "about")) },
+            with_code(text(setting, "about")),
         ];
         match given {
             true => table.row_as("good", cells),
@@ -66,4 +66,13 @@ async fn show(visit: Visit) -> Outcome {
         p { a.export href=(visit.here_with(&[("export", "csv")])) download { "Export CSV" } }
     };
     Ok(Page::new("Configuration", content).into())
+}
+
+/// A description whose names stand between backticks.
+fn with_code(about: &str) -> Markup {
+    html! {
+        @for (place, part) in about.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }

@@ -83,7 +83,7 @@ pub fn table(visit: &Visit, matches: &[Value]) -> Table {
                 ids(made, "entries", event_link),
                 amount(made, "variance"),
                 state(text(made, "state")),
-                html! { (text(made, "createdBy")) " " (time::ago(text(made, "createdAt"))) },
+                html! { (short(text(made, "createdBy"))) " " (time::ago(text(made, "createdAt"))) },
                 undo_button(visit, made),
             ]
         })
@@ -129,7 +129,7 @@ async fn show(visit: Visit) -> Outcome {
         .add_text("Rule", text(&made, "rule"))
         .add("Variance", amount(&made, "variance"))
         .add_text("Reason", text(&made, "reason"))
-        .add_text("Made by", text(&made, "createdBy"))
+        .add("Made by", short(text(&made, "createdBy")))
         .add("Made", time::time(text(&made, "createdAt")))
         .add_text("Undone by", text(&made, "undoneBy"))
         .add_text("Why undone", text(&made, "undoReason"));

@@ -12,7 +12,7 @@ use crate::reply::{Outcome, Page, Reply};
 use crate::ui::filter::Filter;
 use crate::ui::money::count;
 use crate::ui::table::{Table, pager};
-use crate::ui::{form, link_short, section, time};
+use crate::ui::{form, link_short, section, short, time};
 use crate::visit::{Visit, get, post};
 
 const HERE: &str = "/console/shadow/reconciliations";
@@ -63,12 +63,12 @@ async fn list(visit: Visit) -> Outcome {
             vec![
                 link_short(&page_of("reconciliations", id), id),
                 account_link(text(run, "accountId"), currency),
-                html! { (text(run, "from")) " – " (text(run, "to")) },
+                html! { span.day { (text(run, "from")) } " – " span.day { (text(run, "to")) } },
                 html! { (state(text(run, "state"))) @if !shown(run, "problem.code").is_empty() { " " code { (text(run, "problem.code")) } } },
                 count(number(run, "matches")),
                 amount_in(&run["bridge"], "openLines", currency),
                 amount_in(&run["bridge"], "openEntries", currency),
-                html! { (text(run, "createdBy")) },
+                short(text(run, "createdBy")),
                 time::time(text(run, "finishedAt")),
             ]
         });

@@ -76,7 +76,7 @@ async fn show(visit: Visit) -> Outcome {
         )
         .add_text("First day", text(&run, "from"))
         .add_text("Day after the last", text(&run, "to"))
-        .add_text("By", text(&run, "createdBy"))
+        .add("By", short(text(&run, "createdBy")))
         .add("Begun", time::time(text(&run, "createdAt")))
         .add("Finished", time::time(text(&run, "finishedAt")))
         .add("Saw the log up to record", count(number(&run, "logSeq")));
