@@ -115,6 +115,26 @@ resource "aws_lb_listener_rule" "unit" {
   }
 }
 
+# Figures of processes are for the platform alone: who scrapes asks the tasks themselves.
+resource "aws_lb_listener_rule" "hidden" {
+  listener_arn = aws_lb_listener.https["public"].arn
+  priority     = 1
+  action {
+    type = "fixed-response"
+    fixed_response {
+      content_type = "text/plain"
+      message_body = "not here"
+      status_code  = "404"
+    }
+  }
+  condition {
+    path_pattern {
+      values = ["/metrics", "/actuator/metrics*"]
+    }
+  }
+  tags = merge(var.tags, { Name = "${var.name}-hidden", DEP = "031 101" })
+}
+
 # --- names and certificates
 
 resource "aws_acm_certificate" "regional" {
@@ -252,7 +272,40 @@ resource "aws_route53_record" "unit" {
   }
 }
 
-# --- own networks reach the API without the internet
+# --- own networks reach the units without the internet: endpoint service, network load balancer,
+# internal load balancer, under the names of units below internal.<domain>
+
+# DEP-112: what comes through the endpoint service has been admitted by name already.
+resource "aws_security_group" "private_api" {
+  count                  = var.private_api ? 1 : 0
+  name                   = "${var.name}-private-api"
+  description            = "load balancer of the endpoint service"
+  vpc_id                 = var.vpc_id
+  revoke_rules_on_delete = true
+  tags                   = merge(var.tags, { Name = "${var.name}-private-api", DEP = "036 112" })
+}
+
+resource "aws_vpc_security_group_egress_rule" "private_api" {
+  count                        = var.private_api ? 1 : 0
+  security_group_id            = aws_security_group.private_api[0].id
+  referenced_security_group_id = var.security_group_ids["alb-internal"]
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  description                  = "to the internal load balancer"
+  tags                         = merge(var.tags, { Name = "private-api", DEP = "036 112" })
+}
+
+resource "aws_vpc_security_group_ingress_rule" "private_api" {
+  count                        = var.private_api ? 1 : 0
+  security_group_id            = var.security_group_ids["alb-internal"]
+  referenced_security_group_id = aws_security_group.private_api[0].id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  description                  = "from the endpoint service"
+  tags                         = merge(var.tags, { Name = "private-api", DEP = "036 112" })
+}
 
 resource "aws_lb" "private_api" {
   count                            = var.private_api ? 1 : 0
@@ -260,12 +313,52 @@ resource "aws_lb" "private_api" {
   internal                         = true
   load_balancer_type               = "network"
   subnets                          = var.private_subnet_ids
+  security_groups                  = [aws_security_group.private_api[0].id]
   enable_deletion_protection       = true
   enable_cross_zone_load_balancing = true
+  # Requests of an endpoint carry addresses of the other network, which no rule of ours names.
+  enforce_security_group_inbound_rules_on_private_link_traffic = "off"
   access_logs {
     bucket  = var.logs_bucket
     prefix  = "nlb/private"
     enabled = true
+  }
+  tags = merge(var.tags, { Name = "${var.name}-private", DEP = "112" })
+}
+
+# A load balancer as the only target; its answer to a host that it does not know is health enough.
+resource "aws_lb_target_group" "private_api" {
+  count       = var.private_api ? 1 : 0
+  name        = "${local.short}-private-api"
+  vpc_id      = var.vpc_id
+  target_type = "alb"
+  protocol    = "TCP"
+  port        = 443
+  health_check {
+    protocol = "HTTPS"
+    path     = "/"
+    matcher  = "404"
+  }
+  tags = merge(var.tags, { Name = "${var.name}-private", DEP = "112" })
+}
+
+# DEP-112
+resource "aws_lb_target_group_attachment" "private_api" {
+  count            = var.private_api ? 1 : 0
+  target_group_arn = aws_lb_target_group.private_api[0].arn
+  target_id        = aws_lb.this["internal"].arn
+  port             = 443
+  depends_on       = [aws_lb_listener.https]
+}
+
+resource "aws_lb_listener" "private_api" {
+  count             = var.private_api ? 1 : 0
+  load_balancer_arn = aws_lb.private_api[0].arn
+  port              = 443
+  protocol          = "TCP"
+  default_action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.private_api[0].arn
   }
   tags = merge(var.tags, { Name = "${var.name}-private", DEP = "112" })
 }

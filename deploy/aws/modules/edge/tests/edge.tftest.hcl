@@ -27,6 +27,10 @@ variables {
 run "dep_101_to_dep_111_entrance" {
   command = plan
   assert {
+    condition     = aws_lb_listener_rule.hidden.priority == 1 && contains(one(one(aws_lb_listener_rule.hidden.condition).path_pattern).values, "/metrics") && aws_lb_listener_rule.hidden.action[0].type == "fixed-response"
+    error_message = "DEP-101: figures of processes leave by no public door"
+  }
+  assert {
     condition     = alltrue([for lb in aws_lb.this : lb.drop_invalid_header_fields && lb.enable_deletion_protection && lb.enable_http2 && lb.idle_timeout == 60]) && length(aws_lb.this["public"].subnets) == 3
     error_message = "DEP-101"
   }
@@ -83,6 +87,10 @@ run "dep_112_own_networks_without_the_internet" {
   assert {
     condition     = aws_lb.private_api[0].internal && aws_vpc_endpoint_service.private_api[0].acceptance_required
     error_message = "DEP-112: an endpoint service, each caller accepted by hand"
+  }
+  assert {
+    condition     = aws_lb_target_group.private_api[0].target_type == "alb" && aws_lb_target_group_attachment.private_api[0].port == 443 && aws_lb_listener.private_api[0].protocol == "TCP" && aws_vpc_security_group_ingress_rule.private_api[0].security_group_id == "sg-2"
+    error_message = "DEP-112: its balancer leads to the internal one"
   }
 }
 
