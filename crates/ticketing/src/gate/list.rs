@@ -6,7 +6,7 @@ use florin_platform::http::problem::Problem;
 use florin_platform::sql::{Db, Query, Row, query};
 
 use super::Facts;
-use super::record::{load_past, settle_all};
+use super::settle::{load_past, settle_all};
 use super::settled::Judged;
 use crate::Ticketing;
 use crate::api::problem::conflict;

@@ -1,8 +1,8 @@
 //! Check-in with and without a network, devices, scan bundles, conflicts (contract D3, D4).
 //!
 //! **Flow.** Codes are read and verified outside of any transaction ([`scan::prepare`]); then
-//! one transaction of the event judges them in order, settles each ticket anew from all of its
-//! scans, and writes scans, tickets and leaves ([`record`]). The rules are pure and the same as
+//! one transaction of the event judges them in order ([`record`]), settles each ticket anew from
+//! all of its scans, and writes scans, tickets and leaves. The rules are pure and the same as
 //! those of a scanner without network ([`crate::model::scan`], [`crate::model::settle`]).
 //!
 //! **Invariants.** A once-ticket has at most one entry without conflict (INV-T13); a dead,
@@ -16,6 +16,7 @@ pub mod list;
 pub mod record;
 pub mod scan;
 pub mod sequence;
+mod settle;
 mod settled;
 
 pub use facts::Facts;

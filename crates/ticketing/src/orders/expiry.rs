@@ -31,6 +31,7 @@ pub async fn end(cx: &mut Cx, orders: &[OrderRow], status: &str) -> Result<usize
     let marks = cx.room.store.marks();
     let ids: Vec<String> = open.iter().map(|order| order.id.clone()).collect();
     holds::release(&mut cx.tx, marks, &ids, cx.now, &mut cx.moves).await?;
+    // Found by the id: by the status all open orders would be read.
     let prefix = "UPDATE tk_orders SET status = $1, updated_at = $2
         WHERE status || '' IN ('reserved', 'pending') AND id IN";
     let first = [Arg::from(status), Arg::from(cx.now)];

@@ -83,6 +83,7 @@ async fn within_limits(
         return Ok(true);
     }
     let mut has: Vec<(String, i64)> = Vec::new();
+    // Found by the buyer, as in `reserve`.
     let held = "SELECT h.type_id AS kind, CAST(SUM(h.quantity) AS BIGINT) AS n
         FROM tk_orders o JOIN tk_holds h ON h.order_id = o.id
         WHERE o.event_id || '' = $1 AND o.buyer = $2 AND h.state || '' = 'held' GROUP BY h.type_id";

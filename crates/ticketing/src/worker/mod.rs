@@ -52,6 +52,8 @@ async fn run_tickets(room: &Ticketing, shutdown: &Shutdown) {
 
 /// Orders, payments, refunds, payouts.
 pub async fn run_orders(room: Ticketing, shutdown: Shutdown) {
+    // A first failure must be seen as a rise.
+    metrics::counter!("ticketing_payouts_failed_total").increment(0);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let cards = crate::card::worker::run(room.clone(), shutdown.clone());
     let orders = crate::orders::worker::run(room, stopped);
