@@ -135,16 +135,16 @@ const METRICS: &[Row] = &[
         "calls that wait for the writer",
     ),
     (
-        "ledger_sequencer_links",
-        "gauge",
-        "",
-        "processes that hand their calls over to this one",
-    ),
-    (
         "ledger_results_total",
         "counter",
         "code",
         "results of transfers sent to the ledger, by result code",
+    ),
+    (
+        "ledger_sequencer_links",
+        "gauge",
+        "",
+        "processes that hand their calls over to this one",
     ),
     (
         "log_lines_dropped_total",
