@@ -136,10 +136,20 @@ impl Reply {
     ) -> Outcome {
         match result {
             Ok(_) => Ok(Self::done(path, text)),
-            Err(ApiError::Refused(refusal)) if refusal.status != StatusCode::UNAUTHORIZED => {
+            Err(error) => Self::refused(error, path),
+        }
+    }
+
+    /// After an action that failed: to `path` with what the API refused.
+    ///
+    /// # Errors
+    /// Failures other than refusals of the action itself.
+    pub fn refused(error: ApiError, path: impl Into<String>) -> Outcome {
+        match error {
+            ApiError::Refused(refusal) if refusal.status != StatusCode::UNAUTHORIZED => {
                 Ok(Self::not_done(path, words_of(&refusal)))
             }
-            Err(error) => Err(error.into()),
+            error => Err(error.into()),
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The pages: one folder for each part of the menu, one file for each page.
+//! The pages: one folder for each part of the menu, one file for each page;
+//! `listing.rs` is how they ask for lists.
 
 mod admin;
 mod ledger;
+mod listing;
 mod overview;
 mod shadow;
 mod ticketing;

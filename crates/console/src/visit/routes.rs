@@ -47,13 +47,8 @@ where
     F: Fn(Visit) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Outcome> + Send + 'static,
 {
-    let spec = RouteSpec::get(path, Access::Public).undocumented();
-    routes.route(
-        spec,
-        move |State(console): State<Console>, request: Request| {
-            serve(console, request, Takes::Nothing, page.clone())
-        },
-    )
+    let spec = RouteSpec::get(path, Access::Public);
+    register(routes, spec, Takes::Nothing, page)
 }
 
 /// Registers what a form is sent to.
@@ -64,14 +59,8 @@ where
 {
     let spec = RouteSpec::post(path, Access::Public)
         .class(LimitClass::Write)
-        .body_limit(FORM_LIMIT)
-        .undocumented();
-    routes.route(
-        spec,
-        move |State(console): State<Console>, request: Request| {
-            serve(console, request, Takes::Form, page.clone())
-        },
-    )
+        .body_limit(FORM_LIMIT);
+    register(routes, spec, Takes::Form, page)
 }
 
 /// Registers what a file is sent to: the body is the file, of at most `limit` bytes, and is not
@@ -88,12 +77,24 @@ where
 {
     let spec = RouteSpec::post(path, Access::Public)
         .class(LimitClass::Write)
-        .body_limit(limit)
-        .undocumented();
+        .body_limit(limit);
+    register(routes, spec, Takes::File(limit), page)
+}
+
+fn register<F, Fut>(
+    routes: Routes<Console>,
+    spec: RouteSpec,
+    takes: Takes,
+    page: F,
+) -> Routes<Console>
+where
+    F: Fn(Visit) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Outcome> + Send + 'static,
+{
     routes.route(
-        spec,
+        spec.undocumented(),
         move |State(console): State<Console>, request: Request| {
-            serve(console, request, Takes::File(limit), page.clone())
+            serve(console, request, takes, page.clone())
         },
     )
 }

@@ -5,7 +5,7 @@ use maud::html;
 
 use crate::Console;
 use crate::api::{items, number, text};
-use crate::pages::shadow::listing::Listing;
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page};
 use crate::ui::filter::Filter;
 use crate::ui::money::count;

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::Console;
 use crate::api::{items, text};
-use crate::pages::shadow::listing::Listing;
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page};
 use crate::ui::filter::Filter;
 use crate::ui::table::Table;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{list_of, once, page_of, words};
 use crate::Console;
-use crate::api::{ApiError, items, segment, text};
-use crate::pages::shadow::listing::Listing;
+use crate::api::{items, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Failure, Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::confirm::Confirm;
@@ -134,7 +134,7 @@ async fn create(visit: Visit) -> Outcome {
     let ask = visit.api.post(API).idempotency_key(visit.once());
     let made = match ask.json_body(&body).json().await {
         Ok(made) => made,
-        Err(error) => return Reply::after(Err::<(), ApiError>(error), HERE, ""),
+        Err(error) => return Reply::refused(error, HERE),
     };
     // Nowhere but in this answer: neither in an address nor in a cookie.
     let content = html! {

@@ -7,7 +7,7 @@ use maud::html;
 
 use crate::Console;
 use crate::api::{items, text};
-use crate::pages::shadow::listing::Listing;
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page};
 use crate::ui::table::Table;
 use crate::visit::{Visit, get};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{list_of, page_of, words};
 use crate::Console;
 use crate::api::{flag, items, segment, text};
-use crate::pages::shadow::listing::Listing;
+use crate::pages::listing::Listing;
 use crate::reply::{Failure, Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::confirm::Confirm;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{deliveries, list_of, once, page_of, words};
 use crate::Console;
-use crate::api::{ApiError, items, number, segment, shown, text};
-use crate::pages::shadow::listing::Listing;
+use crate::api::{items, number, segment, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::confirm::Confirm;
@@ -102,7 +102,7 @@ async fn create(visit: Visit) -> Outcome {
     let ask = visit.api.post(API).idempotency_key(visit.once());
     match ask.json_body(&body).json().await {
         Ok(made) => Ok(secret_page("The webhook is registered", &made)),
-        Err(error) => Reply::after(Err::<(), ApiError>(error), HERE, ""),
+        Err(error) => Reply::refused(error, HERE),
     }
 }
 
@@ -179,7 +179,7 @@ async fn rotate(visit: Visit) -> Outcome {
     let ask = visit.api.post(format!("{API}/{}/rotate", segment(id)));
     match ask.json().await {
         Ok(made) => Ok(secret_page("The secret is new", &made)),
-        Err(error) => Reply::after(Err::<(), ApiError>(error), page_of("webhooks", id), ""),
+        Err(error) => Reply::refused(error, page_of("webhooks", id)),
     }
 }
 

@@ -7,11 +7,11 @@ use futures_util::future::join;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::listing::Listing;
 use super::settings::settings_path;
 use super::{API, account_link, amount, correct, event_link, millis, page_of, state};
 use crate::Console;
 use crate::api::{ApiError, flag, items, number, segment, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Failure, Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::facts::{Facts, Figure, figures};

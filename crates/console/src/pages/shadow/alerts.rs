@@ -4,11 +4,11 @@ use florin_platform::http::router::Routes;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::listing::Listing;
 use super::monitors::severity;
 use super::{API, account_link, page_of, state, tabs};
 use crate::Console;
 use crate::api::{items, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::table::{Table, pager};
 use crate::ui::{form, time};

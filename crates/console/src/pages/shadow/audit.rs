@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::API;
-use super::listing::Listing;
 use crate::Console;
 use crate::api::{items, number, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page};
 use crate::ui::filter::Filter;
 use crate::ui::money::count;

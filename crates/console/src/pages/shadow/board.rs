@@ -3,10 +3,10 @@
 use florin_platform::http::router::Routes;
 use maud::{Markup, html};
 
-use super::listing::Listing;
 use super::{API, page_of, state};
 use crate::Console;
 use crate::api::{items, number, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Failure, Outcome, Page, Reply, words_of};
 use crate::ui::money::{count, money};
 use crate::ui::table::{Table, pager};

@@ -8,10 +8,10 @@ use futures_util::future::join;
 use maud::{Markup, Render, html};
 use serde_json::Value;
 
-use super::listing::Listing;
 use super::{API, account_link, amount, correction_link, millis, page_of, state};
 use crate::Console;
 use crate::api::{ApiError, flag, items, number, segment, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page};
 use crate::ui::chart::{Bar, bars};
 use crate::ui::facts::{Facts, Figure, figures};

@@ -5,10 +5,10 @@ use florin_platform::http::router::Routes;
 use maud::{Markup, Render, html};
 use serde_json::{Value, json};
 
-use super::listing::Listing;
 use super::{API, account_link, amount, correction_link, event_link, millis, page_of, state, tabs};
 use crate::Console;
 use crate::api::{items, number, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::confirm::{Confirm, reason};
 use crate::ui::facts::Facts;

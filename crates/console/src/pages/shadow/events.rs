@@ -5,10 +5,10 @@ use florin_platform::http::router::Routes;
 use maud::html;
 use serde_json::Value;
 
-use super::listing::Listing;
 use super::{API, account_link, amount, event_link, millis, page_of, state};
 use crate::Console;
 use crate::api::{flag, items, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::filter::Filter;
 use crate::ui::table::{Table, pager};

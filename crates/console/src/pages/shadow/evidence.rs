@@ -6,12 +6,12 @@ use futures_util::future::{join, join_all};
 use maud::{Markup, Render, html};
 use serde_json::Value;
 
-use super::listing::Listing;
 use super::{
     API, account_link, amount, correction_link, event_link, line_link, millis, page_of, state,
 };
 use crate::Console;
 use crate::api::{ApiError, Client, flag, items, number, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Failure, Outcome, Page};
 use crate::ui::facts::{Facts, Figure, figures};
 use crate::ui::table::Table;

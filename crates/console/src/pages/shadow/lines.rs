@@ -5,10 +5,10 @@ use florin_platform::http::router::Routes;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::listing::Listing;
 use super::{API, amount, event_link, line_link, page_of, state};
 use crate::Console;
 use crate::api::{flag, items, number, segment, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::confirm::{Confirm, reason};
 use crate::ui::facts::Facts;

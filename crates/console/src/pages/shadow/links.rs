@@ -6,11 +6,11 @@ use futures_util::future::join;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::listing::Listing;
 use super::{API, account_link, amount, page_of};
 use crate::Console;
 use crate::api::{items, number, segment, text};
 use crate::pages::ledger::account_path;
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::facts::{Facts, Figure, figures};

@@ -14,7 +14,6 @@ mod evidence;
 mod letters;
 mod lines;
 mod links;
-pub mod listing;
 mod matches;
 mod monitors;
 mod overview;

@@ -5,11 +5,11 @@ use florin_platform::http::router::Routes;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::listing::Listing;
 use super::{API, page_of};
 use crate::Console;
 use crate::api::{items, number, segment, shown, text};
 use crate::pages::admin::{list_of, words};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::confirm::Confirm;

@@ -4,11 +4,11 @@ use florin_platform::http::router::Routes;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::listing::Listing;
 use super::{API, page_of};
 use crate::Console;
 use crate::api::{flag, items, segment, shown, text};
 use crate::pages::admin::words;
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::facts::Facts;
 use crate::ui::table::{Table, pager};

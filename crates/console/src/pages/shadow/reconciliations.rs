@@ -4,10 +4,10 @@ use florin_platform::http::router::Routes;
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::listing::Listing;
 use super::{API, account_link, amount_in, page_of, state};
 use crate::Console;
 use crate::api::{items, number, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::filter::Filter;
 use crate::ui::money::count;

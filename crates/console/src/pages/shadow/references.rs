@@ -4,10 +4,10 @@ use florin_platform::http::router::Routes;
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::listing::Listing;
 use super::{API, account_link};
 use crate::Console;
 use crate::api::{items, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::table::{Table, pager};
 use crate::ui::{form, section};

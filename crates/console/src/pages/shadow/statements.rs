@@ -6,10 +6,10 @@ use futures_util::future::join;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::listing::Listing;
 use super::{API, account_link, amount, lines, page_of, state};
 use crate::Console;
 use crate::api::{flag, items, number, segment, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Failure, Outcome, Page, Reply, words_of};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::facts::{Facts, Figure, figures};

@@ -11,10 +11,10 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use maud::{Markup, Render, html};
 use serde_json::{Value, json};
 
-use super::listing::Listing;
 use super::{API, account_link, amount_in, event_link, line_link, matches, page_of, state};
 use crate::Console;
 use crate::api::{ApiError, flag, items, number, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::confirm::{Confirm, reason};

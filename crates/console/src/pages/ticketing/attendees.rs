@@ -5,12 +5,12 @@ use futures_util::future::join3;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{api_event, event_of, event_page, event_path, listed, order_path, query_of, refunds};
+use super::{api_event, event_of, event_page, event_path, order_path, refunds};
 use crate::Console;
 use crate::api::{flag, items, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::Outcome;
 use crate::ui::badge::{Mood, badge, badge_as};
-use crate::ui::export::Export;
 use crate::ui::form;
 use crate::ui::table::{Table, pager};
 use crate::ui::time;
@@ -43,18 +43,12 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
 }
 
 async fn show(visit: Visit) -> Outcome {
-    let path = api_event(&visit, "/attendees");
+    let list = Listing::new(&visit, api_event(&visit, "/attendees")).filters(&FILTERS);
     if visit.exports() {
-        let export = Export {
-            name: "attendees",
-            path,
-            query: query_of(&visit, &FILTERS),
-            columns: COLUMNS,
-        };
-        return export.reply(&visit).await;
+        return list.export("attendees", COLUMNS).await;
     }
     let types = visit.api.get(api_event(&visit, "/ticket-types")).json();
-    let (event, page, types) = join3(event_of(&visit), listed(&visit, path, &FILTERS), types).await;
+    let (event, page, types) = join3(event_of(&visit), list.page(), types).await;
     let (event, page) = (event?, page?);
     let types = types.unwrap_or_default();
     let kinds = items(&types, "items").iter();

@@ -5,14 +5,14 @@ use futures_util::future::join;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{api_event, event_of, event_page, event_path, listed, query_of};
+use super::{api_event, event_of, event_page, event_path};
 use crate::Console;
 use crate::api::{flag, items, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::Outcome;
 use crate::reply::Reply;
 use crate::ui::badge::{Mood, badge, badge_as};
 use crate::ui::confirm::Confirm;
-use crate::ui::export::Export;
 use crate::ui::filter::Filter;
 use crate::ui::table::{Table, pager};
 use crate::ui::{short, time};
@@ -42,17 +42,11 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
 }
 
 async fn show(visit: Visit) -> Outcome {
-    let path = api_event(&visit, "/check-ins");
+    let list = Listing::new(&visit, api_event(&visit, "/check-ins")).filters(&FILTERS);
     if visit.exports() {
-        let export = Export {
-            name: "check-ins",
-            path,
-            query: query_of(&visit, &FILTERS),
-            columns: COLUMNS,
-        };
-        return export.reply(&visit).await;
+        return list.export("check-ins", COLUMNS).await;
     }
-    let (event, page) = join(event_of(&visit), listed(&visit, path, &FILTERS)).await;
+    let (event, page) = join(event_of(&visit), list.page()).await;
     let (event, page) = (event?, page?);
     let content = html! {
         (Filter::new(&visit).text("ticketId", "Ticket id").text("deviceId", "Device")

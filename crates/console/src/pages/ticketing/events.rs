@@ -4,12 +4,12 @@ use florin_platform::http::router::Routes;
 use maud::html;
 use serde_json::Value;
 
-use super::{event_path, listed, org_path, query_of};
+use super::{event_path, org_path};
 use crate::Console;
 use crate::api::{flag, items, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page};
 use crate::ui::badge::badge;
-use crate::ui::export::Export;
 use crate::ui::filter::Filter;
 use crate::ui::form;
 use crate::ui::table::{Table, pager};
@@ -47,17 +47,11 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
 }
 
 async fn show(visit: Visit) -> Outcome {
-    let path = "/api/v1/events";
+    let list = Listing::new(&visit, "/api/v1/events").filters(&FILTERS);
     if visit.exports() {
-        let export = Export {
-            name: "events",
-            path: path.to_owned(),
-            query: query_of(&visit, &FILTERS),
-            columns: COLUMNS,
-        };
-        return export.reply(&visit).await;
+        return list.export("events", COLUMNS).await;
     }
-    let page = listed(&visit, path.to_owned(), &FILTERS).await?;
+    let page = list.page().await?;
     let orgs = visit.api.get("/api/v1/orgs").query("limit", "500");
     // Who may see no organisations still sees what is public.
     let orgs = orgs.json().await.unwrap_or_default();

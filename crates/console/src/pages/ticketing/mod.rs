@@ -30,7 +30,6 @@ use crate::api::{ApiError, segment, text};
 use crate::reply::Page;
 use crate::ui::badge::badge;
 use crate::ui::link_short;
-use crate::ui::table::PAGE;
 use crate::visit::Visit;
 
 /// The routes of these pages.
@@ -84,19 +83,6 @@ fn api_org(visit: &Visit, rest: &str) -> String {
 /// The event of this page.
 async fn event_of(visit: &Visit) -> Result<Value, ApiError> {
     visit.api.get(api_event(visit, "")).json().await
-}
-
-/// The page of a list that this page shows, with these filters taken from its query.
-async fn listed(visit: &Visit, path: String, filters: &[&str]) -> Result<Value, ApiError> {
-    let pairs = filters.iter().map(|name| (*name, visit.query(name)));
-    let ask = visit.api.get(path).queries(pairs).query("limit", PAGE);
-    ask.query("cursor", visit.query("cursor")).json().await
-}
-
-/// The same filters for an export.
-fn query_of(visit: &Visit, filters: &[&str]) -> Vec<(String, String)> {
-    let pair = |name: &&str| ((*name).to_owned(), visit.query(name).to_owned());
-    filters.iter().map(pair).collect()
 }
 
 /// The parts of an event's pages: end of the path, name, permission of the first call.

@@ -5,12 +5,12 @@ use futures_util::future::join;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{api_event, event_of, event_page, listed, order_path, query_of};
+use super::{api_event, event_of, event_page, order_path};
 use crate::Console;
 use crate::api::{ApiError, flag, items, number, segment, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply, words_of};
 use crate::ui::badge::{Mood, badge, badge_as};
-use crate::ui::export::Export;
 use crate::ui::filter::Filter;
 use crate::ui::money::{count, money};
 use crate::ui::table::{Table, pager};
@@ -85,17 +85,11 @@ async fn find(visit: Visit) -> Outcome {
 }
 
 async fn of_event(visit: Visit) -> Outcome {
-    let path = api_event(&visit, "/orders");
+    let list = Listing::new(&visit, api_event(&visit, "/orders")).filters(&FILTERS);
     if visit.exports() {
-        let export = Export {
-            name: "orders",
-            path,
-            query: query_of(&visit, &FILTERS),
-            columns: COLUMNS,
-        };
-        return export.reply(&visit).await;
+        return list.export("orders", COLUMNS).await;
     }
-    let (event, page) = join(event_of(&visit), listed(&visit, path, &FILTERS)).await;
+    let (event, page) = join(event_of(&visit), list.page()).await;
     let (event, page) = (event?, page?);
     let content = html! {
         (Filter::new(&visit).choice("status", "State", &STATES).render())

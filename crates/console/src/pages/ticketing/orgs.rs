@@ -6,13 +6,13 @@ use futures_util::future::join;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{api_org, events, listed, org_path};
+use super::{api_org, events, org_path};
 use crate::Console;
 use crate::api::{flag, items, segment, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge, badge_as};
 use crate::ui::confirm::Confirm;
-use crate::ui::export::Export;
 use crate::ui::facts::{Facts, Figure, figures};
 use crate::ui::money::money;
 use crate::ui::table::{Table, pager};
@@ -44,17 +44,11 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
 }
 
 async fn list(visit: Visit) -> Outcome {
-    let path = "/api/v1/orgs";
+    let list = Listing::new(&visit, "/api/v1/orgs");
     if visit.exports() {
-        let export = Export {
-            name: "organisations",
-            path: path.to_owned(),
-            query: Vec::new(),
-            columns: COLUMNS,
-        };
-        return export.reply(&visit).await;
+        return list.export("organisations", COLUMNS).await;
     }
-    let page = listed(&visit, path.to_owned(), &[]).await?;
+    let page = list.page().await?;
     let table = Table::new("Organisations")
         .columns(&[
             "Name",

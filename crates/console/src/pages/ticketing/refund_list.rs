@@ -7,12 +7,12 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::event::job_path;
-use super::{api_event, event_of, event_page, listed, query_of, refunds};
+use super::{api_event, event_of, event_page, refunds};
 use crate::Console;
 use crate::api::{items, number, text};
+use crate::pages::listing::Listing;
 use crate::reply::Outcome;
 use crate::ui::badge::badge;
-use crate::ui::export::Export;
 use crate::ui::filter::Filter;
 use crate::ui::money::{count, money};
 use crate::ui::table::{Table, pager};
@@ -40,18 +40,12 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
 }
 
 async fn show(visit: Visit) -> Outcome {
-    let path = api_event(&visit, "/refunds");
+    let list = Listing::new(&visit, api_event(&visit, "/refunds")).filters(&FILTERS);
     if visit.exports() {
-        let export = Export {
-            name: "refunds",
-            path,
-            query: query_of(&visit, &FILTERS),
-            columns: COLUMNS,
-        };
-        return export.reply(&visit).await;
+        return list.export("refunds", COLUMNS).await;
     }
     let jobs = visit.api.get(api_event(&visit, "/refund-jobs")).json();
-    let (event, page, jobs) = join3(event_of(&visit), listed(&visit, path, &FILTERS), jobs).await;
+    let (event, page, jobs) = join3(event_of(&visit), list.page(), jobs).await;
     let (event, page) = (event?, page?);
     let filter = Filter::new(&visit)
         .choice("status", "State", STATES)

@@ -5,13 +5,13 @@ use futures_util::future::join;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{api_org, csv, listed, org_path, query_of};
+use super::{api_org, csv, org_path};
 use crate::Console;
 use crate::api::{items, number, segment, shown, text};
+use crate::pages::listing::Listing;
 use crate::reply::{Outcome, Page, Reply};
 use crate::ui::badge::{Mood, badge_as};
 use crate::ui::confirm::Confirm;
-use crate::ui::export::Export;
 use crate::ui::facts::Facts;
 use crate::ui::filter::Filter;
 use crate::ui::form;
@@ -97,17 +97,11 @@ fn state(word: &str) -> Markup {
 }
 
 async fn list(visit: Visit) -> Outcome {
-    let path = api_org(&visit, "/webhooks");
+    let list = Listing::new(&visit, api_org(&visit, "/webhooks"));
     if visit.exports() {
-        let export = Export {
-            name: "webhooks",
-            path,
-            query: Vec::new(),
-            columns: RECEIVERS,
-        };
-        return export.reply(&visit).await;
+        return list.export("webhooks", RECEIVERS).await;
     }
-    let page = listed(&visit, path, &[]).await?;
+    let page = list.page().await?;
     let table = Table::new("Receivers")
         .columns(&["Address", "State", "Events", "Created"])
         .empty("No receiver is registered.")
@@ -137,18 +131,12 @@ fn events(hook: &Value) -> String {
 }
 
 async fn show(visit: Visit) -> Outcome {
-    let log = api_hook(&visit, "/deliveries");
+    let list = Listing::new(&visit, api_hook(&visit, "/deliveries")).filters(&FILTERS);
     if visit.exports() {
-        let export = Export {
-            name: "deliveries",
-            path: log,
-            query: query_of(&visit, &FILTERS),
-            columns: COLUMNS,
-        };
-        return export.reply(&visit).await;
+        return list.export("deliveries", COLUMNS).await;
     }
     let hook = visit.api.get(api_hook(&visit, "")).json();
-    let (hook, page) = join(hook, listed(&visit, log, &FILTERS)).await;
+    let (hook, page) = join(hook, list.page()).await;
     let (hook, page) = (hook?, page?);
     let path = hook_path(&visit, visit.param("hook"));
     let replay = Confirm {
