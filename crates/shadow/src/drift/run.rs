@@ -205,6 +205,7 @@ impl Checker {
                         under_way.push(async move { unit.await.map(|unit| (n, unit)) });
                     }
                 }
+                // Of those explained at once, one may belong to the unit of another.
                 for (n, unit) in try_join_all(under_way).await? {
                     if !units.iter().any(|unit| unit.holds(n)) {
                         units.push(unit);
