@@ -118,10 +118,16 @@ fn place(draft: &Draft, folder: &Path, key: &Key, put: &Put) -> Result<(), BlobE
         for path in [&types, &target] {
             fs::create_dir_all(path.parent().unwrap_or(folder))?;
         }
+        let mut exists = None;
         if put.mode == PutMode::Create {
             // A link to a name that exists fails: of several one succeeds.
-            fs::hard_link(&draft.path, &target)?;
-            fs::write(&types, kind)?;
+            match fs::hard_link(&draft.path, &target) {
+                Ok(()) => fs::write(&types, kind)?,
+                // Who linked it may have stopped before it was durable; who is told that it
+                // exists may rely on it.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => exists = Some(error),
+                Err(error) => return Err(error),
+            }
         } else {
             fs::write(&types, kind)?;
             fs::rename(&draft.path, &target)?;
@@ -131,7 +137,7 @@ fn place(draft: &Draft, folder: &Path, key: &Key, put: &Put) -> Result<(), BlobE
             File::open(directory)?.sync_all()?;
             above = directory.parent();
         }
-        Ok(())
+        exists.map_or(Ok(()), Err)
     };
     place().map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists if put.mode == PutMode::Create => BlobError::Exists(key.clone()),
