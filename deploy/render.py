@@ -69,6 +69,8 @@ def own_settings(unit):
         if value == "{blobs_url}":
             bucket, folder = unit["blobs"].split("/", 1)
             value = f"s3://$(BUCKET_{key(bucket)})/{folder}"
+        if value == "{archive_url}":
+            value = "s3://$(BUCKET_ARCHIVE)/feed"
         if value == "{public_url}":
             value = "$(FLORIN__SERVER__PUBLIC_URL)"
         if value == "{database_pool}":
@@ -783,7 +785,7 @@ def overlay(environment, suffix="", which=None, options=()):
     example = {"public_url": "https://api.example.com"}
     told = [f"{row['name']}={example[row['value'].strip('{}')]}" for row in TABLE["settings"] if row["when"] == "always" and row["value"].strip("{}") in example]
     told += [f"FLORIN__GATEWAY__UPSTREAMS=wallets=https://wallets.internal.example.com"]
-    told += [f"BUCKET_{key(bucket)}=florin-{environment}-{bucket}-00000000" for bucket in ("blobs", "documents", "networks")]
+    told += [f"BUCKET_{key(bucket)}=florin-{environment}-{bucket}-00000000" for bucket in ("archive", "blobs", "documents", "networks")]
     put(f"{folder}/settings.env.example", "# Made by deploy/render.py; deploy.sh writes settings.env from Parameter Store.\n" + "\n".join(told) + "\n")
     put(f"{folder}/kustomization.yaml", HEAD + f"""apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization

@@ -12,6 +12,7 @@
 //! in which order, comes from the one table in [`roles`].
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+mod archive;
 mod aws;
 mod bench;
 mod cli;

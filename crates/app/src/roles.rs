@@ -310,6 +310,18 @@ pub const ROLES: &[Role] = &[
                 start: |wired, shutdown| Box::pin(wired.channels().run(shutdown)),
             },
             Worker {
+                name: "feed-archive",
+                about: "keeps the ledger's feed in segments under signed checkpoints, where an archive is configured",
+                start: |wired, shutdown| wired.keep_feed(shutdown),
+            },
+            Worker {
+                name: "database-watch",
+                about: "looks for transactions that stay open on a shared database",
+                start: |wired, shutdown| {
+                    Box::pin(crate::serve::database_watch::run(wired.db(), shutdown))
+                },
+            },
+            Worker {
                 name: "shadow-outbox",
                 about: "tells webhooks what the shadow log says",
                 start: |wired, shutdown| wired.tell_shadow_webhooks(shutdown),

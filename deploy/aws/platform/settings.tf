@@ -26,6 +26,7 @@ locals {
   unit_words = { for name, u in local.served : name => merge(local.words, {
     # What the unit may have, less the five of the ledger.
     database_pool = tostring(max(2, u.connections - (contains(u.needs, "ledger") ? 5 : 0)))
+    archive_url   = "s3://${module.storage.bucket_names["archive"]}/feed"
     blobs_url     = u.blobs == "" ? "" : "s3://${module.storage.bucket_names[split("/", u.blobs)[0]]}/${split("/", u.blobs)[1]}"
   }) }
   # A value is a word in braces, or stands for itself.

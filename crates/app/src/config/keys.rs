@@ -87,6 +87,10 @@ pub const SECTIONS: &[(&str, &str)] = &[
         "blobs",
         "Documents and files: S3, which needs a program built with the feature `s3`.",
     ),
+    (
+        "archive",
+        "The feed of the ledger, kept beside it: exact lines in segments, each under a signed checkpoint. Kept by role workers.",
+    ),
     ("ledger", "What decides about postings."),
     ("wallets", "Owners, ranges and limits."),
     (
@@ -345,6 +349,18 @@ pub const KEYS: &[Key] = &[
         Kind::Flag,
         "false",
         "The bucket stands in the path and not in the host's name, as most servers beside AWS want it.",
+    ),
+    key(
+        "archive.url",
+        Kind::Text,
+        "\"\"",
+        "Bucket: `s3://bucket/prefix`, reached as blobs are, best with a lock on its objects; or the full path of a folder. Empty: no archive. Another URL begins at the first record.",
+    ),
+    key(
+        "archive.interval",
+        Kind::Duration,
+        "\"1h\"",
+        "A segment is kept when its oldest record has waited for so long, or when it is full.",
     ),
     secret(open(
         "ledger.url",

@@ -4,6 +4,7 @@
 //! Invariants: a setting that is not in the table is refused; a value never appears in a message
 //! unless it was shown to be no secret; production's refusals ([`production`]) name the setting.
 
+mod archive;
 mod closest;
 mod console;
 pub mod default;

@@ -16,6 +16,7 @@ use florin_platform::sql::PostgresSettings;
 use florin_shadow::api::class;
 use serde::{Deserialize, Deserializer};
 
+use super::archive::ArchiveSection;
 use super::console::ConsoleSection;
 use super::parse_duration;
 use super::policy::{AssetSetting, LimitsSetting, RangeSetting};
@@ -68,6 +69,8 @@ pub struct Config {
     pub bus: BusSettings,
     /// `blobs`.
     pub blobs: BlobSettings,
+    /// `archive`.
+    pub archive: ArchiveSection,
     /// `ledger`.
     pub ledger: Ledger,
     /// `wallets`.

@@ -18,6 +18,7 @@ mod snapshot;
 
 use clap::Subcommand;
 
+use crate::archive;
 use crate::out::Output;
 
 /// Disaster recovery: restore drills, failover to the other region
@@ -27,6 +28,7 @@ pub enum DrCommand {
     Status(failover::Status),
     Failover(failover::Failover),
     Lost(lost::Lost),
+    Archived(archive::Archived),
 }
 
 impl DrCommand {
@@ -37,6 +39,7 @@ impl DrCommand {
             Self::Status(command) => command.run(output),
             Self::Failover(command) => command.run(output),
             Self::Lost(command) => command.run(output),
+            Self::Archived(command) => command.run(output),
         }
     }
 }

@@ -31,6 +31,12 @@ const METRICS: &[Row] = &[
         "values asked of the cache: hit, miss, or away when its server does not answer",
     ),
     (
+        "db_oldest_transaction_seconds",
+        "gauge",
+        "",
+        "age of the oldest transaction of anybody on the PostgreSQL server of the service tables, looked at every 15 s by role workers",
+    ),
+    (
         "db_pool_acquire_seconds",
         "histogram",
         "",
@@ -59,6 +65,12 @@ const METRICS: &[Row] = &[
         "gauge",
         "channel",
         "age of the oldest record that a reader has not given on",
+    ),
+    (
+        "feed_archive_age_seconds",
+        "gauge",
+        "",
+        "age of the oldest record that is not in the archive; 0 when all are",
     ),
     (
         "gateway_retries_total",

@@ -8,6 +8,7 @@ pub mod announce;
 mod checks;
 mod compat;
 mod console;
+pub mod database_watch;
 mod dev_clock;
 mod emf;
 pub mod files;

@@ -438,7 +438,7 @@ impl Wired {
     }
 
     /// Of several processes over the same tables one reads a channel of the feed at a time.
-    pub(super) fn leases(&self) -> Leases {
+    pub fn leases(&self) -> Leases {
         let db = self.db();
         match db.is_shared() {
             true => Leases::Shared {

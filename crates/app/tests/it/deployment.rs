@@ -141,6 +141,11 @@ fn dep_011_dep_062_dep_066_dep_074_dep_105_units_start_with_the_settings_they_ar
                 "wallets=https://wallets.internal.example.com".to_owned(),
             ),
             ("database_pool", "4".to_owned()),
+            // A folder stands in for the bucket.
+            (
+                "archive_url",
+                home.path().join("archive").display().to_string(),
+            ),
             ("db#url", database.clone()),
             ("db#replica_url", database.clone()),
             ("cache#url", redis.url()),

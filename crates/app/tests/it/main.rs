@@ -22,6 +22,7 @@ mod edge_reads;
 mod edge_reversals;
 mod edge_time;
 mod edge_wallets;
+mod feed_archive;
 mod identity;
 mod ledger_moves;
 mod permissions;

@@ -34,10 +34,12 @@ use Kind::{Counter, Gauge, GaugeOf, Histogram};
 
 /// What goes to CloudWatch: name, kind, CloudWatch's unit. At most 60 (DEP-121).
 const METRICS: &[(&str, Kind, &str)] = &[
+    ("db_oldest_transaction_seconds", Gauge, "Seconds"),
     ("db_pool_connections", Gauge, "Count"),
     ("disk_free_ratio", Gauge, "None"),
     ("event_lag_records", Gauge, "Count"),
     ("event_lag_seconds", Gauge, "Seconds"),
+    ("feed_archive_age_seconds", Gauge, "Seconds"),
     ("http_server_connections_refused_total", Counter, "Count"),
     ("http_server_requests_seconds", Histogram, "Seconds"),
     ("ledger_batch_size", Histogram, "Count"),

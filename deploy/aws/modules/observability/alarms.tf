@@ -51,6 +51,10 @@ locals {
       about      = "${a.metric} of the database", namespace = "AWS/RDS", metric = a.metric, statistic = a.statistic
       dimensions = { DBClusterIdentifier = var.database_id }, above = a.above, periods = 2, period = 300, action = "notify", dep = "125"
     } },
+    { "database-oldest-transaction" = {
+      about      = "a transaction stays open", namespace = "Florin", metric = "db_oldest_transaction_seconds", statistic = "Maximum"
+      dimensions = { Environment = var.environment, Unit = "workers" }, above = local.t.transaction_age_s, periods = 2, period = 60, action = "notify", dep = "125"
+    } },
     # --- cache (DEP-126): per node
     { for pair in setproduct(range(var.cache_nodes), ["EngineCPUUtilization", "DatabaseMemoryUsagePercentage", "Evictions"]) : "cache-${pair[0] + 1}-${lower(pair[1])}" => {
       about      = "${pair[1]} of cache node ${pair[0] + 1}", namespace = "AWS/ElastiCache", metric = pair[1], statistic = "Maximum"
@@ -77,6 +81,7 @@ locals {
       event-lag        = { metric = "event_lag_seconds", above = local.t.event_lag_s, unit = "workers", action = "notify", period = 60, periods = 5 }
       drift-open       = { metric = "shadow_drift_unexplained", above = 0, unit = "shadow-drift", action = "notify", period = 300, periods = 3 }
       outbox-failed    = { metric = "wallet_outbox_events_failed_total", above = 0, unit = "workers", action = "notify", period = 300, periods = 2 }
+      feed-archive     = { metric = "feed_archive_age_seconds", above = local.t.archive_age_s, unit = "workers", action = "notify", period = 300, periods = 1 }
       dead-letters     = { metric = "shadow_dead_letters", above = 0, unit = "shadow-ledger", action = "notify", period = 300, periods = 1 }
       payout-failed    = { metric = "ticketing_payouts_failed_total", above = 0, unit = "ticketing-orders", action = "notify", period = 300, periods = 1 }
       } : key => {

@@ -57,6 +57,8 @@ variable "thresholds" {
     event_lag_s          = optional(number, 60)
     checkpoint_age_s     = optional(number, 300)
     certificate_days     = optional(number, 30)
+    archive_age_s        = optional(number, 7200)
+    transaction_age_s    = optional(number, 60)
     free_memory_percent  = optional(number, 10)
     denied_packets       = optional(number, 10)
   })

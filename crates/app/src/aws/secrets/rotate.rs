@@ -299,6 +299,10 @@ async fn make_user(db: &Db, user: &str, password: &str) -> anyhow::Result<()> {
             "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}') THEN CREATE ROLE {user} LOGIN; END IF; END $$"
         ),
         format!("GRANT {OWNER} TO {user}"),
+        // To see how old the transactions of others are (DEP-125); a password changes without it.
+        format!(
+            "DO $$ BEGIN GRANT pg_monitor TO {OWNER}; EXCEPTION WHEN insufficient_privilege THEN RAISE WARNING 'pg_monitor was not granted'; END $$"
+        ),
         format!("ALTER ROLE {user} SET role = '{OWNER}'"),
         // The server logs such statements: it gets what it would keep, not the password.
         format!(

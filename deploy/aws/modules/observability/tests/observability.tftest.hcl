@@ -50,7 +50,7 @@ run "dep_120_to_dep_130_observability" {
     error_message = "DEP-124"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.single["database-connections"].threshold == 1600 && aws_cloudwatch_metric_alarm.single["database-write-latency"].threshold == 0.2 && aws_cloudwatch_metric_alarm.single["database-replica-lag"].threshold == 5000 && aws_cloudwatch_metric_alarm.single["database-free-memory"].comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.single["database-free-memory"].threshold == floor(6.4 * 1073741824)
+    condition     = aws_cloudwatch_metric_alarm.single["database-connections"].threshold == 1600 && aws_cloudwatch_metric_alarm.single["database-write-latency"].threshold == 0.2 && aws_cloudwatch_metric_alarm.single["database-replica-lag"].threshold == 5000 && aws_cloudwatch_metric_alarm.single["database-free-memory"].comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.single["database-free-memory"].threshold == floor(6.4 * 1073741824) && aws_cloudwatch_metric_alarm.single["database-oldest-transaction"].threshold == 60
     error_message = "DEP-125"
   }
   assert {
@@ -58,7 +58,7 @@ run "dep_120_to_dep_130_observability" {
     error_message = "DEP-126"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.single["ledger-invariant"].threshold == 0 && aws_cloudwatch_metric_alarm.single["ledger-invariant"].evaluation_periods == 1 && local.single["ledger-invariant"].action == "page" && aws_cloudwatch_metric_alarm.single["checkpoint-age"].threshold == 300 && aws_cloudwatch_metric_alarm.single["dead-letters"].threshold == 0 && aws_cloudwatch_metric_alarm.single["payout-failed"].threshold == 0
+    condition     = aws_cloudwatch_metric_alarm.single["ledger-invariant"].threshold == 0 && aws_cloudwatch_metric_alarm.single["ledger-invariant"].evaluation_periods == 1 && local.single["ledger-invariant"].action == "page" && aws_cloudwatch_metric_alarm.single["checkpoint-age"].threshold == 300 && aws_cloudwatch_metric_alarm.single["feed-archive"].threshold == 7200 && aws_cloudwatch_metric_alarm.single["dead-letters"].threshold == 0 && aws_cloudwatch_metric_alarm.single["payout-failed"].threshold == 0
     error_message = "DEP-127: a violation pages at once"
   }
   assert {
