@@ -39,12 +39,16 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<&'static str, D::Error> {
     let word = <Cow<'de, str>>::deserialize(deserializer)?;
-    keep(&word).ok_or_else(|| Error::custom("not a word of this version"))
+    known(&word)
+}
+
+fn known<E: Error>(word: &str) -> Result<&'static str, E> {
+    keep(word).ok_or_else(|| E::custom("not a word of this version"))
 }
 
 /// A word that may be absent.
 pub(super) mod maybe {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub(in crate::call) fn serialize<S: Serializer>(
         word: &Option<&'static str>,
@@ -57,16 +61,13 @@ pub(super) mod maybe {
         deserializer: D,
     ) -> Result<Option<&'static str>, D::Error> {
         let word = <Option<String>>::deserialize(deserializer)?;
-        word.map(|word| {
-            super::keep(&word).ok_or_else(|| Error::custom("not a word of this version"))
-        })
-        .transpose()
+        word.map(|word| super::known(&word)).transpose()
     }
 }
 
 /// A result code with the member at fault.
 pub(super) mod fault {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::codes::ResultCode;
 
@@ -81,11 +82,7 @@ pub(super) mod fault {
         deserializer: D,
     ) -> Result<Option<(ResultCode, &'static str)>, D::Error> {
         let fault = <Option<(ResultCode, String)>>::deserialize(deserializer)?;
-        let kept = fault.map(|(code, word)| {
-            let word = super::keep(&word);
-            word.map(|word| (code, word))
-                .ok_or_else(|| Error::custom("not a word of this version"))
-        });
-        kept.transpose()
+        let known = |(code, word): (_, String)| super::known(&word).map(|word| (code, word));
+        fault.map(known).transpose()
     }
 }

@@ -2,10 +2,12 @@
 //! more for each rarer kind of row. The rows of a large batch go before the rest, so that the
 //! server writes them while the records are hashed here.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use uuid::Uuid;
 
 use super::writes::{Accounts, Balances, Rows, Writes};
+
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 // What `commit_batch` does with these rows. Arrays are unnested in the list of columns and not in
 // FROM, where the server would first write all rows to a store and then read them again: a sixth
@@ -28,11 +30,15 @@ const REPLACE_IDS: &str = "INSERT INTO ids SELECT unnest($1::uuid[]), unnest($2:
 const INSERT_PAGES: &str =
     "INSERT INTO entries SELECT unnest($1::integer[]), unnest($2::bigint[]), unnest($3::bytea[])";
 
-const COMMIT_BATCH: &str = "SELECT commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,\
-     $20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)";
+macro_rules! commit_batch {
+    () => {
+        "commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,\
+         $20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)"
+    };
+}
+const COMMIT_BATCH: &str = concat!("SELECT ", commit_batch!());
 /// The same for a batch with calls of links.
-const COMMIT_LINKED: &str = "SELECT note_links($37,$38,$10), commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,\
-     $13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36)";
+const COMMIT_LINKED: &str = concat!("SELECT note_links($37,$38,$10), ", commit_batch!());
 
 /// Bytes of `balances.room` in a new row.
 const ROOM_BYTES: usize = 120;
@@ -92,20 +98,10 @@ pub(super) async fn rows(
 
 async fn balances(connection: &mut PgConnection, b: Balances) -> Result<(), sqlx::Error> {
     let wanted = b.slot.len() as u64;
-    let [dp, cp, dr, cr, postings, events] = b.totals;
     let update = if b.beyond_postings {
-        sqlx::query(UPDATE_BALANCES)
-            .bind(b.slot)
-            .bind(dp)
-            .bind(cp)
-            .bind(dr)
-            .bind(cr)
-            .bind(postings)
-            .bind(events)
-            .bind(b.tail)
-            .bind(b.high)
-            .bind(b.windows)
+        whole(sqlx::query(UPDATE_BALANCES), b)
     } else {
+        let [dp, cp, _, _, postings, events] = b.totals;
         sqlx::query(UPDATE_POSTED)
             .bind(b.slot)
             .bind(dp)
@@ -120,6 +116,22 @@ async fn balances(connection: &mut PgConnection, b: Balances) -> Result<(), sqlx
         return Err(sqlx::Error::Protocol(what));
     }
     Ok(())
+}
+
+/// Binds all columns of `balances` but the room, in the table's order.
+fn whole(statement: Statement<'_>, b: Balances) -> Statement<'_> {
+    let [dp, cp, dr, cr, postings, events] = b.totals;
+    statement
+        .bind(b.slot)
+        .bind(dp)
+        .bind(cp)
+        .bind(dr)
+        .bind(cr)
+        .bind(postings)
+        .bind(events)
+        .bind(b.tail)
+        .bind(b.high)
+        .bind(b.windows)
 }
 
 /// Writes everything that is left; the caller commits.
@@ -137,14 +149,6 @@ pub(super) async fn apply(
         page_first,
         page_seqs,
     } = writes.rows;
-    let Balances {
-        slot,
-        totals: [dp, cp, dr, cr, postings, events],
-        tail,
-        high,
-        windows,
-        beyond_postings: _,
-    } = balances;
     let noted = !head.links.is_empty();
     let text = if noted { COMMIT_LINKED } else { COMMIT_BATCH };
     let statement = sqlx::query(text)
@@ -170,17 +174,8 @@ pub(super) async fn apply(
         .bind(writes.node_hash)
         .bind(id)
         .bind(known)
-        .bind(head.replaces)
-        .bind(slot)
-        .bind(dp)
-        .bind(cp)
-        .bind(dr)
-        .bind(cr)
-        .bind(postings)
-        .bind(events)
-        .bind(tail)
-        .bind(high)
-        .bind(windows)
+        .bind(head.replaces);
+    let statement = whole(statement, balances)
         .bind(page_slot)
         .bind(page_first)
         .bind(page_seqs);
@@ -280,24 +275,14 @@ async fn insert_accounts(connection: &mut PgConnection, a: Accounts) -> Result<(
 }
 
 async fn insert_balances(connection: &mut PgConnection, b: Balances) -> Result<(), sqlx::Error> {
-    let [dp, cp, dr, cr, postings, events] = b.totals;
-    sqlx::query(
+    let insert = sqlx::query(
         "INSERT INTO balances SELECT u.*, $11 FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], \
          $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[]) u",
-    )
-    .bind(b.slot)
-    .bind(dp)
-    .bind(cp)
-    .bind(dr)
-    .bind(cr)
-    .bind(postings)
-    .bind(events)
-    .bind(b.tail)
-    .bind(b.high)
-    .bind(b.windows)
-    .bind([0u8; ROOM_BYTES].as_slice())
-    .execute(connection)
-    .await?;
+    );
+    whole(insert, b)
+        .bind([0u8; ROOM_BYTES].as_slice())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -54,6 +54,15 @@ enum Sent {
     Time(oneshot::Sender<Result<Timestamp, Unavailable>>),
 }
 
+impl From<Sent> for Message {
+    fn from(sent: Sent) -> Self {
+        match sent {
+            Sent::Call(call, reply) => Self::Call(call, reply),
+            Sent::Time(reply) => Self::Time(reply),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     closed: bool,
@@ -347,19 +356,17 @@ async fn settle(shared: &Shared, link: &Link) {
     };
     let last = end(shared, link.id, !sent.is_empty()).await;
     for (number, sent) in sent {
-        match (sent, last) {
-            (Sent::Time(reply), _) => shared.take_over(Message::Time(reply)),
-            (Sent::Call(call, reply), Some(last)) if number > last || call.has_identity() => {
-                shared.take_over(Message::Call(call, reply));
-            }
-            (Sent::Call(_, reply), _) => reply.send(Err(Unavailable::CommitUnknown)),
+        let may_be_decided_here = match &sent {
+            Sent::Time(_) => true,
+            Sent::Call(call, _) => last.is_some_and(|last| number > last || call.has_identity()),
+        };
+        match may_be_decided_here {
+            true => shared.take_over(sent.into()),
+            false => Message::from(sent).refuse(Unavailable::CommitUnknown),
         }
     }
-    for (_, waiting) in waiting {
-        match waiting {
-            Sent::Time(reply) => shared.take_over(Message::Time(reply)),
-            Sent::Call(call, reply) => shared.take_over(Message::Call(call, reply)),
-        }
+    for waiting in waiting.into_values() {
+        shared.take_over(waiting.into());
     }
 }
 

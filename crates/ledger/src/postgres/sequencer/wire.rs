@@ -131,17 +131,21 @@ fn wrong(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> std::io:
     std::io::Error::new(std::io::ErrorKind::InvalidData, error)
 }
 
+fn not_too_long(length: usize) -> std::io::Result<()> {
+    match length > FRAME_MAX {
+        true => Err(wrong(format!("a message of {length} bytes is too long"))),
+        false => Ok(()),
+    }
+}
+
 /// The bytes of a message with their length before them.
 ///
 /// # Errors
 /// A message that is too long.
 pub(super) fn frame(message: &impl Serialize) -> std::io::Result<Vec<u8>> {
-    let bytes = postcard::to_extend(message, vec![0; 4]).map_err(wrong)?;
+    let mut bytes = postcard::to_extend(message, vec![0; 4]).map_err(wrong)?;
     let length = bytes.len() - 4;
-    if length > FRAME_MAX {
-        return Err(wrong(format!("a message of {length} bytes is too long")));
-    }
-    let mut bytes = bytes;
+    not_too_long(length)?;
     bytes[..4].copy_from_slice(&(length as u32).to_le_bytes());
     Ok(bytes)
 }
@@ -166,9 +170,7 @@ pub(super) async fn read<T: DeserializeOwned, R: AsyncRead + Unpin>(
     from: &mut R,
 ) -> std::io::Result<T> {
     let length = from.read_u32_le().await? as usize;
-    if length > FRAME_MAX {
-        return Err(wrong(format!("a message of {length} bytes is too long")));
-    }
+    not_too_long(length)?;
     let mut bytes = Vec::new();
     from.take(length as u64).read_to_end(&mut bytes).await?;
     if bytes.len() != length {
