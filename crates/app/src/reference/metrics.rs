@@ -408,7 +408,16 @@ mod tests {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .expect("crates/");
-        for name in ["base", "ledger", "platform", "shadow", "wallets", "app"] {
+        for name in [
+            "base",
+            "ledger",
+            "platform",
+            "shadow",
+            "ticketing",
+            "console",
+            "wallets",
+            "app",
+        ] {
             in_code(&crates.join(name).join("src"), &mut found);
         }
         let listed: BTreeMap<String, &'static str> = all()

@@ -166,19 +166,33 @@ impl Inbox {
     /// # Errors
     /// [`Stalled`]: a part of them may have had its effect; giving all of them again is safe.
     pub async fn take(&self, messages: &[Received]) -> Result<Taken, Stalled> {
-        if let Err(rejected) = self.handler.prepare(messages).await {
-            return Err(Stalled(match rejected {
+        self.prepare(messages).await?;
+        if self.handler.prepares_all() {
+            return self.pass(messages).await;
+        }
+        let taken = match self.take_together(messages).await {
+            Ok(taken) => taken,
+            Err(_) => self.take_singly(messages).await?,
+        };
+        self.count(taken);
+        Ok(taken)
+    }
+
+    /// What the room does with a batch before any position moves.
+    ///
+    /// # Errors
+    /// [`Stalled`]: giving the batch again is safe.
+    pub(super) async fn prepare(&self, messages: &[Received]) -> Result<(), Stalled> {
+        let prepared = self.handler.prepare(messages).await;
+        prepared.map_err(|rejected| {
+            Stalled(match rejected {
                 Rejected::Later(why) => why,
                 Rejected::Poison { detail, .. } => detail,
-            }));
-        }
-        let taken = match self.handler.prepares_all() {
-            true => self.pass(messages).await?,
-            false => match self.take_together(messages).await {
-                Ok(taken) => taken,
-                Err(_) => self.take_singly(messages).await?,
-            },
-        };
+            })
+        })
+    }
+
+    fn count(&self, taken: Taken) {
         let group = self.group.to_string();
         for (result, count) in [
             ("handled", taken.handled),
@@ -188,11 +202,14 @@ impl Inbox {
             metrics::counter!("bus_messages_consumed_total", "group" => group.clone(), "result" => result)
                 .increment(count);
         }
-        Ok(taken)
     }
 
-    /// Moves the positions over messages whose effects were had.
-    async fn pass(&self, messages: &[Received]) -> Result<Taken, Stalled> {
+    /// Moves the positions over messages whose effects were had ([`Self::prepare`]), of a room
+    /// that [prepares all](Handler::prepares_all).
+    ///
+    /// # Errors
+    /// [`Stalled`]: the positions stand where they stood.
+    pub(super) async fn pass(&self, messages: &[Received]) -> Result<Taken, Stalled> {
         let mut last: BTreeMap<(&str, i32), (&Received, u64)> = BTreeMap::new();
         for message in messages {
             let of_part = last.entry((&message.topic, message.partition));
@@ -211,6 +228,7 @@ impl Inbox {
             }
         }
         tx.commit().await?;
+        self.count(taken);
         Ok(taken)
     }
 

@@ -60,5 +60,11 @@ pub const MIGRATIONS: Migrations = Migrations {
             sqlite: include_str!("../../migrations/sqlite/0025_installation.sql"),
             postgres: include_str!("../../migrations/postgres/0025_installation.sql"),
         },
+        Migration {
+            version: 26,
+            name: "room_in_books",
+            sqlite: include_str!("../../migrations/sqlite/0026_room_in_books.sql"),
+            postgres: include_str!("../../migrations/postgres/0026_room_in_books.sql"),
+        },
     ],
 };

@@ -1,5 +1,8 @@
 //! A member of a consumer group.
 //!
+//! Where a room's effects may be had twice, the next batch has its effects while the positions
+//! still move over the one before: a member that is lost in between has some messages read again.
+//!
 //! Messages go into an [`Inbox`] in batches; what the group's position in SQL says counts, and
 //! what the brokers keep is only a hint that saves reading. A member that is given a partition
 //! goes on at the position in SQL.
@@ -16,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -183,16 +187,29 @@ impl Member {
             }
         };
         let mut looked = Instant::now();
+        // Messages that had their effects, and whose positions are still to be moved.
+        let mut prepared = Vec::new();
         while !self.stopping() {
             let batch = self.fetch(&consumer);
             if looked.elapsed() >= LOOK {
                 self.look_behind(&consumer);
                 looked = Instant::now();
             }
-            if batch.is_empty() || !self.take(&batch) {
+            if !self.take(&prepared, &batch) {
                 continue;
             }
-            self.hint(&consumer, &batch);
+            self.hint(&consumer, &prepared);
+            prepared = match self.inbox.handler.prepares_all() {
+                true => batch,
+                false => {
+                    self.hint(&consumer, &batch);
+                    Vec::new()
+                }
+            };
+        }
+        // So that the next member does not read them again.
+        if self.take(&prepared, &[]) {
+            self.hint(&consumer, &prepared);
         }
         consumer.unsubscribe();
     }
@@ -245,20 +262,35 @@ impl Member {
         batch
     }
 
-    /// Takes a batch in, however often that needs to be tried. False: the end came before.
-    fn take(&self, batch: &[Received]) -> bool {
+    /// Takes a batch in while the positions move over the one before, however often that needs to
+    /// be tried. False: the end came before.
+    fn take(&self, prepared: &[Received], batch: &[Received]) -> bool {
         let mut wait = RETRY.0;
-        loop {
-            let taken = self.runtime.block_on(async {
-                self.begin_anew(batch).await?;
-                self.inbox.take(batch).await
-            });
-            match taken {
-                Ok(_) => return true,
-                Err(error) => {
-                    let group = &*self.inbox.group;
-                    tracing::warn!(group, %error, "trying again");
-                }
+        let (mut passed, mut taken) = (prepared.is_empty(), batch.is_empty());
+        while !passed || !taken {
+            let (passing, taking) = self.runtime.block_on(join(
+                async {
+                    if passed {
+                        Ok(())
+                    } else {
+                        self.pass(prepared).await
+                    }
+                },
+                async {
+                    if taken {
+                        Ok(())
+                    } else {
+                        self.effects(batch).await
+                    }
+                },
+            ));
+            (passed, taken) = (passing.is_ok(), taking.is_ok());
+            for error in [passing, taking].into_iter().filter_map(Result::err) {
+                let group = &*self.inbox.group;
+                tracing::warn!(group, %error, "trying again");
+            }
+            if passed && taken {
+                break;
             }
             if self.stopping() {
                 return false;
@@ -266,13 +298,25 @@ impl Member {
             self.runtime.block_on(tokio::time::sleep(wait));
             wait = (wait * 2).min(RETRY.1);
         }
+        true
+    }
+
+    /// The effects of a batch, with its positions where these must move together.
+    async fn effects(&self, batch: &[Received]) -> Result<(), Stalled> {
+        match self.inbox.handler.prepares_all() {
+            true => self.inbox.prepare(batch).await,
+            false => self.inbox.take(batch).await.map(drop),
+        }
+    }
+
+    /// Moves the positions over a batch that had its effects.
+    async fn pass(&self, prepared: &[Received]) -> Result<(), Stalled> {
+        self.begin_anew(prepared).await?;
+        self.inbox.pass(prepared).await.map(drop)
     }
 
     /// Sets positions back of partitions whose topic was made anew.
     async fn begin_anew(&self, batch: &[Received]) -> Result<(), Stalled> {
-        if !self.inbox.handler.prepares_all() {
-            return Ok(());
-        }
         for message in batch {
             let place = (message.topic.clone(), message.partition);
             let begun = self.begun.lock().get(&place).copied();
@@ -315,6 +359,9 @@ impl Member {
 
     /// Tells the brokers how far the group has come, for tools and for lag.
     fn hint(&self, consumer: &BaseConsumer<Positions>, batch: &[Received]) {
+        if batch.is_empty() {
+            return;
+        }
         let mut offsets = TopicPartitionList::new();
         for message in batch {
             let next = Offset::Offset(message.offset + 1);
