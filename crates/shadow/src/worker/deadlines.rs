@@ -10,8 +10,9 @@ use crate::store::{Shadow, WriteError};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// Deadlines that one commit works: some tenths of a second, for which the intake waits.
-const EVENTS_MAX: i64 = 4_000;
+/// Deadlines that one commit works: the intake waits for it, single events among them, so that
+/// it is some hundredths of a second and not tenths.
+const EVENTS_MAX: i64 = 1_000;
 
 /// Runs until draining begins.
 pub async fn run(shadow: Shadow, shutdown: Shutdown) {
