@@ -122,7 +122,7 @@ def verified():
             text = parts[1] if len(parts) > 1 else ""
         about = numbers(text)
         add("T", short(path), about)
-        if re.search(r"TestPostgres|TestRedis|KafkaMock|MockCluster|postgres", text):
+        if re.search(r"TestPostgres|TestRedis|KafkaMock|MockCluster|postgres|Site::start", text):
             add("R", short(path), about)
     for path, text in files("docs/**/*.md", "deploy/README.md"):
         if path != PAGE:

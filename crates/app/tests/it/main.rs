@@ -24,6 +24,7 @@ mod edge_time;
 mod edge_wallets;
 mod feed_archive;
 mod identity;
+mod kafka_rebuild;
 mod ledger_moves;
 mod permissions;
 mod readme;
