@@ -247,8 +247,11 @@ impl Stage {
             let held = "SELECT COALESCE(CAST(SUM(quantity) AS BIGINT), 0) AS n FROM tk_holds
                 WHERE type_id = $1 AND state = 'held'";
             assert_eq!(self.count(held, &id).await, n("held"), "INV-T2 held");
-            let sold = "SELECT COUNT(*) AS n FROM tk_tickets WHERE type_id = $1
-                AND status IN ('valid', 'used', 'suspended', 'listed')";
+            // A used ticket keeps its unit when it dies (contract D1, row 33).
+            let sold = "SELECT COUNT(*) AS n FROM tk_tickets t WHERE type_id = $1
+                AND (status IN ('valid', 'used', 'suspended', 'listed') OR
+                (SELECT kind FROM tk_leaves l WHERE l.ticket_id = t.id
+                AND kind IN ('used', 'undone') ORDER BY n DESC LIMIT 1) = 'used')";
             assert_eq!(self.count(sold, &id).await, n("sold"), "INV-T2 sold");
             assert_eq!(
                 n("held_ever"),
