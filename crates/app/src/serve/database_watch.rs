@@ -24,13 +24,8 @@ pub async fn run(db: Db, shutdown: Shutdown) {
     if !db.is_shared() {
         return shutdown.drain().await;
     }
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = shutdown.drain() => return,
-        }
+    let mut turns = shutdown.turns(LOOK);
+    while turns.next().await {
         match oldest(&db).await {
             Ok(seconds) => gauge!("db_oldest_transaction_seconds").set(seconds as f64),
             Err(error) => tracing::warn!(%error, "transactions of the database could not be seen"),

@@ -48,13 +48,8 @@ pub async fn run(watched: Watched, shutdown: Shutdown) {
     let mut summed = Instant::now();
     count_wallets(ledger).await;
     counter!("ledger_invariant_violations_total").increment(0);
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = shutdown.drain() => return,
-        }
+    let mut turns = shutdown.turns(LOOK);
+    while turns.next().await {
         measure(ledger);
         let age = checkpoint_age(ledger, &mut waiting).await;
         watched.checkpoint_age.0.store(age, Ordering::Relaxed);

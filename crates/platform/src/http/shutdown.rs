@@ -1,6 +1,9 @@
 //! Orderly end: the first request to stop drains, the second ends at once.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,11 +55,40 @@ impl Shutdown {
         self.reached(Phase::Stopping).await;
     }
 
+    /// Turns of a worker, the first at once and then so far apart, until draining begins. One that
+    /// takes longer puts those after it off.
+    pub fn turns(self, every: Duration) -> Turns {
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Turns {
+            ticks,
+            shutdown: self,
+        }
+    }
+
     async fn reached(&self, wanted: Phase) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|phase| *phase >= wanted).await.is_err() {
             // Without a trigger nobody can ask for the end.
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What [`Shutdown::turns`] gives.
+#[derive(Debug)]
+pub struct Turns {
+    ticks: Interval,
+    shutdown: Shutdown,
+}
+
+impl Turns {
+    /// Waits for the next turn; false once draining has begun.
+    pub async fn next(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.shutdown.drain() => false,
+            _ = self.ticks.tick() => true,
         }
     }
 }

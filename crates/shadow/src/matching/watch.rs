@@ -13,14 +13,9 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Runs until draining begins.
 pub async fn run(statements: Statements, reconciler: Reconciler, shutdown: Shutdown) {
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut turns = shutdown.turns(LOOK);
     let mut recovered = false;
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = shutdown.drain() => return,
-        }
+    while turns.next().await {
         if !recovered {
             let done = async {
                 statements.recover().await?;

@@ -105,13 +105,8 @@ pub async fn run(
     signer: &dyn Signer,
     shutdown: florin_platform::http::shutdown::Shutdown,
 ) {
-    let mut ticks = tokio::time::interval(INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = shutdown.drain() => return,
-        }
+    let mut turns = shutdown.turns(INTERVAL);
+    while turns.next().await {
         match read::head(shadow.db()).await {
             Ok(head) if head.log_seq == 0 => continue,
             _ => {}

@@ -16,13 +16,8 @@ const EVENTS_MAX: i64 = 1_000;
 
 /// Runs until draining begins.
 pub async fn run(shadow: Shadow, shutdown: Shutdown) {
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = shutdown.drain() => return,
-        }
+    let mut turns = shutdown.turns(LOOK);
+    while turns.next().await {
         if let Err(error) = work_all(&shadow).await {
             tracing::warn!(%error, "deadlines wait for the store");
         }

@@ -18,14 +18,9 @@ const PASS_EVERY: u32 = 4;
 
 /// Measures for ever; ends when draining begins.
 pub async fn run(shadow: Shadow, shutdown: Shutdown) {
-    let mut every = tokio::time::interval(LOOK_EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut turns = shutdown.turns(LOOK_EVERY);
     let mut looks = 0_u32;
-    loop {
-        tokio::select! {
-            _ = every.tick() => {}
-            () = shutdown.drain() => return,
-        }
+    while turns.next().await {
         let whole = looks.is_multiple_of(PASS_EVERY);
         looks = looks.wrapping_add(1);
         if let Err(error) = look(&shadow, whole).await {
