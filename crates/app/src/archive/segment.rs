@@ -108,12 +108,7 @@ pub fn count(lines: &[u8]) -> u64 {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let digest = digest::digest(&digest::SHA256, bytes);
-    digest.as_ref().iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    hex::encode(digest::digest(&digest::SHA256, bytes))
 }
 
 /// Lines out of their package.

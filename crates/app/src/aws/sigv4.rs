@@ -40,16 +40,9 @@ pub struct Unsigned<'a> {
     pub service: &'a str,
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
+    hex::encode(digest::digest(&digest::SHA256, bytes))
 }
 
 /// Percent-encoding of RFC 3986, as AWS wants it.
@@ -122,7 +115,7 @@ pub fn sign(
     for part in [day, request.region, request.service, "aws4_request"] {
         key = mac(&key, part);
     }
-    let signature = hex(&mac(&key, &text));
+    let signature = hex::encode(mac(&key, &text));
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
         credentials.key_id

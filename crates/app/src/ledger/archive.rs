@@ -111,10 +111,6 @@ fn records(month: &Archived) -> u64 {
     month.last_seq - month.first_seq + 1
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn listed(month: &Archived) -> Value {
     json!({
         "month": month_of(month),
@@ -122,7 +118,7 @@ fn listed(month: &Archived) -> Value {
         "records": records(month),
         "firstSeq": month.first_seq,
         "lastSeq": month.last_seq,
-        "sha256": hex(&month.sha256),
+        "sha256": hex::encode(&month.sha256),
     })
 }
 
@@ -134,7 +130,7 @@ fn text(month: &Archived) -> String {
         month.first_seq,
         month.last_seq,
         month.file.display(),
-        hex(&month.sha256)
+        hex::encode(&month.sha256)
     )
 }
 

@@ -37,10 +37,6 @@ fn florin(args: &[&str]) -> (i32, String, String) {
     )
 }
 
-fn hex(bytes: [u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn write(dir: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = dir.path().join(name);
     std::fs::write(&path, bytes).expect("writes");
@@ -68,7 +64,7 @@ fn bundle(key: &TicketKey) -> String {
         expires_at: Timestamp(24 * HOUR),
         keys: vec![BundleKey {
             kid: key.id().to_string(),
-            public_key: hex(key.public().to_bytes()),
+            public_key: hex::encode(key.public().to_bytes()),
             status: "active".to_owned(),
         }],
         types: vec![BundleType(
@@ -133,7 +129,7 @@ fn a_gate_without_network_admits_once_and_says_why_not() {
     assert_eq!(scans.len(), 6, "every scan is kept for the upload");
     assert_eq!(scans[5]["staleBundle"], true);
 
-    let other = hex(TicketKey::from_seed(&[8; 32]).public().to_bytes());
+    let other = hex::encode(TicketKey::from_seed(&[8; 32]).public().to_bytes());
     assert_eq!(
         scan(&good, noon, &["--key", &other]).0,
         2,
@@ -179,7 +175,7 @@ fn a_receipt_is_valid_invalid_or_unreadable() {
             index: 0,
             leaf: BASE64.encode(bytes),
             leaf_hash: hash,
-            salt: Some(hex([1; 32])),
+            salt: Some(hex::encode([1; 32])),
             payload: serde_json::from_str(&payload).ok(),
             audit_path: Vec::new(),
         }],

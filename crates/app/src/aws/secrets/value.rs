@@ -29,13 +29,7 @@ pub fn password() -> String {
 
 /// A new key: 32 bytes as 64 hex digits, as `auth.signing_key` and `ledger.checkpoint_key` are.
 pub fn key() -> String {
-    use std::fmt::Write as _;
-    IdSource::random_32()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hex::encode(IdSource::random_32())
 }
 
 /// Hosts of the stores of an environment; empty: not known.

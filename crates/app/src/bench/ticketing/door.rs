@@ -44,12 +44,7 @@ fn bundle(key: &TicketKey) -> Bundle {
         expires_at: Timestamp(LIFE_MICROS),
         keys: vec![BundleKey {
             kid: key.id().to_string(),
-            public_key: key
-                .public()
-                .to_bytes()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            public_key: hex::encode(key.public().to_bytes()),
             status: "active".to_owned(),
         }],
         types: vec![BundleType(

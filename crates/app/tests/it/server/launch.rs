@@ -224,7 +224,7 @@ fn shared_stores(dir: &Path) -> Vec<(&'static str, String)> {
         return Vec::new();
     };
     let folder = dir.file_name().unwrap_or_default().to_string_lossy();
-    let folder: String = folder.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let folder = hex::encode(&*folder);
     vec![
         ("FLORIN__LEDGER__URL", url.clone()),
         ("FLORIN__LEDGER__SCHEMA", format!("l_{folder}")),
