@@ -16,6 +16,7 @@ use super::events::allowed;
 use super::input::Search;
 use super::orgs::{PageQuery, one_more, page_of, paged};
 use super::permission;
+use super::refunds::printed;
 use crate::Ticketing;
 use crate::orders::refunds::{self, job};
 
@@ -86,9 +87,7 @@ async fn of_event(
     let mut found = Vec::new();
     for row in &rows.await? {
         let refund = refunds::refund(row)?;
-        let tickets = refunds::tickets_of(&room.store.db, &refund.id).await?;
-        let scale = room.settings.scale(&refund.currency).unwrap_or(2);
-        let shown = refunds::show(&refund, &tickets, scale);
+        let shown = printed(&room, &refund).await?;
         found.push((refund.id, shown));
     }
     let page = paged(

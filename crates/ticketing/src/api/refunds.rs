@@ -182,7 +182,11 @@ async fn create(
     }
 }
 
-async fn printed(room: &Ticketing, refund: &RefundRow) -> Result<Value, Problem> {
+/// A refund as answers show it, with its tickets.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn printed(room: &Ticketing, refund: &RefundRow) -> Result<Value, Problem> {
     let tickets = refunds::tickets_of(&room.store.db, &refund.id).await?;
     let scale = room.settings.scale(&refund.currency).unwrap_or(2);
     Ok(refunds::show(refund, &tickets, scale))
