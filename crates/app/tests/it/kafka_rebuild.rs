@@ -4,27 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::distributed::cluster::Broker;
 use crate::drill::Site;
 use crate::server::launch::florin_with;
-use crate::server::{Launch, Server};
+use crate::server::{Launch, Server, wait};
 
 /// Longest wait for messages.
 const LONG: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(200);
-
-/// Each message of a topic, in the form that `format` says (kcat's).
-fn messages(broker: &Broker, topic: &str, format: &str) -> BTreeSet<String> {
-    let output = Command::new("kcat")
-        .args(["-C", "-q", "-e", "-b", broker.brokers(), "-t", topic])
-        .args(["-o", "beginning", "-f", format])
-        .output()
-        .expect("kcat runs");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    text.lines().map(str::to_owned).collect()
-}
 
 /// Lines of the feed, and ids of the wallets' events.
 fn projections(broker: &Broker) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -34,21 +22,15 @@ fn projections(broker: &Broker) -> (BTreeSet<String>, BTreeSet<String>) {
             .find_map(|pair| pair.strip_prefix("florin-event-id="))
             .map(str::to_owned)
     };
-    let events = messages(broker, "wallet-events", "%h\n");
+    let events = broker.messages("wallet-events", "%h\n");
     let ids = events.iter().filter_map(id).collect();
-    (messages(broker, "ledger-changes", "%s\n"), ids)
-}
-
-#[track_caller]
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + LONG;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "never came: {what}");
-        std::thread::park_timeout(LOOK);
-    }
+    (
+        broker
+            .messages("ledger-changes", "%s\n")
+            .into_iter()
+            .collect(),
+        ids,
+    )
 }
 
 fn settings(url: &str, broker: &Broker) -> [(&'static str, String); 4] {
@@ -87,7 +69,7 @@ fn dep_084_topics_that_are_lost_come_back_from_the_ledger() {
     server.withdraw(&wallet, "1.00").ok(200);
     let last = site.ask(&url, "SELECT seq FROM florin_ledger.head");
     let stands = format!("\"seq\":{last},");
-    let (feed, ids) = wait("the record of the withdrawal", || {
+    let (feed, ids) = wait("the record of the withdrawal", LONG, || {
         let found = projections(&first);
         let there = found.0.iter().any(|line| line.contains(&stands));
         (there && found.1.len() >= 3).then_some(found)
@@ -103,7 +85,7 @@ fn dep_084_topics_that_are_lost_come_back_from_the_ledger() {
     let (code, out, err) = florin_with(&args, &settings(&url, &second));
     assert_eq!(code, Some(0), "{out} {err}");
     let server = serve(&url, &second, home.path());
-    let (again, ids_again) = wait("what the first brokers had", || {
+    let (again, ids_again) = wait("what the first brokers had", LONG, || {
         let found = projections(&second);
         (found.0.is_superset(&feed) && found.1.is_superset(&ids)).then_some(found)
     });

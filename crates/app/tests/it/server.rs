@@ -11,6 +11,7 @@ pub mod rng;
 mod transport;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 pub use client::Reply;
 pub use launch::{Launch, Server};
@@ -38,6 +39,20 @@ pub enum Who {
 
 /// A case with its name.
 pub type Case<'a> = (&'a str, &'a dyn Fn(&Server));
+
+/// Looks again and again until there is something, at most for so long.
+#[track_caller]
+pub fn wait<T>(what: &str, longest: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    const LOOK: Duration = Duration::from_millis(200);
+    let until = Instant::now() + longest;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "never came: {what}");
+        std::thread::park_timeout(LOOK);
+    }
+}
 
 /// Runs every case, then compares the books. Fails with the names of those that failed.
 pub fn run(server: &Server, cases: &[Case<'_>]) {

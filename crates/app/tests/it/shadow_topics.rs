@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use florin_base::{Clock as _, SystemClock};
 use florin_platform::testing::postgres::TestPostgres;
@@ -16,11 +16,10 @@ use serde_json::{Value, json};
 
 use crate::crash::number;
 use crate::distributed::cluster::Broker;
-use crate::server::{Launch, Rng, Server, Who};
+use crate::server::{Launch, Rng, Server, Who, wait};
 
 /// Longest wait for messages to arrive: a killed member keeps its partitions for a while.
 const LONG: Duration = Duration::from_secs(120);
-const LOOK: Duration = Duration::from_millis(200);
 const RAW: &str = "transactions.raw";
 const CORRECTIONS: &str = "transactions.corrections";
 const DEAD: &str = "transactions.dlq";
@@ -88,25 +87,7 @@ fn produce(broker: &Broker, topic: &str, more: &[&str], messages: &[(&str, &str)
 
 /// Everything in a topic: key, headers and value of each message.
 fn consume(broker: &Broker, topic: &str) -> Vec<String> {
-    let output = Command::new("kcat")
-        .args(["-C", "-q", "-e", "-b", broker.brokers(), "-t", topic])
-        .args(["-o", "beginning", "-f", "%k\t%h\t%s\n"])
-        .output()
-        .expect("kcat runs");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    text.lines().map(str::to_owned).collect()
-}
-
-#[track_caller]
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + LONG;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "never came: {what}");
-        std::thread::park_timeout(LOOK);
-    }
+    broker.messages(topic, "%k\t%h\t%s\n")
 }
 
 fn launch(dir: &Path) -> Launch {
@@ -227,13 +208,13 @@ fn the_bank(what: &str, database: Option<&str>) {
     let poison: Vec<(&str, String)> = bad.iter().map(as_message).collect();
     let poison: Vec<(&str, &str)> = poison.iter().map(|(k, v)| (*k, v.as_str())).collect();
     produce(&broker, RAW, &["-H", "X-Trace-Id=trace-9"], &poison);
-    wait("some messages", || {
+    wait("some messages", LONG, || {
         (recorded(&server) > 1_000).then_some(())
     });
     server.kill();
     let server = with_broker().start();
     produce(&broker, RAW, &[], rest);
-    wait("all messages", || {
+    wait("all messages", LONG, || {
         (recorded(&server) == lines.len() as u64).then_some(())
     });
     assert_eq!(digests(&server), digests(&other));
@@ -245,7 +226,7 @@ fn the_bank(what: &str, database: Option<&str>) {
 
 /// Each bad message is parked once, published with its bytes, and redriven when its time comes.
 fn dead_letters(server: &Server, broker: &Broker, bad: &[(&str, String, &str)]) {
-    let letters = wait("letters", || {
+    let letters = wait("letters", LONG, || {
         let letters = all(server, "dead-letters");
         (letters.len() == bad.len()).then_some(letters)
     });
@@ -256,7 +237,7 @@ fn dead_letters(server: &Server, broker: &Broker, bad: &[(&str, String, &str)]) 
     for (_, value, reason) in bad {
         assert_eq!(of(reason)["payload"], *value);
     }
-    let published = wait("published letters", || {
+    let published = wait("published letters", LONG, || {
         let published = consume(broker, DEAD);
         (published.len() == bad.len()).then_some(published)
     });
@@ -294,7 +275,7 @@ fn corrections_and_copies(server: &Server, broker: &Broker) {
         "amount": "2.50", "timestamp": "2025-01-01T00:00:00Z", "reason": "found elsewhere"});
     produce(broker, CORRECTIONS, &[], &[("LATER", &sent.to_string())]);
     let path = "/api/v1/shadow/corrections/CORR-LATER-1";
-    let shown = wait("the proposal", || {
+    let shown = wait("the proposal", LONG, || {
         let shown = server.get(Who::Auditor, path);
         (shown.status == 200).then_some(shown)
     });
@@ -309,13 +290,13 @@ fn corrections_and_copies(server: &Server, broker: &Broker) {
         .json(&event)
         .send()
         .ok(202);
-    let copy = wait("the copy", || {
+    let copy = wait("the copy", LONG, || {
         let raw = consume(broker, RAW);
         raw.into_iter().find(|line| line.contains("HTTP-1"))
     });
     assert!(copy.contains("florin-origin="), "{copy}");
     assert!(copy.contains("X-Trace-Id=trace-http"), "{copy}");
-    wait("the copy to come back", || {
+    wait("the copy to come back", LONG, || {
         let metrics = server.get(Who::Admin, "/metrics").ok(200).text;
         metrics.contains("shadow_own_copies_total 1").then_some(())
     });

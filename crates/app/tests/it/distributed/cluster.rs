@@ -51,6 +51,17 @@ impl Broker {
         self.url.trim_start_matches("kafka://")
     }
 
+    /// Each message of a topic from its beginning, in the form that `format` says (kcat's).
+    pub fn messages(&self, topic: &str, format: &str) -> Vec<String> {
+        let output = Command::new("kcat")
+            .args(["-C", "-q", "-e", "-b", self.brokers(), "-t", topic])
+            .args(["-o", "beginning", "-f", format])
+            .output()
+            .expect("kcat runs");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Stops the process as it is, or lets it go on.
     pub fn freeze(&self, frozen: bool) {
         let signal = if frozen { Signal::STOP } else { Signal::CONT };
