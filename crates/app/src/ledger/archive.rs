@@ -118,7 +118,7 @@ fn listed(month: &Archived) -> Value {
         "records": records(month),
         "firstSeq": month.first_seq,
         "lastSeq": month.last_seq,
-        "sha256": hex::encode(&month.sha256),
+        "sha256": hex::encode(month.sha256),
     })
 }
 
@@ -130,7 +130,7 @@ fn text(month: &Archived) -> String {
         month.first_seq,
         month.last_seq,
         month.file.display(),
-        hex::encode(&month.sha256)
+        hex::encode(month.sha256)
     )
 }
 
