@@ -24,16 +24,31 @@ pub async fn tell(
     kind: &'static str,
     data: &Value,
 ) -> Result<(), Problem> {
-    debug_assert!(crate::EVENT_NAMES.contains(&kind), "{kind}");
-    let text = "INSERT INTO tk_outbox (id, org_id, kind, data, created_at)
-        VALUES ($1, $2, $3, $4, $5)";
-    let statement = query(text)
-        .bind(store.id())
-        .bind(org_id)
-        .bind(kind)
-        .bind(data.to_string())
-        .bind(store.now());
-    tx.execute(statement).await?;
+    tell_all(store, tx, &[(org_id, kind, data.to_string())]).await
+}
+
+/// [`tell`] for many: organisation, kind, data as JSON.
+///
+/// # Errors
+/// The store's.
+pub async fn tell_all(
+    store: &Store,
+    tx: &mut Tx,
+    all: &[(&str, &'static str, String)],
+) -> Result<(), Problem> {
+    let now = store.now();
+    let rows = all.iter().map(|(org_id, kind, data)| {
+        debug_assert!(crate::EVENT_NAMES.contains(kind), "{kind}");
+        vec![
+            Arg::from(store.id()),
+            Arg::from(*org_id),
+            Arg::from(*kind),
+            Arg::from(data),
+            Arg::from(now),
+        ]
+    });
+    let prefix = "INSERT INTO tk_outbox (id, org_id, kind, data, created_at)";
+    bulk::insert(tx, store.marks(), prefix, "", rows.collect()).await?;
     Ok(())
 }
 

@@ -194,25 +194,42 @@ pub async fn plan(
     line: &str,
     dues: &[Due],
 ) -> Result<Vec<DueRow>, Problem> {
+    let mut planned = plan_all(store, tx, &[(line, dues)]).await?;
+    Ok(planned.pop().unwrap_or_default())
+}
+
+/// [`plan`] for many lines, in their order.
+///
+/// # Errors
+/// The store's.
+pub async fn plan_all(
+    store: &Store,
+    tx: &mut Tx,
+    lines: &[(&str, &[Due])],
+) -> Result<Vec<Vec<DueRow>>, Problem> {
     let now = store.now();
-    let mut rows = Vec::with_capacity(dues.len());
-    let mut planned = Vec::with_capacity(dues.len());
-    for due in dues {
-        let id = store.id();
-        let body = serde_json::to_string(due).map_err(Problem::internal)?;
-        rows.push(vec![
-            Arg::from(&id),
-            Arg::from(line),
-            Arg::from(due.place()),
-            Arg::from(body),
-            Arg::from("due"),
-            Arg::from(now + GRACE_MICROS),
-            Arg::from(now),
-        ]);
-        planned.push(DueRow {
-            id,
-            due: due.clone(),
-        });
+    let mut rows = Vec::new();
+    let mut planned = Vec::with_capacity(lines.len());
+    for (line, dues) in lines {
+        let mut of_line = Vec::with_capacity(dues.len());
+        for due in *dues {
+            let id = store.id();
+            let body = serde_json::to_string(due).map_err(Problem::internal)?;
+            rows.push(vec![
+                Arg::from(&id),
+                Arg::from(*line),
+                Arg::from(due.place()),
+                Arg::from(body),
+                Arg::from("due"),
+                Arg::from(now + GRACE_MICROS),
+                Arg::from(now),
+            ]);
+            of_line.push(DueRow {
+                id,
+                due: due.clone(),
+            });
+        }
+        planned.push(of_line);
     }
     let prefix = "INSERT INTO tk_due (id, line, place, body, state, next_at, created_at)";
     bulk::insert(tx, store.marks(), prefix, "", rows).await?;

@@ -5,12 +5,12 @@ use florin_platform::sql::query;
 use serde_json::Value;
 
 use super::attendees::{self, Asked};
-use super::confirm::{self, How, confirm};
+use super::confirm::{self, Confirmed, How};
 use super::desk::Cx;
 use super::payment::{method_mismatch, payable};
 use super::retake;
 use super::row::{self, OrderRow};
-use super::show::{self, Beside, HoldRow, ItemRow};
+use super::show::{self, Beside};
 use super::wallet_pay::{self, Begun, Finished, Payer};
 use crate::Ticketing;
 use crate::money::{MoneyError, due};
@@ -25,17 +25,11 @@ pub enum Checked {
     Again(Kept),
 }
 
-/// Whether everything that the types of an order ask of attendees was said.
-///
-/// # Errors
-/// 400 `attendee_required`; the store's.
-pub async fn complete(cx: &mut Cx, order: &OrderRow) -> Result<(), Problem> {
+/// What the types of an event ask of attendees; those that ask nothing are left out.
+async fn asked_of(cx: &mut Cx, event_id: &str) -> Result<Vec<Asked>, Problem> {
     let text = "SELECT id, attendee_fields, questions FROM tk_types
         WHERE event_id = $1 AND (attendee_fields <> 'none' OR questions <> '[]')";
-    let rows = cx.tx.fetch_all(query(text).bind(&order.event_id)).await?;
-    if rows.is_empty() {
-        return Ok(());
-    }
+    let rows = cx.tx.fetch_all(query(text).bind(event_id)).await?;
     let mut asked = Vec::with_capacity(rows.len());
     for row in &rows {
         let questions: String = row.get("questions")?;
@@ -45,14 +39,51 @@ pub async fn complete(cx: &mut Cx, order: &OrderRow) -> Result<(), Problem> {
             questions: serde_json::from_str(&questions).unwrap_or_default(),
         });
     }
-    let ids = [order.person_id.clone()];
-    let vault = cx.room.vault.clone();
-    let persons = vault.load_in(&mut cx.tx, &ids).await?;
-    let named = persons
-        .get(&order.person_id)
-        .map(|person| confirm::attendees(order, person))
-        .unwrap_or_default();
-    attendees::complete(&named, &retake::units(order), &asked)
+    Ok(asked)
+}
+
+/// Whether everything that the types of an order ask of attendees was said.
+///
+/// # Errors
+/// 400 `attendee_required`; the store's.
+pub async fn complete(cx: &mut Cx, order: &OrderRow) -> Result<(), Problem> {
+    let mut all = complete_all(cx, &[order]).await?;
+    all.pop().unwrap_or(Ok(()))
+}
+
+/// [`complete`] for orders of one event, in their order.
+///
+/// # Errors
+/// The store's; what is missing stands in the place of its order.
+pub(super) async fn complete_all(
+    cx: &mut Cx,
+    orders: &[&OrderRow],
+) -> Result<Vec<Result<(), Problem>>, Problem> {
+    let asked = match orders.first() {
+        Some(order) => asked_of(cx, &order.event_id).await?,
+        None => Vec::new(),
+    };
+    if asked.is_empty() {
+        return Ok(orders.iter().map(|_| Ok(())).collect());
+    }
+    let persons = confirm::persons_of(cx, orders.iter().copied()).await?;
+    let judge = |order: &&OrderRow| {
+        let person = persons.get(&order.person_id);
+        let named = person.map(|person| confirm::attendees(order, person));
+        attendees::complete(&named.unwrap_or_default(), &retake::units(order), &asked)
+    };
+    Ok(orders.iter().map(judge).collect())
+}
+
+/// A checkout of an order that costs nothing.
+#[derive(Debug, Clone)]
+pub struct Free {
+    /// The order.
+    pub order_id: String,
+    /// Its event.
+    pub event_id: String,
+    /// The request.
+    pub once: Once,
 }
 
 /// Confirms an order that costs nothing.
@@ -61,84 +92,120 @@ pub async fn complete(cx: &mut Cx, order: &OrderRow) -> Result<(), Problem> {
 /// 404, 409 `order_state`, `payment_method_mismatch`, 410 `hold_expired`, 400
 /// `attendee_required`; the store's.
 pub async fn free(room: &Ticketing, order: &OrderRow, once: &Once) -> Result<Checked, Problem> {
-    let lane = order.event_id.clone();
-    let (order_id, once) = (order.id.clone(), once.clone());
-    room.desk
-        .run(&lane, move |cx| {
-            let (order_id, once) = (order_id.clone(), once.clone());
-            Box::pin(async move { free_in(cx, &order_id, &once).await })
-        })
-        .await
+    let ask = Free {
+        order_id: order.id.clone(),
+        event_id: order.event_id.clone(),
+        once: once.clone(),
+    };
+    room.desk.free(ask).await
 }
 
-async fn free_in(cx: &mut Cx, order_id: &str, once: &Once) -> Result<Checked, Problem> {
-    if let Some(kept) = once.replay(&mut cx.tx).await? {
-        return Ok(Checked::Again(kept));
+/// [`free`] for orders of one event, none twice, in their order.
+///
+/// # Errors
+/// What fails all of them; a refusal stands in the place of its request.
+pub(super) async fn free_all(
+    cx: &mut Cx,
+    asks: &[&Free],
+) -> Result<Vec<Result<Checked, Problem>>, Problem> {
+    let onces: Vec<&Once> = asks.iter().map(|ask| &ask.once).collect();
+    let ids: Vec<String> = asks.iter().map(|ask| ask.order_id.clone()).collect();
+    let marks = cx.room.store.marks();
+    let replays = Once::replay_all(&mut cx.tx, marks, &onces).await?;
+    let orders = row::all_in(&mut cx.tx, marks, &ids).await?;
+    let mut answers: Vec<Option<Result<Checked, Problem>>> = Vec::with_capacity(asks.len());
+    let mut fit = Vec::new();
+    for (place, (ask, replay)) in asks.iter().zip(replays).enumerate() {
+        answers.push(match (replay, orders.get(&ask.order_id)) {
+            (Err(conflict), _) => Some(Err(conflict)),
+            (Ok(Some(kept)), _) => Some(Ok(Checked::Again(kept))),
+            (Ok(None), None) => Some(Err(row::not_found())),
+            (Ok(None), Some(order)) => match costs_nothing(order, cx.now) {
+                Err(problem) => Some(Err(problem)),
+                Ok(()) => {
+                    fit.push((place, order));
+                    None
+                }
+            },
+        });
     }
-    let found = row::find_in(&mut cx.tx, order_id).await?;
-    let order = found.ok_or_else(row::not_found)?;
-    payable(&order, cx.now)?;
-    if order.total != 0 {
-        return Err(method_mismatch());
+    let judged: Vec<&OrderRow> = fit.iter().map(|(_, order)| *order).collect();
+    let judged = complete_all(cx, &judged).await?;
+    let mut paid = Vec::with_capacity(fit.len());
+    for ((place, order), complete) in fit.into_iter().zip(judged) {
+        match complete {
+            Err(problem) => answers[place] = Some(Err(problem)),
+            Ok(()) => paid.push((place, order)),
+        }
     }
-    complete(cx, &order).await?;
     let how = How {
         method: "free",
         payment_id: None,
         late: false,
         dues: Vec::new(),
     };
-    confirm(cx, &order, &how).await?;
-    let body = keep(cx, order_id, once).await?;
-    Ok(Checked::Done(body))
+    let confirmed: Vec<Confirmed<'_>> = paid
+        .iter()
+        .map(|(_, order)| Confirmed { order, how: &how })
+        .collect();
+    confirm::confirm_all(cx, &confirmed).await?;
+    let done: Vec<(&str, &Once)> = paid
+        .iter()
+        .map(|(place, order)| (&*order.id, onces[*place]))
+        .collect();
+    let bodies = keep_all(cx, &done).await?;
+    for ((place, _), body) in paid.iter().zip(bodies) {
+        answers[*place] = Some(Ok(Checked::Done(body)));
+    }
+    let missing = || Err(Problem::internal("a checkout that was not judged"));
+    let answers = answers.into_iter();
+    Ok(answers.map(|a| a.unwrap_or_else(missing)).collect())
+}
+
+fn costs_nothing(order: &OrderRow, now: i64) -> Result<(), Problem> {
+    payable(order, now)?;
+    match order.total {
+        0 => Ok(()),
+        _ => Err(method_mismatch()),
+    }
 }
 
 /// Prints the order as it is in this transaction, and keeps that as the request's answer.
 pub(super) async fn keep(cx: &mut Cx, order_id: &str, once: &Once) -> Result<Value, Problem> {
-    let found = row::find_in(&mut cx.tx, order_id).await?;
-    let order = found.ok_or_else(row::not_found)?;
-    let beside = beside_in(cx, order_id).await?;
-    let vault = cx.room.vault.clone();
-    let ids = [order.person_id.clone()];
-    let persons = vault.load_in(&mut cx.tx, &ids).await?;
-    let person = persons.get(&order.person_id);
-    let scale = cx.room.settings.scale(&order.currency).unwrap_or(2);
-    let body = show::order(&order, &beside, person, scale);
-    let sealed = person.map(|person| person.seal("answer", &body.to_string()));
-    let kept = Kept {
-        status: 200,
-        location: None,
-        person: Some(order.person_id.clone()),
-        body: sealed.unwrap_or_default(),
-    };
-    once.keep(&mut cx.tx, &kept, cx.now).await?;
-    Ok(body)
+    let mut bodies = keep_all(cx, &[(order_id, once)]).await?;
+    bodies.pop().ok_or_else(row::not_found)
 }
 
-async fn beside_in(cx: &mut Cx, order_id: &str) -> Result<Beside, Problem> {
-    let mut beside = Beside::default();
-    let text = "SELECT type_id, quantity, unit_price, discount, tax, total
-        FROM tk_order_items WHERE order_id = $1 ORDER BY line";
-    for row in cx.tx.fetch_all(query(text).bind(order_id)).await? {
-        beside.items.push(ItemRow {
-            type_id: row.get("type_id")?,
-            quantity: row.get("quantity")?,
-            unit_price: row.get("unit_price")?,
-            discount: row.get("discount")?,
-            tax: row.get("tax")?,
-            total: row.get("total")?,
-        });
+/// [`keep`] for orders, none twice, in their order.
+///
+/// # Errors
+/// 404 when one is missing, 503 when a key is at work elsewhere at this moment; the store's.
+pub(super) async fn keep_all(cx: &mut Cx, all: &[(&str, &Once)]) -> Result<Vec<Value>, Problem> {
+    let marks = cx.room.store.marks();
+    let ids: Vec<String> = all.iter().map(|(id, _)| (*id).to_owned()).collect();
+    let orders = row::all_in(&mut cx.tx, marks, &ids).await?;
+    let beside = show::beside_in(&mut cx.tx, marks, &ids).await?;
+    let persons = confirm::persons_of(cx, orders.values()).await?;
+    let empty = Beside::default();
+    let mut bodies = Vec::with_capacity(all.len());
+    let mut answers = Vec::with_capacity(all.len());
+    for (id, once) in all {
+        let order = orders.get(*id).ok_or_else(row::not_found)?;
+        let person = persons.get(&order.person_id);
+        let scale = cx.room.settings.scale(&order.currency).unwrap_or(2);
+        let body = show::order(order, beside.get(*id).unwrap_or(&empty), person, scale);
+        let sealed = person.map(|person| person.seal("answer", &body.to_string()));
+        let kept = Kept {
+            status: 200,
+            location: None,
+            person: Some(order.person_id.clone()),
+            body: sealed.unwrap_or_default(),
+        };
+        answers.push((*once, kept));
+        bodies.push(body);
     }
-    let text = "SELECT id, type_id, quantity, state FROM tk_holds WHERE order_id = $1 ORDER BY id";
-    for row in cx.tx.fetch_all(query(text).bind(order_id)).await? {
-        beside.holds.push(HoldRow {
-            id: row.get("id")?,
-            type_id: row.get("type_id")?,
-            quantity: row.get("quantity")?,
-            state: row.get("state")?,
-        });
-    }
-    Ok(beside)
+    Once::keep_all(&mut cx.tx, marks, &answers, cx.now).await?;
+    Ok(bodies)
 }
 
 /// Pays an order from a wallet.
@@ -152,7 +219,13 @@ pub async fn wallet(
     payer: Payer,
     once: &Once,
 ) -> Result<Checked, Problem> {
-    let attempt = match begin(room, order, payer, once).await? {
+    let ask = wallet_pay::Ask {
+        order_id: order.id.clone(),
+        event_id: order.event_id.clone(),
+        payer,
+        once: once.clone(),
+    };
+    let attempt = match room.desk.begin(ask).await? {
         Begun::Again(kept) => return Ok(Checked::Again(kept)),
         Begun::Attempt(attempt) => attempt,
     };
@@ -167,7 +240,7 @@ pub async fn wallet(
         // Recovery ends the attempt, whatever became of it.
         Err(error) => return Err(wallet_pay::unavailable(&error)),
     }
-    let (dues, answer) = match wallet_pay::run_finish(room, &attempt).await? {
+    let (dues, answer) = match room.desk.finish(&attempt).await? {
         Finished::Confirmed(body, dues) => (dues, Ok(Checked::Done(body))),
         Finished::Released(problem, dues) => (dues, Err(problem)),
     };
@@ -176,22 +249,6 @@ pub async fn wallet(
         tracing::warn!(order = order.number, %error, "postings of a sale wait");
     }
     answer
-}
-
-async fn begin(
-    room: &Ticketing,
-    order: &OrderRow,
-    payer: Payer,
-    once: &Once,
-) -> Result<Begun, Problem> {
-    let lane = order.event_id.clone();
-    let (order_id, once) = (order.id.clone(), once.clone());
-    room.desk
-        .run(&lane, move |cx| {
-            let (order_id, payer, once) = (order_id.clone(), payer.clone(), once.clone());
-            Box::pin(async move { wallet_pay::begin(cx, &order_id, &payer, &once).await })
-        })
-        .await
 }
 
 /// [`opened`], inside a transaction.

@@ -93,7 +93,7 @@ async fn give_in(cx: &mut Cx, comps: &Comps, number: String) -> Result<Given, Pr
     write(cx, &order, &wish).await?;
     cx.moves
         .sell(&wish.type_id, &sheet.pool_ids(index), wish.quantity);
-    issue(cx, &order).await?;
+    issue(cx, &[&order]).await?;
     let data = json!({"orderId": order.id, "number": order.number, "eventId": order.event_id,
         "status": "confirmed", "channel": "comp", "tickets": wish.quantity});
     outbox::tell(

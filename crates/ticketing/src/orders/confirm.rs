@@ -1,7 +1,9 @@
 //! Confirmation: tickets issued, holds sold, postings remembered, in one commit.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::query;
+use florin_platform::sql::Arg;
 use serde_json::json;
 
 use super::desk::Cx;
@@ -11,6 +13,7 @@ use crate::api::money::print;
 use crate::model::amounts::FeePayer;
 use crate::money::due::{self, Due, DueRow};
 use crate::privacy::Person;
+use crate::store::bulk::{self, Update};
 use crate::store::holds;
 use crate::{outbox, tickets};
 
@@ -27,91 +30,177 @@ pub struct How {
     pub dues: Vec<Due>,
 }
 
-/// Confirms an order whose units are held, or were taken again. The order was found fit by the
-/// caller, in this transaction; its status is none that was confirmed before (INV-T4).
+/// An order that is confirmed, and how it was paid.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirmed<'a> {
+    /// The order, as it was before.
+    pub order: &'a OrderRow,
+    /// How it was paid.
+    pub how: &'a How,
+}
+
+/// [`confirm_all`] of one order.
 ///
 /// # Errors
-/// 500 when the holds do not fit the order; the store's.
+/// As [`confirm_all`].
 pub async fn confirm(cx: &mut Cx, order: &OrderRow, how: &How) -> Result<Vec<DueRow>, Problem> {
+    let mut planned = confirm_all(cx, &[Confirmed { order, how }]).await?;
+    Ok(planned.pop().unwrap_or_default())
+}
+
+/// Confirms orders whose units are held, or were taken again; answers what is due of each. The
+/// orders were found fit by the caller, in this transaction, and none stands there twice; their
+/// status is none that was confirmed before (INV-T4).
+///
+/// # Errors
+/// 500 when the holds do not fit an order; the store's.
+pub async fn confirm_all(cx: &mut Cx, all: &[Confirmed<'_>]) -> Result<Vec<Vec<DueRow>>, Problem> {
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
     cx.dirty = true;
-    let converted = holds::convert(&mut cx.tx, &order.id, cx.now, &mut cx.moves).await?;
-    let units: i64 = converted.iter().map(|hold| hold.quantity).sum();
-    if usize::try_from(units) != Ok(order.parts.len()) {
-        return Err(Problem::internal(format_args!(
-            "order {} holds {units} units of {}",
-            order.id,
-            order.parts.len()
-        )));
-    }
-    issue(cx, order).await?;
-    if order.promo_id.is_some() {
-        let text = "UPDATE tk_promo_uses SET state = 'kept' WHERE order_id = $1";
-        cx.tx.execute(query(text).bind(&order.id)).await?;
-    }
-    let status = if how.method == "free" {
-        "none"
-    } else {
-        "succeeded"
-    };
-    let text = "UPDATE tk_orders SET status = 'confirmed', confirmed_at = $1, updated_at = $2,
-        payment_method = $3, payment_status = $4, payment_id = $5, late_honoured = $6
-        WHERE id = $7";
-    let statement = query(text)
-        .bind(cx.now)
-        .bind(cx.now)
-        .bind(how.method)
-        .bind(status)
-        .bind(how.payment_id.clone())
-        .bind(how.late)
-        .bind(&order.id);
-    cx.tx.execute(statement).await?;
-    let mut dues = how.dues.clone();
-    if order.total > 0 {
-        dues.push(Due::Sale {
-            order_id: order.id.clone(),
-        });
-    }
     let store = cx.room.store.clone();
-    let planned = due::plan(&store, &mut cx.tx, &order.id, &dues).await?;
-    let scale = cx.room.settings.scale(&order.currency).unwrap_or(2);
-    let data = json!({"orderId": order.id, "number": order.number, "eventId": order.event_id,
-        "status": "confirmed", "currency": order.currency, "total": print(order.total, scale),
-        "tickets": order.parts.len(), "method": how.method});
-    outbox::tell(&store, &mut cx.tx, &order.org_id, "order.confirmed", &data).await?;
+    let marks = store.marks();
+    let orders: Vec<&OrderRow> = all.iter().map(|one| one.order).collect();
+    convert(cx, &orders).await?;
+    issue(cx, &orders).await?;
+    let promos = orders.iter().filter(|order| order.promo_id.is_some());
+    let promos = promos.map(|order| Arg::from(&order.id)).collect();
+    let text = "UPDATE tk_promo_uses SET state = 'kept' WHERE order_id IN";
+    bulk::execute(&mut cx.tx, marks, text, "", &[], promos).await?;
+    let rows = all.iter().map(|one| confirmed(one, cx.now)).collect();
+    bulk::update(&mut cx.tx, marks, &CONFIRM, rows).await?;
+    let mut dues = Vec::with_capacity(all.len());
+    let mut told = Vec::with_capacity(all.len());
+    for Confirmed { order, how } in all {
+        let mut due = how.dues.clone();
+        if order.total > 0 {
+            due.push(Due::Sale {
+                order_id: order.id.clone(),
+            });
+        }
+        dues.push(due);
+        let scale = cx.room.settings.scale(&order.currency).unwrap_or(2);
+        let data = json!({"orderId": order.id, "number": order.number, "eventId": order.event_id,
+            "status": "confirmed", "currency": order.currency,
+            "total": print(order.total, scale), "tickets": order.parts.len(),
+            "method": how.method});
+        told.push((&*order.org_id, "order.confirmed", data.to_string()));
+    }
+    let lines: Vec<(&str, &[Due])> = orders
+        .iter()
+        .map(|o| &*o.id)
+        .zip(dues.iter().map(|d| &**d))
+        .collect();
+    let planned = due::plan_all(&store, &mut cx.tx, &lines).await?;
+    outbox::tell_all(&store, &mut cx.tx, &told).await?;
     Ok(planned)
 }
 
-/// Issues the tickets of an order.
+/// What confirmation writes into the order, by its id.
+const CONFIRM: Update = Update {
+    table: "tk_orders",
+    columns: &[
+        "id",
+        "confirmed_at",
+        "payment_method",
+        "payment_status",
+        "payment_id",
+        "late_honoured",
+    ],
+    set: "status = 'confirmed', confirmed_at = new.confirmed_at, updated_at = new.confirmed_at,
+        payment_method = new.payment_method, payment_status = new.payment_status,
+        payment_id = new.payment_id, late_honoured = new.late_honoured",
+};
+
+fn confirmed(one: &Confirmed<'_>, now: i64) -> Vec<Arg> {
+    let status = match one.how.method {
+        "free" => "none",
+        _ => "succeeded",
+    };
+    vec![
+        Arg::from(&one.order.id),
+        Arg::from(now),
+        Arg::from(one.how.method),
+        Arg::from(status),
+        Arg::from(one.how.payment_id.clone()),
+        Arg::from(one.how.late),
+    ]
+}
+
+/// What the orders hold is sold.
+async fn convert(cx: &mut Cx, orders: &[&OrderRow]) -> Result<(), Problem> {
+    let marks = cx.room.store.marks();
+    let ids: Vec<String> = orders.iter().map(|order| order.id.clone()).collect();
+    let holds = holds::convert(&mut cx.tx, marks, &ids, cx.now, &mut cx.moves).await?;
+    let mut units: BTreeMap<&str, i64> = BTreeMap::new();
+    for hold in &holds {
+        *units.entry(&hold.order_id).or_default() += hold.quantity;
+    }
+    for order in orders {
+        let units = units.get(&*order.id).copied().unwrap_or_default();
+        if usize::try_from(units) != Ok(order.parts.len()) {
+            return Err(Problem::internal(format_args!(
+                "order {} holds {units} units of {}",
+                order.id,
+                order.parts.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Issues the tickets of orders.
 ///
 /// # Errors
 /// The store's.
-pub async fn issue(cx: &mut Cx, order: &OrderRow) -> Result<Vec<tickets::Issued>, Problem> {
+pub async fn issue(cx: &mut Cx, orders: &[&OrderRow]) -> Result<(), Problem> {
     let room = cx.room.clone();
-    let ids = [order.person_id.clone()];
-    let persons = room.vault.load_in(&mut cx.tx, &ids).await?;
-    let person = persons
-        .get(&order.person_id)
-        .ok_or_else(|| Problem::internal("an order without a person"))?;
-    let contact = contact(order, person);
-    let new = tickets::NewTickets {
-        order_id: &order.id,
-        order_number: &order.number,
-        event_id: &order.event_id,
-        org_id: &order.org_id,
-        currency: &order.currency,
-        channel: if order.channel == "comp" {
-            "comp"
-        } else {
-            "online"
-        },
-        owner: person,
-        owner_sub: order.owner_sub.as_deref(),
-        buyer_name: contact.as_ref().and_then(|c| c.name.as_deref()),
-        buyer_email: contact.as_ref().and_then(|c| c.email.as_deref()),
-        at: cx.now,
-        tickets: new_tickets(order, attendees(order, person)),
+    let persons = persons_of(cx, orders.iter().copied()).await?;
+    let person = |order: &OrderRow| {
+        let person = persons.get(&order.person_id);
+        person.ok_or_else(|| Problem::internal("an order without a person"))
     };
+    let mut contacts = Vec::with_capacity(orders.len());
+    for order in orders {
+        contacts.push(contact(order, person(order)?));
+    }
+    let mut new = Vec::with_capacity(orders.len());
+    for (order, contact) in orders.iter().zip(&contacts) {
+        let owner = person(order)?;
+        new.push(tickets::NewTickets {
+            order_id: &order.id,
+            order_number: &order.number,
+            event_id: &order.event_id,
+            org_id: &order.org_id,
+            currency: &order.currency,
+            channel: match &*order.channel {
+                "comp" => "comp",
+                _ => "online",
+            },
+            owner,
+            owner_sub: order.owner_sub.as_deref(),
+            buyer_name: contact.as_ref().and_then(|c| c.name.as_deref()),
+            buyer_email: contact.as_ref().and_then(|c| c.email.as_deref()),
+            at: cx.now,
+            tickets: new_tickets(order, attendees(order, owner)),
+        });
+    }
     tickets::issue(&room, &mut cx.tx, &new).await
+}
+
+/// The persons who ordered, by id.
+///
+/// # Errors
+/// The store's.
+pub async fn persons_of<'a>(
+    cx: &mut Cx,
+    orders: impl Iterator<Item = &'a OrderRow>,
+) -> Result<BTreeMap<String, Person>, Problem> {
+    let ids: BTreeSet<&String> = orders.map(|order| &order.person_id).collect();
+    let ids: Vec<String> = ids.into_iter().cloned().collect();
+    let vault = cx.room.vault.clone();
+    vault.load_in(&mut cx.tx, &ids).await
 }
 
 /// Who ordered; `None` once he is erased.

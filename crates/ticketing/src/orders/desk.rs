@@ -5,8 +5,15 @@
 //! before it took, and each is all or nothing. Answers leave after the commit. When a batch
 //! cannot be written, each of its calls is tried alone, so that one of them cannot fail the rest.
 //!
+//! Reserves, free checkouts and both steps of a payment by wallet are written together, in a few
+//! statements for all of them; what else happens to an order (a card's news, a refund, a
+//! cancellation) is a work of its own. Calls that wait beside each other have no order among
+//! them: a batch does works first, then confirmations, then new payments, then reserves.
+//!
 //! On a database of its own the events share one transaction at a time; on a shared one each
 //! event has its lane, and a few batches run side by side.
+
+mod calls;
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -17,10 +24,13 @@ use florin_platform::http::problem::Problem;
 use florin_platform::sql::Tx;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkout::{Checked, Free};
 use super::reserve::{self, Ask, Reserved};
+use super::wallet_pay::{self, Attempt, Begun, Finished};
 use crate::room::Inner;
 use crate::store::stock::Moves;
 use crate::{Ticketing, events};
+use calls::{Held, Job, Task, Waiting, together};
 
 /// Calls that may wait at one of the queues; then 503 `overloaded`.
 const WAITING_MAX: usize = 8_192;
@@ -88,73 +98,12 @@ impl Cx {
     }
 }
 
-/// Some work on one event: judged and written inside a batch.
-trait Work: Send {
-    fn run<'a>(&'a mut self, cx: &'a mut Cx) -> Working<'a, ()>;
-    fn answer(self: Box<Self>, failed: Option<Problem>);
-}
-
-struct Task<T, F> {
-    work: F,
-    done: Option<T>,
-    reply: oneshot::Sender<Result<T, Problem>>,
-}
-
-impl<T, F> Work for Task<T, F>
-where
-    T: Send,
-    F: for<'a> FnMut(&'a mut Cx) -> Working<'a, T> + Send,
-{
-    fn run<'a>(&'a mut self, cx: &'a mut Cx) -> Working<'a, ()> {
-        Box::pin(async move {
-            self.done = Some((self.work)(cx).await?);
-            Ok(())
-        })
-    }
-
-    fn answer(self: Box<Self>, failed: Option<Problem>) {
-        let answer = match (failed, self.done) {
-            (Some(problem), _) => Err(problem),
-            (None, Some(done)) => Ok(done),
-            (None, None) => Err(Problem::internal("work without an end")),
-        };
-        // Whoever asked may have gone.
-        let _ = self.reply.send(answer);
-    }
-}
-
-/// A reserve that waits.
-struct Waiting {
-    ask: Ask,
-    reply: oneshot::Sender<Result<Reserved, Problem>>,
-}
-
-enum Job {
-    Reserve(Box<Waiting>),
-    Work(String, Box<dyn Work>),
-}
-
-impl Job {
-    fn event_id(&self) -> &str {
-        match self {
-            Self::Reserve(waiting) => &waiting.ask.event_id,
-            Self::Work(event_id, _) => event_id,
-        }
-    }
-}
-
 /// The queues.
 #[derive(Debug, Clone)]
 pub struct Desk(Arc<[mpsc::Sender<Job>]>);
 
 /// The other ends of the queues, until the room is there to serve them.
 pub struct Unserved(Vec<mpsc::Receiver<Job>>);
-
-impl std::fmt::Debug for Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Job")
-    }
-}
 
 impl Desk {
     /// Queues for a database that several processes share, or for one of its own.
@@ -170,8 +119,40 @@ impl Desk {
     /// # Errors
     /// The first refusal of contract B1; 503 `overloaded` when too much waits; the store's.
     pub async fn reserve(&self, ask: Ask) -> Result<Reserved, Problem> {
-        let (reply, answer) = oneshot::channel();
-        self.put(Job::Reserve(Box::new(Waiting { ask, reply })))?;
+        let (waiting, answer) = Waiting::new(ask);
+        self.put(Job::Reserve(waiting))?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Confirms an order that costs nothing; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// As [`checkout::free`](super::checkout::free); 503 `overloaded`.
+    pub async fn free(&self, ask: Free) -> Result<Checked, Problem> {
+        let (waiting, answer) = Waiting::new(ask);
+        self.put(Job::Free(waiting))?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Begins to pay an order from a wallet; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// As [`checkout::wallet`](super::checkout::wallet) before the ledger is asked; 503
+    /// `overloaded`.
+    pub async fn begin(&self, ask: wallet_pay::Ask) -> Result<Begun, Problem> {
+        let (waiting, answer) = Waiting::new(ask);
+        self.put(Job::Begin(waiting))?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Confirms an order by the attempt whose money is reserved, or gives that up; the answer
+    /// comes after the commit.
+    ///
+    /// # Errors
+    /// 404 `order_not_found`, 503 `overloaded`; the store's.
+    pub async fn finish(&self, attempt: &Attempt) -> Result<Finished, Problem> {
+        let (waiting, answer) = Waiting::new(attempt.clone());
+        self.put(Job::Finish(waiting))?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -324,33 +305,6 @@ fn refuse(held: impl IntoIterator<Item = Held>, problem: &Problem) {
     }
 }
 
-/// A job with what became of it in this transaction.
-struct Held {
-    job: Job,
-    outcome: Option<Result<Option<Reserved>, Problem>>,
-}
-
-impl Held {
-    fn new(job: Job) -> Self {
-        Self { job, outcome: None }
-    }
-
-    fn answer(self) {
-        let outcome = self
-            .outcome
-            .unwrap_or_else(|| Err(Problem::internal("a call that was not judged")));
-        match self.job {
-            Job::Reserve(waiting) => {
-                let answer = outcome.and_then(|reserved| {
-                    reserved.ok_or_else(|| Problem::internal("a reserve without an order"))
-                });
-                let _ = waiting.reply.send(answer);
-            }
-            Job::Work(_, work) => work.answer(outcome.err()),
-        }
-    }
-}
-
 async fn write(room: &Ticketing, held: &mut [Held]) -> Result<(), Failed> {
     let reserves = held
         .iter()
@@ -394,24 +348,26 @@ async fn event(
         };
         cx.dirty = false;
         held.outcome = Some(match work.run(cx).await {
-            Ok(()) => Ok(None),
+            Ok(()) => Ok(()),
             Err(problem) if problem.status().as_u16() < 500 && !cx.dirty => Err(problem),
             Err(problem) => return Err(problem),
         });
     }
+    together::<Attempt>(cx, group).await?;
+    together::<Free>(cx, group).await?;
+    together::<wallet_pay::Ask>(cx, group).await?;
     cx.flush().await?;
-    let mut asks = Vec::new();
-    let mut places = Vec::new();
-    for (place, held) in group.iter().enumerate() {
-        if let Job::Reserve(waiting) = &held.job {
-            asks.push(&waiting.ask);
-            places.push(place);
+    let mut reserves = Vec::new();
+    for held in group.iter_mut() {
+        if let Job::Reserve(waiting) = &mut held.job {
+            reserves.push((waiting, &mut held.outcome));
         }
     }
-    if !asks.is_empty() {
+    if !reserves.is_empty() {
+        let asks: Vec<&Ask> = reserves.iter().map(|(waiting, _)| &waiting.ask).collect();
         let outcomes = reserve::batch(cx, event_id, &asks, numbers).await?;
-        for (place, outcome) in places.into_iter().zip(outcomes) {
-            group[place].outcome = Some(outcome.map(Some));
+        for ((waiting, outcome), answer) in reserves.into_iter().zip(outcomes) {
+            *outcome = Some(answer.map(|done| waiting.done = Some(done)));
         }
     }
     cx.close_event(event_id).await
@@ -419,6 +375,7 @@ async fn event(
 
 #[cfg(test)]
 mod tests {
+    use super::calls::Work;
     use super::*;
 
     struct Nothing;

@@ -1,11 +1,14 @@
 //! An order as it stands in the tables.
 
+use std::collections::BTreeMap;
+
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Db, Query, Row, SqlError, Tx, query};
+use florin_platform::sql::{Arg, Db, Query, Row, SqlError, Tx, query};
 use serde::{Deserialize, Serialize};
 
 use crate::model::amounts::{FeePayer, Minor, Paid, Part};
 use crate::money::Subject;
+use crate::store::bulk::{self, Marks};
 
 /// An order. Amounts in minor units, times in microseconds.
 #[derive(Debug, Clone)]
@@ -269,6 +272,25 @@ pub async fn find(db: &Db, id: &str) -> Result<Option<OrderRow>, Problem> {
 pub async fn find_in(tx: &mut Tx, id: &str) -> Result<Option<OrderRow>, Problem> {
     let row = tx.fetch_optional(select("WHERE id = $1").bind(id)).await?;
     row.as_ref().map(order).transpose()
+}
+
+/// Orders by their ids, inside a transaction.
+///
+/// # Errors
+/// The store's.
+pub async fn all_in(
+    tx: &mut Tx,
+    marks: Marks,
+    ids: &[String],
+) -> Result<BTreeMap<String, OrderRow>, Problem> {
+    let keys = ids.iter().map(Arg::from).collect();
+    let prefix = format!("{COLUMNS} WHERE id IN");
+    let mut found = BTreeMap::new();
+    for row in &bulk::select(tx, marks, &prefix, "", &[], keys).await? {
+        let order = order(row)?;
+        found.insert(order.id.clone(), order);
+    }
+    Ok(found)
 }
 
 /// The event of an order, to choose the lane.

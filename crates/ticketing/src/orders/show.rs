@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Db, Row, query};
+use florin_platform::sql::{Arg, Db, Row, Tx, query};
 use serde_json::{Map, Value, json};
 
 use super::judge::time;
@@ -11,6 +11,7 @@ use super::row::{Contact, OrderRow};
 use crate::Ticketing;
 use crate::api::money::print;
 use crate::privacy::Person;
+use crate::store::bulk::{self, Marks};
 
 /// Label under which the contact is sealed.
 pub const CONTACT: &str = "order.contact";
@@ -80,7 +81,7 @@ fn hold(row: &Row) -> Result<HoldRow, Problem> {
 ///
 /// # Errors
 /// The store's.
-pub async fn beside(db: &Db, orders: &[String]) -> Result<BTreeMap<String, Beside>, Problem> {
+async fn beside(db: &Db, orders: &[String]) -> Result<BTreeMap<String, Beside>, Problem> {
     let mut found: BTreeMap<String, Beside> = BTreeMap::new();
     for id in orders {
         let text = "SELECT type_id, quantity, unit_price, discount, tax, total
@@ -94,6 +95,33 @@ pub async fn beside(db: &Db, orders: &[String]) -> Result<BTreeMap<String, Besid
             holds: holds.iter().map(hold).collect::<Result<_, _>>()?,
         };
         found.insert(id.clone(), beside);
+    }
+    Ok(found)
+}
+
+/// The rows beside orders, by order, inside a transaction.
+///
+/// # Errors
+/// The store's.
+pub async fn beside_in(
+    tx: &mut Tx,
+    marks: Marks,
+    orders: &[String],
+) -> Result<BTreeMap<String, Beside>, Problem> {
+    let mut found: BTreeMap<String, Beside> = BTreeMap::new();
+    let keys = || orders.iter().map(Arg::from).collect();
+    let prefix = "SELECT order_id, type_id, quantity, unit_price, discount, tax, total
+        FROM tk_order_items WHERE order_id IN";
+    let rows = bulk::select(tx, marks, prefix, "ORDER BY order_id, line", &[], keys()).await?;
+    for row in &rows {
+        let beside = found.entry(row.get("order_id")?).or_default();
+        beside.items.push(item(row)?);
+    }
+    let prefix = "SELECT order_id, id, type_id, quantity, state FROM tk_holds WHERE order_id IN";
+    let rows = bulk::select(tx, marks, prefix, "ORDER BY order_id, id", &[], keys()).await?;
+    for row in &rows {
+        let beside = found.entry(row.get("order_id")?).or_default();
+        beside.holds.push(hold(row)?);
     }
     Ok(found)
 }

@@ -6,20 +6,21 @@
 //! is asked for again, which finds the first one or makes it, so that it cannot appear later; then
 //! the order is confirmed by it, or it is released. Money without tickets is never posted.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use florin_ledger::call::RefusalCode;
 use florin_platform::http::problem::{Problem, Status};
-use florin_platform::sql::{Row, query};
+use florin_platform::sql::{Arg, Row, query};
 use serde_json::Value;
 
-use super::confirm::{How, confirm};
+use super::confirm::{Confirmed, How, confirm_all};
 use super::desk::Cx;
-use super::payment::{
-    in_progress, method_mismatch, payable, tell_failed, wallet_at_work, wrong_state,
-};
+use super::payment::{in_progress, method_mismatch, payable, tell_failed, wrong_state};
 use super::row::{self, OrderRow};
 use crate::Ticketing;
 use crate::money::due::{self, Due, DueRow};
 use crate::money::{Account, MoneyError, wallet};
+use crate::store::bulk::{self, Update};
 use crate::store::idempotency::{Kept, Once};
 
 /// Time after which another may take an attempt up.
@@ -61,55 +62,129 @@ pub enum Begun {
     Attempt(Attempt),
 }
 
-/// First step: an attempt of an order that may be paid.
+/// A request to pay from a wallet.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The order.
+    pub order_id: String,
+    /// Its event.
+    pub event_id: String,
+    /// Who pays.
+    pub payer: Payer,
+    /// The request.
+    pub once: Once,
+}
+
+/// First step, at the desk: attempts of orders of one event, none twice, that may be paid.
 ///
 /// # Errors
-/// 404, 409 `order_state`, `payment_in_progress`, `payment_method_mismatch`, 410 `hold_expired`,
-/// 409 `idempotency_conflict`; the store's.
-pub async fn begin(
+/// What fails all of them. In the place of a request: 404, 409 `order_state`,
+/// `payment_in_progress`, `payment_method_mismatch`, 410 `hold_expired`, 409
+/// `idempotency_conflict`, 400 `attendee_required`.
+pub(super) async fn begin_all(
     cx: &mut Cx,
-    order_id: &str,
-    payer: &Payer,
-    once: &Once,
-) -> Result<Begun, Problem> {
-    if let Some(kept) = once.replay(&mut cx.tx).await? {
-        return Ok(Begun::Again(kept));
-    }
-    let found = row::find_in(&mut cx.tx, order_id).await?;
-    let order = found.ok_or_else(row::not_found)?;
-    payable(&order, cx.now)?;
-    if order.total == 0 {
-        return Err(method_mismatch());
-    }
-    if order.status == "pending" || wallet_at_work(cx, order_id).await? {
-        return Err(in_progress());
-    }
-    super::checkout::complete(cx, &order).await?;
-    let attempt = Attempt {
-        id: cx.room.store.id(),
-        order_id: order.id.clone(),
-        event_id: order.event_id.clone(),
-        wallet_id: payer.wallet_id.clone(),
-        owner_sub: payer.owner_sub.clone(),
-        once: once.clone(),
+    asks: &[&Ask],
+) -> Result<Vec<Result<Begun, Problem>>, Problem> {
+    let onces: Vec<&Once> = asks.iter().map(|ask| &ask.once).collect();
+    let ids: Vec<String> = asks.iter().map(|ask| ask.order_id.clone()).collect();
+    let marks = cx.room.store.marks();
+    let replays = Once::replay_all(&mut cx.tx, marks, &onces).await?;
+    let orders = row::all_in(&mut cx.tx, marks, &ids).await?;
+    let at_work = orders_at_work(cx, &ids).await?;
+    let judge = |(ask, replay): (&&Ask, Result<Option<Kept>, Problem>)| {
+        if let Some(kept) = replay? {
+            return Ok(Judged::Again(kept));
+        }
+        let order = orders.get(&ask.order_id).ok_or_else(row::not_found)?;
+        payable(order, cx.now)?;
+        if order.total == 0 {
+            return Err(method_mismatch());
+        }
+        if order.status == "pending" || at_work.contains(&ask.order_id) {
+            return Err(in_progress());
+        }
+        Ok(Judged::Fit(order))
     };
-    let text = "INSERT INTO tk_wallet_payments (id, order_id, event_id, wallet_id, owner_sub,
-        amount, currency, request, state, lease_until, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'authorising', $9, $10)";
-    let request = serde_json::to_string(once).map_err(Problem::internal)?;
-    let statement = query(text)
-        .bind(&attempt.id)
-        .bind(&attempt.order_id)
-        .bind(&attempt.event_id)
-        .bind(&attempt.wallet_id)
-        .bind(attempt.owner_sub.clone())
-        .bind(order.total)
-        .bind(&order.currency)
-        .bind(request)
-        .bind(cx.now + LEASE_MICROS)
-        .bind(cx.now);
-    cx.tx.execute(statement).await?;
-    Ok(Begun::Attempt(attempt))
+    let judged: Vec<Result<Judged<'_>, Problem>> = asks.iter().zip(replays).map(judge).collect();
+    let fit: Vec<&OrderRow> = judged.iter().flatten().filter_map(Judged::fit).collect();
+    let mut complete = super::checkout::complete_all(cx, &fit).await?.into_iter();
+    let (mut rows, mut answers) = (Vec::new(), Vec::with_capacity(asks.len()));
+    for (ask, judged) in asks.iter().zip(judged) {
+        let order = match judged {
+            Err(problem) => {
+                answers.push(Err(problem));
+                continue;
+            }
+            Ok(Judged::Again(kept)) => {
+                answers.push(Ok(Begun::Again(kept)));
+                continue;
+            }
+            Ok(Judged::Fit(order)) => order,
+        };
+        if let Some(Err(problem)) = complete.next() {
+            answers.push(Err(problem));
+            continue;
+        }
+        let attempt = Attempt {
+            id: cx.room.store.id(),
+            order_id: order.id.clone(),
+            event_id: order.event_id.clone(),
+            wallet_id: ask.payer.wallet_id.clone(),
+            owner_sub: ask.payer.owner_sub.clone(),
+            once: ask.once.clone(),
+        };
+        rows.push(attempt_row(&attempt, order, cx.now)?);
+        answers.push(Ok(Begun::Attempt(attempt)));
+    }
+    let prefix = "INSERT INTO tk_wallet_payments (id, order_id, event_id, wallet_id, owner_sub,
+        amount, currency, request, state, lease_until, created_at)";
+    bulk::insert(&mut cx.tx, marks, prefix, "", rows).await?;
+    Ok(answers)
+}
+
+/// A request that is no refusal.
+enum Judged<'a> {
+    Again(Kept),
+    Fit(&'a OrderRow),
+}
+
+impl<'a> Judged<'a> {
+    fn fit(&self) -> Option<&'a OrderRow> {
+        match self {
+            Self::Again(_) => None,
+            Self::Fit(order) => Some(order),
+        }
+    }
+}
+
+fn attempt_row(attempt: &Attempt, order: &OrderRow, now: i64) -> Result<Vec<Arg>, Problem> {
+    let request = serde_json::to_string(&attempt.once).map_err(Problem::internal)?;
+    Ok(vec![
+        Arg::from(&attempt.id),
+        Arg::from(&attempt.order_id),
+        Arg::from(&attempt.event_id),
+        Arg::from(&attempt.wallet_id),
+        Arg::from(attempt.owner_sub.clone()),
+        Arg::from(order.total),
+        Arg::from(&order.currency),
+        Arg::from(request),
+        Arg::from("authorising"),
+        Arg::from(now + LEASE_MICROS),
+        Arg::from(now),
+    ])
+}
+
+/// Those of the orders that have an attempt at work.
+async fn orders_at_work(cx: &mut Cx, ids: &[String]) -> Result<BTreeSet<String>, Problem> {
+    let prefix = "SELECT order_id FROM tk_wallet_payments
+        WHERE state = 'authorising' AND order_id IN";
+    let keys = ids.iter().map(Arg::from).collect();
+    let marks = cx.room.store.marks();
+    let rows = bulk::select(&mut cx.tx, marks, prefix, "", &[], keys).await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.get("order_id"))
+        .collect::<Result<_, _>>()?)
 }
 
 /// Second step: the ledger reserves the money. May be repeated for the same attempt.
@@ -147,52 +222,115 @@ pub enum Finished {
     Released(Problem, Vec<DueRow>),
 }
 
-/// Third step: the order is confirmed by the attempt, or the reservation is to be released.
+/// Third step, at the desk: orders of one event, none twice, are confirmed by their attempts, or
+/// the reservations are to be released.
 ///
 /// # Errors
-/// The store's.
-pub async fn finish(cx: &mut Cx, attempt: &Attempt) -> Result<Finished, Problem> {
-    let found = row::find_in(&mut cx.tx, &attempt.order_id).await?;
-    let order = found.ok_or_else(row::not_found)?;
-    let at_work = state_of(cx, &attempt.id).await?.as_deref() == Some("authorising");
-    let by_this = order.payment_id.as_deref() == Some(&*attempt.id);
-    if order.was_confirmed() && by_this {
-        // Another has ended this attempt, and kept the answer.
-        let kept = attempt.once.replay(&mut cx.tx).await?;
-        let body = match kept {
-            Some(kept) => super::checkout::opened_in(cx, &kept).await?,
-            None => None,
+/// What fails all of them. In the place of an attempt: 404 `order_not_found`.
+pub(super) async fn finish_all(
+    cx: &mut Cx,
+    attempts: &[&Attempt],
+) -> Result<Vec<Result<Finished, Problem>>, Problem> {
+    let ids: Vec<String> = attempts.iter().map(|one| one.order_id.clone()).collect();
+    let marks = cx.room.store.marks();
+    let orders = row::all_in(&mut cx.tx, marks, &ids).await?;
+    let working = states_of(cx, attempts).await?;
+    let mut answers: Vec<Option<Result<Finished, Problem>>> = Vec::with_capacity(attempts.len());
+    let mut fit = Vec::new();
+    let mut states = Vec::new();
+    for (place, attempt) in attempts.iter().enumerate() {
+        let Some(order) = orders.get(&attempt.order_id) else {
+            answers.push(Some(Err(row::not_found())));
+            continue;
         };
-        return Ok(Finished::Confirmed(body.unwrap_or_default(), Vec::new()));
-    }
-    let refusal = match payable(&order, cx.now) {
-        Err(problem) => Some(problem),
-        Ok(()) if !at_work => Some(wrong_state(&order)),
-        Ok(()) => None,
-    };
-    cx.dirty = true;
-    if let Some(problem) = refusal {
-        set_state(cx, &attempt.id, "released", None).await?;
-        let due = Due::Release {
-            hold: attempt.id.clone(),
+        if order.was_confirmed() && order.payment_id.as_deref() == Some(&*attempt.id) {
+            answers.push(Some(Ok(ended(cx, attempt).await?)));
+            continue;
+        }
+        let at_work = working.get(&attempt.id).map(String::as_str) == Some("authorising");
+        let refusal = match payable(order, cx.now) {
+            Err(problem) => Some(problem),
+            Ok(()) if !at_work => Some(wrong_state(order)),
+            Ok(()) => None,
         };
-        let store = cx.room.store.clone();
-        // A line of its own: the order's may hold the postings of the payment that confirmed it.
-        let dues = due::plan(&store, &mut cx.tx, &attempt.id, &[due]).await?;
-        return Ok(Finished::Released(problem, dues));
+        match refusal {
+            Some(problem) => answers.push(Some(Ok(released(cx, attempt, problem).await?))),
+            None => {
+                states.push(vec![Arg::from(&attempt.id), Arg::from("paid")]);
+                fit.push((place, order, how(attempt)));
+                answers.push(None);
+            }
+        }
     }
-    set_state(cx, &attempt.id, "paid", None).await?;
-    let how = How {
+    bulk::update(&mut cx.tx, marks, &STATE, states).await?;
+    let confirmed: Vec<Confirmed<'_>> = fit
+        .iter()
+        .map(|(_, order, how)| Confirmed { order, how })
+        .collect();
+    let dues = confirm_all(cx, &confirmed).await?;
+    let done: Vec<(&str, &Once)> = fit
+        .iter()
+        .map(|(place, order, _)| (&*order.id, &attempts[*place].once))
+        .collect();
+    let bodies = super::checkout::keep_all(cx, &done).await?;
+    for (((place, ..), body), dues) in fit.iter().zip(bodies).zip(dues) {
+        answers[*place] = Some(Ok(Finished::Confirmed(body, dues)));
+    }
+    let missing = || Err(Problem::internal("an attempt that was not judged"));
+    let answers = answers.into_iter();
+    Ok(answers.map(|a| a.unwrap_or_else(missing)).collect())
+}
+
+fn how(attempt: &Attempt) -> How {
+    How {
         method: "wallet",
         payment_id: Some(attempt.id.clone()),
         late: false,
         dues: vec![Due::Capture {
             hold: attempt.id.clone(),
         }],
+    }
+}
+
+/// Another has ended this attempt, and kept the answer.
+async fn ended(cx: &mut Cx, attempt: &Attempt) -> Result<Finished, Problem> {
+    let body = match attempt.once.replay(&mut cx.tx).await? {
+        Some(kept) => super::checkout::opened_in(cx, &kept).await?,
+        None => None,
     };
-    let dues = confirm(cx, &order, &how).await?;
-    let body = super::checkout::keep(cx, &order.id, &attempt.once).await?;
-    Ok(Finished::Confirmed(body, dues))
+    Ok(Finished::Confirmed(body.unwrap_or_default(), Vec::new()))
+}
+
+async fn released(cx: &mut Cx, attempt: &Attempt, why: Problem) -> Result<Finished, Problem> {
+    cx.dirty = true;
+    set_state(cx, &attempt.id, "released", None).await?;
+    let due = Due::Release {
+        hold: attempt.id.clone(),
+    };
+    let store = cx.room.store.clone();
+    // A line of its own: the order's may hold the postings of the payment that confirmed it.
+    let dues = due::plan(&store, &mut cx.tx, &attempt.id, &[due]).await?;
+    Ok(Finished::Released(why, dues))
+}
+
+/// An attempt's state, by its id.
+const STATE: Update = Update {
+    table: "tk_wallet_payments",
+    columns: &["id", "state"],
+    set: "state = new.state",
+};
+
+/// States of attempts, by id.
+async fn states_of(
+    cx: &mut Cx,
+    attempts: &[&Attempt],
+) -> Result<BTreeMap<String, String>, Problem> {
+    let keys = attempts.iter().map(|one| Arg::from(&one.id)).collect();
+    let marks = cx.room.store.marks();
+    let prefix = "SELECT id, state FROM tk_wallet_payments WHERE id IN";
+    let rows = bulk::select(&mut cx.tx, marks, prefix, "", &[], keys).await?;
+    let state = |row: &Row| -> Result<_, Problem> { Ok((row.get("id")?, row.get("state")?)) };
+    rows.iter().map(state).collect()
 }
 
 /// Instead of the third step: the wallet refused. The order stays reserved. False when another
@@ -314,7 +452,7 @@ async fn take_up(room: &Ticketing, attempt: &Attempt) -> Result<(), Problem> {
     let order = found.ok_or_else(row::not_found)?;
     match reserve(room, attempt, &order).await {
         Ok(_) => {
-            let finished = run_finish(room, attempt).await?;
+            let finished = room.desk.finish(attempt).await?;
             let dues = match &finished {
                 Finished::Confirmed(_, dues) | Finished::Released(_, dues) => dues,
             };
@@ -325,21 +463,6 @@ async fn take_up(room: &Ticketing, attempt: &Attempt) -> Result<(), Problem> {
         Err(MoneyError::Wallet(code)) => run_decline(room, attempt, code.word()).await.map(drop),
         Err(error) => Err(unavailable(&error)),
     }
-}
-
-/// [`finish`] at the desk.
-///
-/// # Errors
-/// As [`finish`].
-pub async fn run_finish(room: &Ticketing, attempt: &Attempt) -> Result<Finished, Problem> {
-    let lane = attempt.event_id.clone();
-    let attempt = attempt.clone();
-    room.desk
-        .run(&lane, move |cx| {
-            let attempt = attempt.clone();
-            Box::pin(async move { finish(cx, &attempt).await })
-        })
-        .await
 }
 
 /// [`decline`] at the desk.

@@ -113,6 +113,38 @@ fn unnested(prefix: &str, suffix: &str, columns: Vec<Vec<Arg>>) -> Result<Query,
         .fold(Query::assembled(text), Query::bind))
 }
 
+/// New values of many rows, each found by the first column.
+#[derive(Debug, Clone, Copy)]
+pub struct Update {
+    /// The table.
+    pub table: &'static str,
+    /// Columns of the values, the key first; `new` has them.
+    pub columns: &'static [&'static str],
+    /// `column = new.column, …`
+    pub set: &'static str,
+}
+
+/// Writes new values of rows.
+///
+/// # Errors
+/// As [`Tx::execute`].
+pub async fn update(
+    tx: &mut Tx,
+    marks: Marks,
+    update: &Update,
+    rows: Vec<Vec<Arg>>,
+) -> Result<u64, SqlError> {
+    let Update {
+        table,
+        columns,
+        set,
+    } = update;
+    let key = columns.first().copied().unwrap_or_default();
+    let prefix = format!("WITH new ({}) AS (", columns.join(", "));
+    let suffix = format!(") UPDATE {table} SET {set} FROM new WHERE {table}.{key} = new.{key}");
+    insert(tx, marks, &prefix, &suffix, rows).await
+}
+
 /// The next statement of [`select`] and [`execute`].
 fn keyed(
     marks: Marks,

@@ -47,33 +47,22 @@ pub async fn of_order(tx: &mut Tx, order_id: &str) -> Result<Vec<Hold>, SqlError
     rows.iter().map(hold).collect()
 }
 
-/// Turns what an order holds into sold units; answers them, none if nothing was held any more.
+/// Turns what orders hold into sold units; answers what was held.
 ///
 /// # Errors
 /// As [`Tx::execute`].
 pub async fn convert(
     tx: &mut Tx,
-    order_id: &str,
+    marks: Marks,
+    orders: &[String],
     now: i64,
     moves: &mut Moves,
 ) -> Result<Vec<Hold>, SqlError> {
-    let holds = leave(tx, order_id, "converted", now).await?;
+    let holds = leave(tx, marks, orders, "converted", now).await?;
     for hold in &holds {
         moves.convert(&hold.type_id, &hold.pools, hold.quantity);
     }
     Ok(holds)
-}
-
-async fn leave(tx: &mut Tx, order_id: &str, state: &str, now: i64) -> Result<Vec<Hold>, SqlError> {
-    let text = "UPDATE tk_holds SET state = $1, left_at = $2 WHERE order_id = $3 AND state = $4
-        RETURNING id, order_id, type_id, pools, quantity, state";
-    let statement = query(text)
-        .bind(state)
-        .bind(now)
-        .bind(order_id)
-        .bind("held");
-    let rows = tx.fetch_all(statement).await?;
-    rows.iter().map(hold).collect()
 }
 
 /// Gives back for sale what orders hold.
@@ -87,18 +76,28 @@ pub async fn release(
     now: i64,
     moves: &mut Moves,
 ) -> Result<Vec<Hold>, SqlError> {
-    let first = [Arg::from("released"), Arg::from(now), Arg::from("held")];
+    let holds = leave(tx, marks, orders, "released", now).await?;
+    for hold in &holds {
+        moves.release(&hold.type_id, &hold.pools, hold.quantity);
+    }
+    Ok(holds)
+}
+
+async fn leave(
+    tx: &mut Tx,
+    marks: Marks,
+    orders: &[String],
+    state: &str,
+    now: i64,
+) -> Result<Vec<Hold>, SqlError> {
+    let first = [Arg::from(state), Arg::from(now), Arg::from("held")];
     let keys = orders.iter().map(Arg::from).collect();
     // Found by the order: by the state all that is held would be read.
     let prefix = "UPDATE tk_holds SET state = $1, left_at = $2
         WHERE state || '' = $3 AND order_id IN";
     let suffix = "RETURNING id, order_id, type_id, pools, quantity, state";
     let rows = bulk::select(tx, marks, prefix, suffix, &first, keys).await?;
-    let holds: Vec<Hold> = rows.iter().map(hold).collect::<Result<_, _>>()?;
-    for hold in &holds {
-        moves.release(&hold.type_id, &hold.pools, hold.quantity);
-    }
-    Ok(holds)
+    rows.iter().map(hold).collect()
 }
 
 /// The row of a new hold, for [`INSERT`].

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use florin_platform::http::problem::{Problem, Status};
-use florin_platform::sql::{Arg, Row, Tx, query};
+use florin_platform::sql::{Arg, Query, Row, Tx, query};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -150,26 +150,29 @@ impl Once {
     /// # Errors
     /// 503 when the same key is at work elsewhere at this moment; the store's.
     pub async fn keep(&self, tx: &mut Tx, kept: &Kept, now: i64) -> Result<(), Problem> {
-        let text = "INSERT INTO tk_idempotency
-            (scope, key, members, status, location, person_id, body, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
-        let members = serde_json::to_string(&self.members).map_err(Problem::internal)?;
-        let statement = query(text)
-            .bind(&self.scope)
-            .bind(&self.key)
-            .bind(members)
-            .bind(i64::from(kept.status))
-            .bind(kept.location.clone())
-            .bind(kept.person.clone())
-            .bind(kept.body.clone())
-            .bind(now);
-        match tx.execute(statement).await? {
-            0 => Err(Problem::unavailable(
-                "request_in_progress",
-                "The same request is at work at this moment; send it again.",
-            )),
-            _ => Ok(()),
-        }
+        let text = format!(
+            "{} VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+            Self::INSERT
+        );
+        let values = self.row(kept, now).into_iter();
+        let statement = values.fold(Query::assembled(text), Query::bind);
+        all_kept(tx.execute(statement).await?, 1)
+    }
+
+    /// [`Once::keep`] for many requests at a time.
+    ///
+    /// # Errors
+    /// 503 when one of the keys is at work elsewhere at this moment, or stands there twice; the
+    /// store's.
+    pub async fn keep_all(
+        tx: &mut Tx,
+        marks: Marks,
+        all: &[(&Self, Kept)],
+        now: i64,
+    ) -> Result<(), Problem> {
+        let rows = all.iter().map(|(once, kept)| once.row(kept, now)).collect();
+        let kept = bulk::insert(tx, marks, Self::INSERT, "ON CONFLICT DO NOTHING", rows).await?;
+        all_kept(kept, all.len())
     }
 
     fn difference(&self, known: &BTreeMap<String, String>) -> Option<String> {
@@ -183,6 +186,16 @@ impl Once {
             (Some((path, _)), None) => Some(path.clone()),
             (None, gone) => gone.cloned(),
         }
+    }
+}
+
+fn all_kept(rows: u64, answers: usize) -> Result<(), Problem> {
+    match usize::try_from(rows) == Ok(answers) {
+        true => Ok(()),
+        false => Err(Problem::unavailable(
+            "request_in_progress",
+            "The same request is at work at this moment; send it again.",
+        )),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::buyer::{BuyerKey, fold_mail};
 use crate::model::ticket_status::{TicketStatus, Transition};
 use crate::privacy::Person;
 use crate::provenance::{Step, append};
-use crate::store::bulk::{self, Marks};
+use crate::store::bulk;
 use crate::{Ticketing, outbox};
 
 /// The tickets of an order that is being confirmed.
@@ -66,78 +66,86 @@ pub struct NewTicket {
     pub paid: super::Paid,
 }
 
-/// A ticket that was issued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issued {
-    /// Its id.
-    pub id: String,
-    /// Its number.
-    pub number: String,
-    /// Its type.
-    pub type_id: String,
+/// A ticket that is being issued.
+struct Issued {
+    id: String,
+    number: String,
+    type_id: String,
 }
 
-/// Issues the tickets of an order, and queues the mail that brings them.
+/// Issues the tickets of orders, and queues the mails that bring them.
 ///
 /// # Errors
 /// The store's.
 pub async fn issue(
     room: &Ticketing,
     tx: &mut Tx,
-    new: &NewTickets<'_>,
-) -> Result<Vec<Issued>, Problem> {
-    let holders = holders(room, tx, new).await?;
-    let changed = sequence::next(tx, new.event_id).await?;
-    let (mut issued, mut rows, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+    orders: &[NewTickets<'_>],
+) -> Result<(), Problem> {
+    let marks = room.store.marks();
+    // Whoever sees one ticket of a change sees all of them: one number is enough.
+    let mut changes: BTreeMap<&str, i64> = BTreeMap::new();
     let mut counts = TicketMoves::default();
-    // Ids rise with the numbers, so that lists by id show a whole order in its order.
-    let mut ids: Vec<String> = new.tickets.iter().map(|_| room.store.id()).collect();
-    ids.sort_unstable();
-    for (index, (ticket, id)) in new.tickets.iter().zip(ids).enumerate() {
-        let position = index + 1;
-        let holder = Printed::of(new, ticket, &holders);
-        let done = Issued {
-            id,
-            number: format!("{}-{position:02}", new.order_number),
-            type_id: ticket.type_id.clone(),
+    let (mut rows, mut leaves) = (Vec::new(), Vec::new());
+    let (mut told, mut mails) = (Vec::new(), Vec::new());
+    for new in orders {
+        let holders = holders(room, tx, new).await?;
+        let changed = match changes.get(new.event_id) {
+            Some(changed) => *changed,
+            None => sequence::next(tx, new.event_id).await?,
         };
-        let leaf = Step {
-            ticket_id: &done.id,
-            event_id: new.event_id,
-            currency: new.currency,
-            price: ticket.price,
-            kind: Transition::Issued,
-            generation: 1,
-            at: new.at,
-            before: None,
-            holder: holder.person,
-            holder_email: holder.email.as_deref(),
+        changes.insert(new.event_id, changed);
+        // Ids rise with the numbers, so that lists by id show a whole order in its order.
+        let mut ids: Vec<String> = new.tickets.iter().map(|_| room.store.id()).collect();
+        ids.sort_unstable();
+        let mut issued = Vec::with_capacity(new.tickets.len());
+        for (index, (ticket, id)) in new.tickets.iter().zip(ids).enumerate() {
+            let position = index + 1;
+            let holder = Printed::of(new, ticket, &holders);
+            let done = Issued {
+                id,
+                number: format!("{}-{position:02}", new.order_number),
+                type_id: ticket.type_id.clone(),
+            };
+            let leaf = Step {
+                ticket_id: &done.id,
+                event_id: new.event_id,
+                currency: new.currency,
+                price: ticket.price,
+                kind: Transition::Issued,
+                generation: 1,
+                at: new.at,
+                before: None,
+                holder: holder.person,
+                holder_email: holder.email.as_deref(),
+            }
+            .leaf(room);
+            rows.push(row(
+                new, ticket, &done, position, &holder, &leaf.hash, changed,
+            ));
+            let of = (new.event_id, &*done.type_id, new.channel);
+            counts.count(of, TicketStatus::Valid, 1);
+            leaves.push(leaf);
+            issued.push(done);
         }
-        .leaf(room);
-        rows.push(row(
-            new, ticket, &done, position, &holder, &leaf.hash, changed,
-        ));
-        let of = (new.event_id, &*done.type_id, new.channel);
-        counts.count(of, TicketStatus::Valid, 1);
-        leaves.push(leaf);
-        issued.push(done);
+        told.push((new.org_id, "ticket.issued", news(new, &issued)));
+        if let Some(address) = new.buyer_email {
+            let wanted = TicketMail {
+                event_id: new.event_id,
+                order_id: Some(new.order_id),
+                ticket_id: None,
+                kind: "order.confirmed",
+            };
+            mails.push(mail::row(room, new.owner, address, &wanted));
+        }
     }
-    let marks = Marks::of(room.store.db.is_shared());
     let prefix = format!("INSERT INTO tk_tickets ({COLUMNS})");
     bulk::insert(tx, marks, &prefix, "", rows).await?;
     append(tx, marks, leaves).await?;
     counts.write(tx, marks).await?;
-    tell(room, tx, new, &issued).await?;
-    if let Some(address) = new.buyer_email {
-        let wanted = TicketMail {
-            event_id: new.event_id,
-            order_id: Some(new.order_id),
-            ticket_id: None,
-            kind: "order.confirmed",
-        };
-        mail::queue(room, tx, new.owner, address, &wanted).await?;
-    }
-    Ok(issued)
+    outbox::tell_all(&room.store, tx, &told).await?;
+    bulk::insert(tx, marks, mail::INSERT, "", mails).await?;
+    Ok(())
 }
 
 /// Persons of attendees with an e-mail of their own, by it.
@@ -239,12 +247,8 @@ fn row(
     ]
 }
 
-async fn tell(
-    room: &Ticketing,
-    tx: &mut Tx,
-    new: &NewTickets<'_>,
-    issued: &[Issued],
-) -> Result<(), Problem> {
+/// What the organisation is told.
+fn news(new: &NewTickets<'_>, issued: &[Issued]) -> String {
     let tickets: Vec<_> = issued
         .iter()
         .map(|t| json!({"id": t.id, "number": t.number, "ticketTypeId": t.type_id}))
@@ -255,5 +259,5 @@ async fn tell(
         "channel": new.channel,
         "tickets": tickets,
     });
-    outbox::tell(&room.store, tx, new.org_id, "ticket.issued", &data).await
+    data.to_string()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Row, Tx, query};
+use florin_platform::sql::{Arg, Row, Tx, query};
 
 use super::holder::{Holder, holders};
 use super::page::{self, Sheet};
@@ -19,6 +19,7 @@ use crate::gate::{Facts, keys};
 use crate::mail::{Attachment, Mail};
 use crate::model::token::{Claims, TicketKey};
 use crate::privacy::Person;
+use crate::store::bulk;
 
 /// Mails that are written in one round.
 const ROUND: i64 = 50;
@@ -50,22 +51,34 @@ pub async fn queue(
     address: &str,
     wanted: &TicketMail<'_>,
 ) -> Result<(), Problem> {
-    let text = "INSERT INTO tk_ticket_mails
-        (id, event_id, order_id, ticket_id, kind, person_id, recipient, created_at, next_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let now = room.now();
-    let statement = query(text)
-        .bind(room.store.id())
-        .bind(wanted.event_id)
-        .bind(wanted.order_id)
-        .bind(wanted.ticket_id)
-        .bind(wanted.kind)
-        .bind(&person.id)
-        .bind(person.seal(RECIPIENT, address))
-        .bind(now)
-        .bind(now);
-    tx.execute(statement).await?;
+    let row = row(room, person, address, wanted);
+    bulk::insert(tx, room.store.marks(), INSERT, "", vec![row]).await?;
     Ok(())
+}
+
+/// What stands before the rows of [`row`].
+pub(super) const INSERT: &str = "INSERT INTO tk_ticket_mails
+    (id, event_id, order_id, ticket_id, kind, person_id, recipient, created_at, next_at)";
+
+/// The row of a queued mail.
+pub(super) fn row(
+    room: &Ticketing,
+    person: &Person,
+    address: &str,
+    wanted: &TicketMail<'_>,
+) -> Vec<Arg> {
+    let now = room.now();
+    vec![
+        Arg::from(room.store.id()),
+        Arg::from(wanted.event_id),
+        Arg::from(wanted.order_id),
+        Arg::from(wanted.ticket_id),
+        Arg::from(wanted.kind),
+        Arg::from(&person.id),
+        Arg::from(person.seal(RECIPIENT, address)),
+        Arg::from(now),
+        Arg::from(now),
+    ]
 }
 
 /// A queued mail.

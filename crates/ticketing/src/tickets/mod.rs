@@ -27,7 +27,7 @@ pub use advance::{
     suspend_order,
 };
 pub use holder::{Holder, HolderChange, change_holder, holders};
-pub use issue::{Issued, NewTicket, NewTickets, issue};
+pub use issue::{NewTicket, NewTickets, issue};
 pub use load::{by_ids, by_ids_in, by_number, of_order, one, one_in};
 pub use row::{COLUMNS, Paid, Ticket};
 

@@ -6,7 +6,7 @@ use florin_ticketing::money::due;
 use florin_ticketing::orders::expiry;
 use florin_ticketing::orders::refunds::job;
 use florin_ticketing::orders::row::{self, OrderRow};
-use florin_ticketing::orders::wallet_pay::{self, Attempt, Begun, Payer};
+use florin_ticketing::orders::wallet_pay::{self, Attempt, Begun, Finished, Payer};
 use florin_ticketing::store::idempotency::Once;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -35,18 +35,65 @@ async fn begun(stage: &Stage, order: &str, wallet: &str) -> Attempt {
         wallet_id: wallet.to_owned(),
         owner_sub: Some("ana".to_owned()),
     };
-    let id = order.to_owned();
-    let begun = room
-        .desk
-        .run(&lane, move |cx| {
-            let (id, payer, once) = (id.clone(), payer.clone(), once.clone());
-            Box::pin(async move { wallet_pay::begin(cx, &id, &payer, &once).await })
-        })
-        .await;
-    match begun.expect("begins") {
+    let ask = wallet_pay::Ask {
+        order_id: order.to_owned(),
+        event_id: lane,
+        payer,
+        once,
+    };
+    match room.desk.begin(ask).await.expect("begins") {
         Begun::Attempt(attempt) => attempt,
         Begun::Again(_) => panic!("nothing was kept"),
     }
+}
+
+/// Payments that wait together are one commit; each ends by itself, and once.
+async fn wallet_payments_of_one_commit_end_one_by_one() {
+    let stage = Stage::new().await;
+    let gig = stage.event("10.00", 9).await;
+    let wallet = stage.wallet("ana", "EUR", "100.00").await;
+    let mut attempts = Vec::new();
+    for quantity in [1, 2, 3] {
+        let order = stage.reserve(ANA, &gig, quantity).await.ok(201).id();
+        attempts.push(begun(&stage, &order, &wallet).await);
+    }
+    for attempt in &attempts {
+        let row = order_row(&stage.room, &attempt.order_id).await;
+        let reserved = wallet_pay::reserve(&stage.room, attempt, &row).await;
+        reserved.expect("has money");
+    }
+    // The third is given up before its turn comes.
+    let desk = &stage.room.desk;
+    let ended = wallet_pay::run_decline(&stage.room, &attempts[2], "insufficient_funds").await;
+    assert!(ended.expect("is alive"));
+    let answers = [0, 1, 0, 2].map(|place: usize| desk.finish(&attempts[place]));
+    let mut shown = Vec::new();
+    let mut dues = Vec::new();
+    for answer in join_all(answers).await {
+        shown.push(match answer.expect("is alive") {
+            Finished::Confirmed(body, due) => {
+                dues.extend(due);
+                (body["id"].clone(), body["status"].clone())
+            }
+            Finished::Released(problem, due) => {
+                dues.extend(due);
+                (problem.code().into(), json!(null))
+            }
+        });
+    }
+    let done = |place: usize| (json!(attempts[place].order_id), json!("confirmed"));
+    let wanted = [
+        done(0),
+        done(1),
+        done(0),
+        (json!("order_state"), json!(null)),
+    ];
+    assert_eq!(shown, wanted);
+    due::drive(&stage.room, &dues).await.expect("posts");
+    let payable = format!("payable:{}:{}", gig.org, gig.event);
+    assert_eq!(stage.balance(&payable).await, 3_000);
+    stage.check_clearing().await;
+    stage.check_stock(&gig.event).await;
 }
 
 async fn recover(stage: &Stage) {
@@ -70,9 +117,8 @@ async fn row_35_a_sale_that_dies_after_any_step_is_ended_or_undone() {
                 .expect("has money");
         }
         if step >= 2 {
-            wallet_pay::run_finish(&stage.room, &attempt)
-                .await
-                .expect("is alive");
+            let desk = &stage.room.desk;
+            desk.finish(&attempt).await.expect("is alive");
         }
         let pay = json!({"method": "wallet", "walletId": wallet});
         let other = stage.checkout(ANA, &order, pay).await;
@@ -420,6 +466,7 @@ async fn a_frozen_wallet_pays_what_it_promised_and_refuses_the_next() {
 cases! {
     row_35_a_sale_that_dies_after_any_step_is_ended_or_undone,
     row_35_money_reserved_for_an_order_that_ended_is_released,
+    wallet_payments_of_one_commit_end_one_by_one,
     inv_t6_what_is_posted_twice_is_there_once,
     rows_30_31_34_refunds_of_one_ticket_never_pass_what_was_paid,
     row_33_buyers_refund_in_time_and_organisers_may_always,

@@ -13,7 +13,7 @@ use florin_ticketing::gate::keys;
 use florin_ticketing::model::buyer::BuyerKey;
 use florin_ticketing::model::token::{Claims, TicketKey};
 use florin_ticketing::store::stock::Moves;
-use florin_ticketing::tickets::{self, Issued, NewTicket, NewTickets, Paid, Ticket};
+use florin_ticketing::tickets::{self, NewTicket, NewTickets, Paid, Ticket};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::stage::{Gig, SECOND, Stage};
 
 /// Tickets of one made-up order, issued to an account as the confirmation of an order does it,
 /// with the counters that belong to it.
-pub async fn sell(stage: &Stage, gig: &Gig, subject: &str, count: usize) -> Vec<Issued> {
+pub async fn sell(stage: &Stage, gig: &Gig, subject: &str, count: usize) -> Vec<Ticket> {
     let room = &stage.room;
     let mut tx = room.store.begin_event(&gig.event).await.unwrap();
     let key = BuyerKey::of_subject(subject);
@@ -57,12 +57,12 @@ pub async fn sell(stage: &Stage, gig: &Gig, subject: &str, count: usize) -> Vec<
             count
         ],
     };
-    let issued = tickets::issue(room, &mut tx, &new).await.unwrap();
+    tickets::issue(room, &mut tx, &[new]).await.unwrap();
     let mut moves = Moves::default();
     moves.sell(&gig.kind, &[], count as i64);
     moves.apply(&mut tx).await.unwrap();
     tx.commit().await.unwrap();
-    issued
+    tickets::of_order(&room.store.db, &order_id).await.unwrap()
 }
 
 /// The event's key.
