@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::api::pages::Pages;
 use crate::card::Provider;
+use crate::gate::together::Turnstiles;
 use crate::limits::RoomLimits;
 use crate::mail::Mailer;
 use crate::money::due;
@@ -120,6 +121,8 @@ pub struct Inner {
     pub blocks: crate::provenance::read::Blocks,
     /// Where orders of an event are written, many in one commit.
     pub desk: Desk,
+    /// Where its scans are.
+    pub turnstiles: Turnstiles,
     /// Order numbers.
     pub numbers: Numbers,
     /// Where postings that are done are struck out.
@@ -165,6 +168,7 @@ impl Ticketing {
             limits,
             settings: parts.settings,
             told: Notify::new(),
+            turnstiles: Turnstiles::default(),
             card_wake: Notify::new(),
             blocks: crate::provenance::read::Blocks::default(),
         }));

@@ -1,7 +1,8 @@
 //! Check-in with and without a network, devices, scan bundles, conflicts (contract D3, D4).
 //!
 //! **Flow.** Codes are read and verified outside of any transaction ([`scan::prepare`]); then
-//! one transaction of the event judges them in order ([`record`]), settles each ticket anew from
+//! one transaction of the event judges them in order ([`record`]; what many gates send one by one
+//! comes [`together`]), settles each ticket anew from
 //! all of its scans, and writes scans, tickets and leaves. The rules are pure and the same as
 //! those of a scanner without network ([`crate::model::scan`], [`crate::model::settle`]).
 //!
@@ -18,5 +19,6 @@ pub mod scan;
 pub mod sequence;
 mod settle;
 mod settled;
+pub mod together;
 
 pub use facts::Facts;

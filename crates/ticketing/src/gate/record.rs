@@ -29,8 +29,6 @@ pub struct Delivery<'a> {
     pub device_now: Option<i64>,
     /// The scanner judged them itself, and people have passed.
     pub offline: bool,
-    /// Who sent them.
-    pub actor: &'a str,
 }
 
 /// Judges and records scans in order, [`CHUNK`] of them in a transaction.
@@ -322,7 +320,7 @@ impl<'a> Desk<'a> {
             Arg::from(counted),
             Arg::from(conflict.map(Conflict::as_str)),
             Arg::from(serde_json::to_string(answer).map_err(Problem::internal)?),
-            Arg::from(self.delivery.actor),
+            Arg::from(&scan.actor),
         ])
     }
 }

@@ -45,6 +45,8 @@ pub struct Scan {
     pub stale_bundle: bool,
     /// Without network: the scanner let nobody pass, and why.
     pub refused: Option<Reason>,
+    /// Who sent it.
+    pub actor: String,
 }
 
 /// A scan whose code was read and verified.

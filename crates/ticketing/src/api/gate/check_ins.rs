@@ -18,6 +18,7 @@ use crate::api::check;
 use crate::api::input::Body;
 use crate::gate::record::{Delivery, record};
 use crate::gate::scan::{Code, Scan, prepare};
+use crate::gate::together;
 use crate::model::scan::{Direction, Reason};
 use crate::{Ticketing, limits};
 
@@ -112,6 +113,7 @@ impl ScanBody {
             scanned_at: check::instant("scannedAt", &self.scanned_at)?,
             stale_bundle: self.stale_bundle.unwrap_or(false),
             refused: refused(self.result.as_deref(), self.reason.as_deref())?,
+            actor: keeper.actor.clone(),
         })
     }
 }
@@ -161,17 +163,11 @@ async fn one(
     (scan.refused, scan.stale_bundle) = (None, false);
     let device = format!("{id}:{}", scan.device_id);
     room.limits.take(limits::CHECK_IN, &device).await?;
-    let delivery = Delivery {
-        event_id: &id,
-        device_now: None,
-        offline: false,
-        actor: &keeper.actor,
-    };
-    let prepared = prepare(&room, &id, vec![scan]).await?;
-    let mut answers = record(&room, &delivery, &prepared).await?;
-    let answer = answers
+    let mut prepared = prepare(&room, &id, vec![scan]).await?;
+    let prepared = prepared
         .pop()
-        .ok_or_else(|| Problem::internal("a scan without an answer"))?;
+        .ok_or_else(|| Problem::internal("a scan that was not read"))?;
+    let answer = together::one(&room, &id, prepared).await?;
     Ok(Json(answer).into_response())
 }
 
@@ -235,7 +231,6 @@ async fn batch(
         event_id: &id,
         device_now: Some(device_now),
         offline,
-        actor: &keeper.actor,
     };
     let prepared = prepare(&room, &id, readable).await?;
     let mut answers = record(&room, &delivery, &prepared).await?.into_iter();
