@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use florin_base::Timestamp;
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Arg, Tx, query};
+use florin_platform::sql::{Arg, Tx};
 use serde_json::json;
 
 use super::settled::{Judged, Outcome, PASSAGE_COLUMNS, Passage, happened};
@@ -14,7 +14,7 @@ use crate::analytics::counts::EntryMoves;
 use crate::model::scan::Direction;
 use crate::model::settle::{Conflict, Settled};
 use crate::model::ticket_status::Transition;
-use crate::store::bulk::{self, Marks};
+use crate::store::bulk::{self, Marks, Update};
 use crate::tickets::{self, Advance, transfer};
 use crate::{Ticketing, outbox};
 
@@ -63,9 +63,10 @@ pub(super) async fn settle_all(
     let mut rows = Vec::new();
     let mut entered = Vec::new();
     let mut counts = EntryMoves::default();
+    let mut changes = Changes::default();
     for judged in tickets.values_mut().filter(|judged| judged.touched) {
         let settled = judged.settle(reentry);
-        write_scans(room, tx, facts, judged, &settled, &mut outcomes).await?;
+        changes.of_scans(facts, judged, &settled, &mut outcomes);
         let outcome = judged.outcome(reentry, &settled);
         counts.add(
             (judged.had_come(), judged.has_come(&settled)),
@@ -76,6 +77,7 @@ pub(super) async fn settle_all(
         }
         rows.push((judged, outcome));
     }
+    changes.write(room, tx, &facts.event.org_id).await?;
     write_tickets(room, tx, &facts.event.id, rows, now).await?;
     let marks = Marks::of(room.store.db.is_shared());
     counts.write(tx, marks, &facts.event.id).await?;
@@ -84,46 +86,75 @@ pub(super) async fn settle_all(
     Ok(outcomes)
 }
 
-/// Writes what changed of older scans and tells of new entries and conflicts.
-async fn write_scans(
-    room: &Ticketing,
-    tx: &mut Tx,
-    facts: &Facts,
-    judged: &Judged,
-    settled: &Settled,
-    outcomes: &mut Outcomes,
-) -> Result<(), Problem> {
-    for (passage, outcome) in judged.passages.iter().zip(&settled.scans) {
-        outcomes.insert(passage.id.clone(), *outcome);
-        let (counted, conflict) = *outcome;
-        if passage.stored.is_some_and(|stored| stored != *outcome) {
-            let text = "UPDATE tk_check_ins SET counted = $2, conflict = $3 WHERE id = $1";
-            let statement = query(text)
-                .bind(&passage.id)
-                .bind(counted)
-                .bind(conflict.map(Conflict::as_str));
-            tx.execute(statement).await?;
-        }
-        let (was_counted, was_odd) = passage.stored.unwrap_or((false, None));
-        let data = json!({
-            "checkInId": passage.id,
-            "ticketId": judged.ticket.id,
-            "number": judged.ticket.number,
-            "eventId": facts.event.id,
-            "direction": passage.admitted.direction.as_str(),
-            "effectiveAt": Timestamp(passage.admitted.effective_at),
-            "conflict": conflict.map(Conflict::as_str),
-        });
-        let org = &facts.event.org_id;
-        if counted && !was_counted && passage.admitted.direction == Direction::In {
-            outbox::tell(&room.store, tx, org, "ticket.checked_in", &data).await?;
-        }
-        if conflict.is_some() && conflict != was_odd {
-            outbox::tell(&room.store, tx, org, "ticket.conflict", &data).await?;
+/// What changed of older scans, and news of entries and conflicts.
+#[derive(Default)]
+struct Changes {
+    scans: Vec<Vec<Arg>>,
+    news: Vec<(&'static str, String)>,
+}
+
+/// What a scan amounts to, by its id.
+const SCAN: Update = Update {
+    table: "tk_check_ins",
+    columns: &["id", "counted", "conflict"],
+    set: "counted = new.counted, conflict = new.conflict",
+};
+
+impl Changes {
+    fn of_scans(
+        &mut self,
+        facts: &Facts,
+        judged: &Judged,
+        settled: &Settled,
+        outcomes: &mut Outcomes,
+    ) {
+        for (passage, outcome) in judged.passages.iter().zip(&settled.scans) {
+            outcomes.insert(passage.id.clone(), *outcome);
+            let (counted, conflict) = *outcome;
+            if passage.stored.is_some_and(|stored| stored != *outcome) {
+                self.scans.push(vec![
+                    Arg::from(&passage.id),
+                    Arg::from(counted),
+                    Arg::from(conflict.map(Conflict::as_str)),
+                ]);
+            }
+            let (was_counted, was_odd) = passage.stored.unwrap_or((false, None));
+            let data = || {
+                let data = json!({
+                    "checkInId": passage.id,
+                    "ticketId": judged.ticket.id,
+                    "number": judged.ticket.number,
+                    "eventId": facts.event.id,
+                    "direction": passage.admitted.direction.as_str(),
+                    "effectiveAt": Timestamp(passage.admitted.effective_at),
+                    "conflict": conflict.map(Conflict::as_str),
+                });
+                data.to_string()
+            };
+            if counted && !was_counted && passage.admitted.direction == Direction::In {
+                self.news.push(("ticket.checked_in", data()));
+            }
+            if conflict.is_some() && conflict != was_odd {
+                self.news.push(("ticket.conflict", data()));
+            }
         }
     }
-    Ok(())
+
+    async fn write(self, room: &Ticketing, tx: &mut Tx, org: &str) -> Result<(), Problem> {
+        bulk::update(tx, room.store.marks(), &SCAN, self.scans).await?;
+        let news = self.news.into_iter();
+        let news: Vec<_> = news.map(|(kind, data)| (org, kind, data)).collect();
+        outbox::tell_all(&room.store, tx, &news).await
+    }
 }
+
+/// Who passed last with a ticket, by its id.
+const PASSED: Update = Update {
+    table: "tk_tickets",
+    columns: &["id", "used_at", "inside", "changed", "updated_at"],
+    set: "used_at = new.used_at, inside = new.inside, changed = new.changed,
+        updated_at = new.updated_at",
+};
 
 async fn write_tickets(
     room: &Ticketing,
@@ -144,19 +175,19 @@ async fn write_tickets(
     });
     if !plain.is_empty() {
         let changed = sequence::next(tx, event_id).await?;
+        let mut rows = Vec::with_capacity(plain.len());
         for (judged, outcome) in plain {
             judged.ticket.used_at = outcome.used_at;
             judged.ticket.inside = outcome.inside;
-            let text = "UPDATE tk_tickets SET used_at = $2, inside = $3, changed = $4,
-                updated_at = $5 WHERE id = $1";
-            let statement = query(text)
-                .bind(&judged.ticket.id)
-                .bind(outcome.used_at)
-                .bind(outcome.inside)
-                .bind(changed)
-                .bind(now);
-            tx.execute(statement).await?;
+            rows.push(vec![
+                Arg::from(&judged.ticket.id),
+                Arg::from(outcome.used_at),
+                Arg::from(outcome.inside),
+                Arg::from(changed),
+                Arg::from(now),
+            ]);
         }
+        bulk::update(tx, room.store.marks(), &PASSED, rows).await?;
     }
     let holders: BTreeSet<&String> = steps
         .iter()

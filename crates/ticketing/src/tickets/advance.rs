@@ -14,7 +14,7 @@ use crate::gate::sequence;
 use crate::model::ticket_status::Transition;
 use crate::privacy::Person;
 use crate::provenance::{Step, append};
-use crate::store::bulk::Marks;
+use crate::store::bulk::{self, Marks, Update};
 use crate::{Ticketing, api::problem::conflict, outbox};
 
 /// How a ticket ends.
@@ -82,6 +82,7 @@ pub async fn advance(
         changes.insert(event, changed);
     }
     let mut leaves = Vec::with_capacity(steps.len());
+    let mut rows = Vec::with_capacity(steps.len());
     let mut counts = TicketMoves::default();
     for step in steps {
         let ticket = step.ticket;
@@ -122,40 +123,66 @@ pub async fn advance(
         ticket.leaves += 1;
         ticket.changed = changes[&ticket.event_id];
         ticket.updated_at = at;
-        write(tx, ticket).await?;
+        rows.push(row(ticket));
         leaves.push(leaf);
     }
     let marks = Marks::of(room.store.db.is_shared());
+    bulk::update(tx, marks, &STEP, rows).await?;
     counts.write(tx, marks).await?;
     append(tx, marks, leaves).await
 }
 
-/// Writes what may change in a ticket's life, whoever owns it.
-async fn write(tx: &mut Tx, ticket: &Ticket) -> Result<(), Problem> {
-    let text = "UPDATE tk_tickets SET status = $2, generation = $3, owner_person = $4,
-        owner_sub = $5, access_digest = $6, holder_person = $7, holder_name = $8,
-        holder_email = $9, transferred = $10, used_at = $11, inside = $12, leaf = $13,
-        leaves = $14, changed = $15, updated_at = $16, answers = $17 WHERE id = $1";
-    let statement = query(text)
-        .bind(&ticket.id)
-        .bind(ticket.status.as_str())
-        .bind(i64::from(ticket.generation))
-        .bind(&ticket.owner_person)
-        .bind(ticket.owner_sub.clone())
-        .bind(ticket.access_digest.clone())
-        .bind(&ticket.holder_person)
-        .bind(ticket.holder_name.clone())
-        .bind(ticket.holder_email.clone())
-        .bind(ticket.transferred)
-        .bind(ticket.used_at)
-        .bind(ticket.inside)
-        .bind(ticket.leaf.0)
-        .bind(ticket.leaves)
-        .bind(ticket.changed)
-        .bind(ticket.updated_at)
-        .bind(ticket.answers.clone());
-    tx.execute(statement).await?;
-    Ok(())
+/// What may change in a ticket's life, whoever owns it, by its id.
+const STEP: Update = Update {
+    table: "tk_tickets",
+    columns: &[
+        "id",
+        "status",
+        "generation",
+        "owner_person",
+        "owner_sub",
+        "access_digest",
+        "holder_person",
+        "holder_name",
+        "holder_email",
+        "transferred",
+        "used_at",
+        "inside",
+        "leaf",
+        "leaves",
+        "changed",
+        "updated_at",
+        "answers",
+    ],
+    set: "status = new.status, generation = new.generation, owner_person = new.owner_person,
+        owner_sub = new.owner_sub, access_digest = new.access_digest,
+        holder_person = new.holder_person, holder_name = new.holder_name,
+        holder_email = new.holder_email, transferred = new.transferred, used_at = new.used_at,
+        inside = new.inside, leaf = new.leaf, leaves = new.leaves, changed = new.changed,
+        updated_at = new.updated_at, answers = new.answers",
+};
+
+/// A row of [`STEP`].
+fn row(ticket: &Ticket) -> Vec<Arg> {
+    vec![
+        Arg::from(&ticket.id),
+        Arg::from(ticket.status.as_str()),
+        Arg::from(i64::from(ticket.generation)),
+        Arg::from(&ticket.owner_person),
+        Arg::from(ticket.owner_sub.clone()),
+        Arg::from(ticket.access_digest.clone()),
+        Arg::from(&ticket.holder_person),
+        Arg::from(ticket.holder_name.clone()),
+        Arg::from(ticket.holder_email.clone()),
+        Arg::from(ticket.transferred),
+        Arg::from(ticket.used_at),
+        Arg::from(ticket.inside),
+        Arg::from(ticket.leaf.0),
+        Arg::from(ticket.leaves),
+        Arg::from(ticket.changed),
+        Arg::from(ticket.updated_at),
+        Arg::from(ticket.answers.clone()),
+    ]
 }
 
 /// Tickets by ids with their holders, each once.
