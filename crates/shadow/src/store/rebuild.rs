@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use florin_base::Clock as _;
-use florin_platform::sql::{Db, Row, query};
+use florin_platform::sql::{Db, Row, SqlError, query};
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use super::bodies::{DecisionBody, EventBody};
 use super::error::WriteError;
@@ -230,15 +231,14 @@ async fn read_log(
 ) -> Result<Result<Rebuilt, i64>, WriteError> {
     let mut rebuilt = Rebuilt::new();
     let (mut last, mut hash) = (0, [0; 32]);
+    let mut next = page(db, last, head);
     while last < head.log_seq {
-        let page = query(LOG)
-            .bind(last)
-            .bind(head.log_seq)
-            .bind(i64::try_from(PAGE).unwrap_or(i64::MAX));
-        let rows = db.fetch_all(page).await?;
-        if rows.is_empty() {
+        let rows = next.await.map_err(|_| WriteError::Stopped)??;
+        let Some(end) = rows.last() else {
             return Ok(Err(last + 1));
-        }
+        };
+        // The next page is read while this one is reduced.
+        next = page(db, end.get("log_seq")?, head);
         for row in &rows {
             let record = Record::from_row(row)?;
             if record.log_seq != last + 1 || record.link(&hash) != record.hash {
@@ -263,6 +263,16 @@ async fn read_log(
         true => Ok(Ok(rebuilt)),
         false => Ok(Err(last)),
     }
+}
+
+/// Reads the page of the log behind a record.
+fn page(db: &Db, last: i64, head: super::Head) -> JoinHandle<Result<Vec<Row>, SqlError>> {
+    let db = db.clone();
+    let page = query(LOG)
+        .bind(last)
+        .bind(head.log_seq)
+        .bind(i64::try_from(PAGE).unwrap_or(i64::MAX));
+    tokio::spawn(async move { db.fetch_all(page).await })
 }
 
 /// A record as it is stored.
