@@ -126,9 +126,10 @@ async fn take_calls<R: AsyncRead + Unpin>(
     let mut open = term.open.clone();
     loop {
         let asked = tokio::select! {
-            asked = timeout(SILENCE, wire::read::<Ask<Box<Call>>, _>(reading)) => asked,
+            biased;
             // Reads no more; what was taken is still answered by the writing half.
             () = ended(&mut open) => return std::future::pending().await,
+            asked = timeout(SILENCE, wire::read::<Ask<Box<Call>>, _>(reading)) => asked,
         };
         match asked.map_err(|_| std::io::ErrorKind::TimedOut)?? {
             Ask::Calls(calls) => {
@@ -161,6 +162,10 @@ async fn send_answers<W: AsyncWrite + Unpin>(
     let mut leave_by = None;
     let mut times = Vec::new();
     loop {
+        // In this order: a closed term takes no more calls, and the answers of calls that wait no
+        // more are among those taken.
+        let is_closed = !term.is_open();
+        let none_waits = origin.waiting() == 0;
         let answers = origin.take();
         if !answers.is_empty() {
             let told = answers
@@ -178,10 +183,9 @@ async fn send_answers<W: AsyncWrite + Unpin>(
                 "the link was ended by its other side, or a call was dropped",
             ));
         }
-        if !term.is_open() {
+        if is_closed {
             let by = *leave_by.get_or_insert_with(|| tokio::time::Instant::now() + LEAVE);
-            let left = origin.waiting() == 0 && times.is_empty();
-            if (left && origin.take().is_empty()) || tokio::time::Instant::now() > by {
+            if (none_waits && times.is_empty()) || tokio::time::Instant::now() > by {
                 return Ok(());
             }
         }
