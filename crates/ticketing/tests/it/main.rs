@@ -2,6 +2,7 @@
 
 mod analytics;
 mod cards;
+mod checkouts;
 mod edges;
 mod events;
 mod images;

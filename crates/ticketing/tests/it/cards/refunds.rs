@@ -72,8 +72,9 @@ async fn a_refund_that_takes_its_time_is_pending_until_it_is_there() {
         .await
         .ok(200);
     assert_eq!(shown.body["status"], "succeeded");
-    assert_eq!(cards.balance(&format!("refunds:{id}")).await, 0);
+    // The posting follows the commit; the provider's message is answered after both.
     cards.quiet().await;
+    assert_eq!(cards.balance(&format!("refunds:{id}")).await, 0);
     cards.check_money().await;
 }
 
@@ -95,6 +96,7 @@ async fn row_32_a_refund_that_fails_stays_visible_and_goes_to_a_wallet() {
         .await
         .ok(200);
     assert_eq!(shown.body["status"], "failed");
+    cards.quiet().await;
     assert_eq!(
         cards.balance(&format!("refunds:{id}")).await,
         5_175,
