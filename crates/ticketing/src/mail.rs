@@ -2,14 +2,16 @@
 //!
 //! Recipient and content are sealed under the recipient's key ([`crate::privacy`]).
 
+use std::collections::BTreeSet;
+
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Tx, query};
+use florin_platform::sql::{Arg, Tx, query};
 use serde::{Deserialize, Serialize};
 
 use crate::Ticketing;
 use crate::model::buyer::fold_mail;
 use crate::privacy::Person;
-use crate::store::Store;
+use crate::store::{Store, bulk};
 
 /// A mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,31 +39,41 @@ pub struct Attachment {
     pub content: String,
 }
 
-/// Queues a mail; it leaves after the commit. `kind` says what it is for (`order.confirmed`).
+/// A mail that is queued.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The recipient, under whose key it is sealed.
+    pub person: &'a Person,
+    /// His address.
+    pub address: &'a str,
+    /// What it is for (`order.confirmed`).
+    pub kind: &'static str,
+    /// What it says.
+    pub mail: &'a Mail,
+}
+
+/// Queues mails; they leave after the commit.
 ///
 /// # Errors
 /// The store's.
-pub async fn send(
-    store: &Store,
-    tx: &mut Tx,
-    person: &Person,
-    address: &str,
-    kind: &'static str,
-    mail: &Mail,
-) -> Result<(), Problem> {
-    let content = serde_json::to_string(mail).map_err(Problem::internal)?;
+pub async fn send(store: &Store, tx: &mut Tx, mails: &[Outgoing<'_>]) -> Result<(), Problem> {
     let now = store.now();
-    let text = "INSERT INTO tk_mails (id, person_id, recipient, kind, content, created_at, next_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let statement = query(text)
-        .bind(store.id())
-        .bind(&person.id)
-        .bind(person.seal("mail.recipient", address))
-        .bind(kind)
-        .bind(person.seal("mail.content", &content))
-        .bind(now)
-        .bind(now);
-    tx.execute(statement).await?;
+    let mut rows = Vec::with_capacity(mails.len());
+    for one in mails {
+        let content = serde_json::to_string(one.mail).map_err(Problem::internal)?;
+        rows.push(vec![
+            Arg::from(store.id()),
+            Arg::from(&one.person.id),
+            Arg::from(one.person.seal("mail.recipient", one.address)),
+            Arg::from(one.kind),
+            Arg::from(one.person.seal("mail.content", &content)),
+            Arg::from(now),
+            Arg::from(now),
+        ]);
+    }
+    let prefix =
+        "INSERT INTO tk_mails (id, person_id, recipient, kind, content, created_at, next_at)";
+    bulk::insert(tx, store.marks(), prefix, "", rows).await?;
     Ok(())
 }
 
@@ -81,43 +93,70 @@ const AT_ONCE: i64 = 50;
 /// Mails that the sink shows at most.
 const SHOWN_MAX: i64 = 500;
 
-/// How long a mail is taken by the process that sends it.
+/// How long mails are taken by the process that sends them.
 const CLAIM_MICROS: i64 = 60_000_000;
+/// Longest time of a round; what it does not reach is given back while its claim holds.
+const ROUND_MICROS: i64 = 20_000_000;
 /// A lane of its own: mails must not wait for a sale, nor a sale for them.
 const LANE: &str = "ticketing_mails";
 
-/// Takes a mail; false when another process was quicker.
-async fn claim(room: &Ticketing, id: &str, next_at: i64) -> Result<bool, Problem> {
-    let text = "UPDATE tk_mails SET next_at = $1
-        WHERE id = $2 AND next_at = $3 AND sent_at IS NULL AND failed IS NULL";
-    let until = room.now() + CLAIM_MICROS;
-    let statement = query(text).bind(until).bind(id).bind(next_at);
-    let db = room.store.db.lane(LANE).patient();
-    Ok(db.execute(statement).await? == 1)
+/// Takes mails; answers those that no other process was quicker to take.
+async fn claim(room: &Ticketing, ids: Vec<Arg>, now: i64) -> Result<BTreeSet<String>, Problem> {
+    let mut tx = room.store.db.lane(LANE).patient().begin().await?;
+    let first = [Arg::from(room.now() + CLAIM_MICROS), Arg::from(now)];
+    let prefix = "UPDATE tk_mails SET next_at = $1
+        WHERE next_at <= $2 AND sent_at IS NULL AND failed IS NULL AND id IN";
+    let marks = room.store.marks();
+    let rows = bulk::select(&mut tx, marks, prefix, "RETURNING id", &first, ids).await?;
+    let ids = rows.iter().map(|row| row.get("id"));
+    let ids = ids.collect::<Result<_, _>>()?;
+    tx.commit().await?;
+    Ok(ids)
+}
+
+/// What a round came to.
+#[derive(Default)]
+struct Round {
+    sent: Vec<Arg>,
+    /// Not tried: there was no time.
+    left: Vec<Arg>,
+    /// Id, error, tries so far, given up.
+    failed: Vec<(String, String, i64, bool)>,
 }
 
 /// Sends what is due, each by one of the processes that look. Answers how many mails were looked
-/// at.
+/// at. A round is two commits, however many mails it has: a process that dies in between has
+/// sent some of them, and they are sent again.
 ///
 /// # Errors
 /// The store's.
 pub async fn send_due(room: &Ticketing) -> Result<usize, Problem> {
     let now = room.now();
-    let text = "SELECT id, person_id, recipient, content, tries, next_at FROM tk_mails
+    let text = "SELECT id, person_id, recipient, content, tries FROM tk_mails
         WHERE sent_at IS NULL AND failed IS NULL AND next_at <= $1 ORDER BY next_at, id LIMIT $2";
     let due = room
         .store
         .db
         .fetch_all(query(text).bind(now).bind(AT_ONCE))
         .await?;
-    let mut persons = Vec::new();
+    if due.is_empty() {
+        return Ok(0);
+    }
+    let (mut ids, mut persons) = (Vec::new(), Vec::new());
     for row in &due {
+        ids.push(Arg::from(row.get::<String>("id")?));
         persons.push(row.get::<String>("person_id")?);
     }
+    let ours = claim(room, ids, now).await?;
     let persons = room.vault.load(&room.store.db, &persons).await?;
+    let mut round = Round::default();
     for row in &due {
         let (id, person): (String, String) = (row.get("id")?, row.get("person_id")?);
-        if !claim(room, &id, row.get("next_at")?).await? {
+        if !ours.contains(&id) {
+            continue;
+        }
+        if room.now() - now > ROUND_MICROS {
+            round.left.push(Arg::from(id));
             continue;
         }
         let (to, content): (Vec<u8>, Vec<u8>) = (row.get("recipient")?, row.get("content")?);
@@ -127,14 +166,21 @@ pub async fn send_due(room: &Ticketing) -> Result<usize, Problem> {
             Some((to, mail))
         });
         let tries: i64 = row.get("tries")?;
-        let outcome = match opened {
-            None => Err(("the recipient was erased".to_owned(), true)),
-            Some((to, mail)) => hand_on(room, &to, &mail)
-                .await
-                .map_err(|e| (e, tries + 1 >= TRIES_MAX)),
-        };
-        record(room, &id, outcome, tries).await?;
+        match opened {
+            None => {
+                let error = "the recipient was erased".to_owned();
+                round.failed.push((id, error, tries, true));
+            }
+            Some((to, mail)) => match hand_on(room, &to, &mail).await {
+                Ok(()) => round.sent.push(Arg::from(id)),
+                Err(error) => {
+                    let over = tries + 1 >= TRIES_MAX;
+                    round.failed.push((id, error, tries, over));
+                }
+            },
+        }
     }
+    round.record(room).await?;
     Ok(due.len())
 }
 
@@ -145,35 +191,37 @@ async fn hand_on(room: &Ticketing, to: &str, mail: &Mail) -> Result<(), String> 
     }
 }
 
-async fn record(
-    room: &Ticketing,
-    id: &str,
-    outcome: Result<(), (String, bool)>,
-    tries: i64,
-) -> Result<(), Problem> {
-    let now = room.now();
-    let statement = match outcome {
-        Ok(()) => query("UPDATE tk_mails SET sent_at = $2, tries = tries + 1 WHERE id = $1")
-            .bind(id)
-            .bind(now),
-        Err((error, true)) => {
-            tracing::warn!(mail = id, error, "a mail was given up");
-            query("UPDATE tk_mails SET failed = $2, tries = tries + 1 WHERE id = $1")
-                .bind(id)
-                .bind(error)
+impl Round {
+    async fn record(self, room: &Ticketing) -> Result<(), Problem> {
+        let now = room.now();
+        let marks = room.store.marks();
+        let mut tx = room.store.db.lane(LANE).patient().begin().await?;
+        let sent = "UPDATE tk_mails SET sent_at = $1, tries = tries + 1 WHERE id IN";
+        let left = "UPDATE tk_mails SET next_at = $1 WHERE id IN";
+        for (prefix, ids) in [(sent, self.sent), (left, self.left)] {
+            bulk::execute(&mut tx, marks, prefix, "", &[Arg::from(now)], ids).await?;
         }
-        Err((error, false)) => {
-            tracing::info!(mail = id, error, "a mail waits for another try");
-            // 5 s, 10 s, 20 s … at most an hour.
-            let wait = (5_000_000_i64 << tries.clamp(0, 10)).min(3_600_000_000);
-            query("UPDATE tk_mails SET next_at = $2, tries = tries + 1 WHERE id = $1")
-                .bind(id)
-                .bind(now + wait)
+        for (id, error, tries, over) in self.failed {
+            let statement = match over {
+                true => {
+                    tracing::warn!(mail = id, error, "a mail was given up");
+                    query("UPDATE tk_mails SET failed = $2, tries = tries + 1 WHERE id = $1")
+                        .bind(id)
+                        .bind(error)
+                }
+                false => {
+                    tracing::info!(mail = id, error, "a mail waits for another try");
+                    // 5 s, 10 s, 20 s … at most an hour.
+                    let wait = (5_000_000_i64 << tries.clamp(0, 10)).min(3_600_000_000);
+                    query("UPDATE tk_mails SET next_at = $2, tries = tries + 1 WHERE id = $1")
+                        .bind(id)
+                        .bind(now + wait)
+                }
+            };
+            tx.execute(statement).await?;
         }
-    };
-    let db = room.store.db.lane(LANE).patient();
-    db.execute(statement).await?;
-    Ok(())
+        Ok(tx.commit().await?)
+    }
 }
 
 /// A mail of the local sink.

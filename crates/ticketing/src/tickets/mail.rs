@@ -1,7 +1,7 @@
 //! The mail that brings tickets: queued in the transaction of the fact, written and handed to the
 //! post by a worker, so that nobody waits for pictures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,7 +16,7 @@ use super::transfer::local;
 use super::{calendar, load};
 use crate::Ticketing;
 use crate::gate::{Facts, keys};
-use crate::mail::{Attachment, Mail};
+use crate::mail::{Attachment, Mail, Outgoing};
 use crate::model::token::{Claims, TicketKey};
 use crate::privacy::Person;
 use crate::store::bulk;
@@ -164,23 +164,26 @@ struct Letter {
 
 async fn hand_over(room: &Ticketing, event_id: &str, letters: &[Written]) -> Result<(), Problem> {
     let mut tx = room.store.begin_event(event_id).await?;
-    for Written { job, letter } in letters {
-        let delete = query("DELETE FROM tk_ticket_mails WHERE id = $1").bind(&job.id);
-        if tx.execute(delete).await? == 1
-            && let Some(letter) = letter
-        {
-            let (person, address) = (&letter.person, &letter.address);
-            crate::mail::send(
-                &room.store,
-                &mut tx,
-                person,
-                address,
-                job.kind,
-                &letter.mail,
-            )
-            .await?;
-        }
-    }
+    let keys = letters.iter().map(|one| Arg::from(&one.job.id)).collect();
+    let prefix = "DELETE FROM tk_ticket_mails WHERE id IN";
+    let marks = room.store.marks();
+    // Another process may have handed some of them over meanwhile.
+    let gone = bulk::select(&mut tx, marks, prefix, "RETURNING id", &[], keys).await?;
+    let gone = gone.iter().map(|row| row.get::<String>("id"));
+    let gone: BTreeSet<String> = gone.collect::<Result<_, _>>()?;
+    let ours = letters.iter().filter(|one| gone.contains(&one.job.id));
+    let mails: Vec<Outgoing<'_>> = ours
+        .filter_map(|one| {
+            let letter = one.letter.as_ref()?;
+            Some(Outgoing {
+                person: &letter.person,
+                address: &letter.address,
+                kind: one.job.kind,
+                mail: &letter.mail,
+            })
+        })
+        .collect();
+    crate::mail::send(&room.store, &mut tx, &mails).await?;
     Ok(tx.commit().await?)
 }
 

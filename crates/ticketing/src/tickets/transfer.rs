@@ -15,7 +15,7 @@ use super::mail::{self, TicketMail};
 use super::row::Ticket;
 use crate::api::problem::conflict;
 use crate::gate::Facts;
-use crate::mail::Mail;
+use crate::mail::{Mail, Outgoing};
 use crate::model::buyer::{BuyerKey, fold_mail};
 use crate::model::ticket_status::{TicketStatus, Transition};
 
@@ -146,15 +146,13 @@ pub async fn offer(
     let text = "UPDATE tk_tickets SET transfers = transfers + 1 WHERE id = $1";
     tx.execute(query(text).bind(ticket_id)).await?;
     let letter = letter(&facts, offer, &token, transfer.expires_at);
-    crate::mail::send(
-        &room.store,
-        tx,
-        &person,
-        &email,
-        "transfer.offered",
-        &letter,
-    )
-    .await?;
+    let offered = Outgoing {
+        person: &person,
+        address: &email,
+        kind: "transfer.offered",
+        mail: &letter,
+    };
+    crate::mail::send(&room.store, tx, &[offered]).await?;
     Ok((transfer, token))
 }
 
