@@ -55,7 +55,7 @@ pub async fn complete(cx: &mut Cx, order: &OrderRow) -> Result<(), Problem> {
 ///
 /// # Errors
 /// The store's; what is missing stands in the place of its order.
-pub(super) async fn complete_all(
+async fn complete_all(
     cx: &mut Cx,
     orders: &[&OrderRow],
 ) -> Result<Vec<Result<(), Problem>>, Problem> {
@@ -73,6 +73,62 @@ pub(super) async fn complete_all(
         attendees::complete(&named.unwrap_or_default(), &retake::units(order), &asked)
     };
     Ok(orders.iter().map(judge).collect())
+}
+
+/// A request to pay that is no refusal.
+pub(super) enum Judged {
+    /// It was answered before.
+    Again(Kept),
+    /// Its order may be paid.
+    Fit(Box<OrderRow>),
+}
+
+/// Judges requests to pay, as (order, request): orders of one event, none twice, by `rule` and by
+/// what the types ask of attendees.
+///
+/// # Errors
+/// What fails all of them. In the place of a request: 404, 409 `idempotency_conflict`, what `rule`
+/// says, 400 `attendee_required`.
+pub(super) async fn judge_all(
+    cx: &mut Cx,
+    requests: &[(&str, &Once)],
+    mut rule: impl FnMut(&OrderRow) -> Result<(), Problem>,
+) -> Result<Vec<Result<Judged, Problem>>, Problem> {
+    let marks = cx.room.store.marks();
+    let onces: Vec<&Once> = requests.iter().map(|(_, once)| *once).collect();
+    let ids: Vec<String> = requests.iter().map(|(id, _)| (*id).to_owned()).collect();
+    let replays = Once::replay_all(&mut cx.tx, marks, &onces).await?;
+    let mut orders = row::all_in(&mut cx.tx, marks, &ids).await?;
+    let mut judge = |id: &String, replay: Result<Option<Kept>, Problem>| {
+        if let Some(kept) = replay? {
+            return Ok(Judged::Again(kept));
+        }
+        let order = orders.remove(id).ok_or_else(row::not_found)?;
+        rule(&order)?;
+        Ok(Judged::Fit(Box::new(order)))
+    };
+    let mut judged: Vec<Result<Judged, Problem>> = ids
+        .iter()
+        .zip(replays)
+        .map(|(id, replay)| judge(id, replay))
+        .collect();
+    let fit: Vec<(usize, &OrderRow)> = judged
+        .iter()
+        .enumerate()
+        .filter_map(|(place, judged)| match judged {
+            Ok(Judged::Fit(order)) => Some((place, &**order)),
+            _ => None,
+        })
+        .collect();
+    let orders: Vec<&OrderRow> = fit.iter().map(|(_, order)| *order).collect();
+    let complete = complete_all(cx, &orders).await?;
+    let places: Vec<usize> = fit.iter().map(|(place, _)| *place).collect();
+    for (place, complete) in places.into_iter().zip(complete) {
+        if let Err(problem) = complete {
+            judged[place] = Err(problem);
+        }
+    }
+    Ok(judged)
 }
 
 /// A checkout of an order that costs nothing.
@@ -108,35 +164,20 @@ pub(super) async fn free_all(
     cx: &mut Cx,
     asks: &[&Free],
 ) -> Result<Vec<Result<Checked, Problem>>, Problem> {
-    let onces: Vec<&Once> = asks.iter().map(|ask| &ask.once).collect();
-    let ids: Vec<String> = asks.iter().map(|ask| ask.order_id.clone()).collect();
-    let marks = cx.room.store.marks();
-    let replays = Once::replay_all(&mut cx.tx, marks, &onces).await?;
-    let orders = row::all_in(&mut cx.tx, marks, &ids).await?;
+    let requests: Vec<(&str, &Once)> = asks.iter().map(|ask| (&*ask.order_id, &ask.once)).collect();
+    let now = cx.now;
+    let judged = judge_all(cx, &requests, |order| costs_nothing(order, now)).await?;
     let mut answers: Vec<Option<Result<Checked, Problem>>> = Vec::with_capacity(asks.len());
-    let mut fit = Vec::new();
-    for (place, (ask, replay)) in asks.iter().zip(replays).enumerate() {
-        answers.push(match (replay, orders.get(&ask.order_id)) {
-            (Err(conflict), _) => Some(Err(conflict)),
-            (Ok(Some(kept)), _) => Some(Ok(Checked::Again(kept))),
-            (Ok(None), None) => Some(Err(row::not_found())),
-            (Ok(None), Some(order)) => match costs_nothing(order, cx.now) {
-                Err(problem) => Some(Err(problem)),
-                Ok(()) => {
-                    fit.push((place, order));
-                    None
-                }
-            },
+    let mut paid = Vec::with_capacity(asks.len());
+    for (place, judged) in judged.into_iter().enumerate() {
+        answers.push(match judged {
+            Err(problem) => Some(Err(problem)),
+            Ok(Judged::Again(kept)) => Some(Ok(Checked::Again(kept))),
+            Ok(Judged::Fit(order)) => {
+                paid.push((place, order));
+                None
+            }
         });
-    }
-    let judged: Vec<&OrderRow> = fit.iter().map(|(_, order)| *order).collect();
-    let judged = complete_all(cx, &judged).await?;
-    let mut paid = Vec::with_capacity(fit.len());
-    for ((place, order), complete) in fit.into_iter().zip(judged) {
-        match complete {
-            Err(problem) => answers[place] = Some(Err(problem)),
-            Ok(()) => paid.push((place, order)),
-        }
     }
     let how = How {
         method: "free",
@@ -151,7 +192,7 @@ pub(super) async fn free_all(
     confirm::confirm_all(cx, &confirmed).await?;
     let done: Vec<(&str, &Once)> = paid
         .iter()
-        .map(|(place, order)| (&*order.id, onces[*place]))
+        .map(|(place, order)| (&*order.id, &asks[*place].once))
         .collect();
     let bodies = keep_all(cx, &done).await?;
     for ((place, _), body) in paid.iter().zip(bodies) {

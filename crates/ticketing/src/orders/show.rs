@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Arg, Db, Row, Tx, query};
+use florin_platform::sql::{Arg, Db, Query, Row, Tx};
 use serde_json::{Map, Value, json};
 
 use super::judge::time;
@@ -77,6 +77,10 @@ fn hold(row: &Row) -> Result<HoldRow, Problem> {
     })
 }
 
+const ITEMS: &str = "SELECT order_id, type_id, quantity, unit_price, discount, tax, total
+    FROM tk_order_items WHERE order_id";
+const HOLDS: &str = "SELECT order_id, id, type_id, quantity, state FROM tk_holds WHERE order_id";
+
 /// The rows beside orders, by order.
 ///
 /// # Errors
@@ -84,12 +88,10 @@ fn hold(row: &Row) -> Result<HoldRow, Problem> {
 async fn beside(db: &Db, orders: &[String]) -> Result<BTreeMap<String, Beside>, Problem> {
     let mut found: BTreeMap<String, Beside> = BTreeMap::new();
     for id in orders {
-        let text = "SELECT type_id, quantity, unit_price, discount, tax, total
-            FROM tk_order_items WHERE order_id = $1 ORDER BY line";
-        let rows = db.fetch_all(query(text).bind(id)).await?;
-        let text = "SELECT id, type_id, quantity, state FROM tk_holds
-            WHERE order_id = $1 ORDER BY id";
-        let holds = db.fetch_all(query(text).bind(id)).await?;
+        let text = format!("{ITEMS} = $1 ORDER BY line");
+        let rows = db.fetch_all(Query::assembled(text).bind(id)).await?;
+        let text = format!("{HOLDS} = $1 ORDER BY id");
+        let holds = db.fetch_all(Query::assembled(text).bind(id)).await?;
         let beside = Beside {
             items: rows.iter().map(item).collect::<Result<_, _>>()?,
             holds: holds.iter().map(hold).collect::<Result<_, _>>()?,
@@ -110,15 +112,14 @@ pub async fn beside_in(
 ) -> Result<BTreeMap<String, Beside>, Problem> {
     let mut found: BTreeMap<String, Beside> = BTreeMap::new();
     let keys = || orders.iter().map(Arg::from).collect();
-    let prefix = "SELECT order_id, type_id, quantity, unit_price, discount, tax, total
-        FROM tk_order_items WHERE order_id IN";
-    let rows = bulk::select(tx, marks, prefix, "ORDER BY order_id, line", &[], keys()).await?;
+    let prefix = format!("{ITEMS} IN");
+    let rows = bulk::select(tx, marks, &prefix, "ORDER BY order_id, line", &[], keys()).await?;
     for row in &rows {
         let beside = found.entry(row.get("order_id")?).or_default();
         beside.items.push(item(row)?);
     }
-    let prefix = "SELECT order_id, id, type_id, quantity, state FROM tk_holds WHERE order_id IN";
-    let rows = bulk::select(tx, marks, prefix, "ORDER BY order_id, id", &[], keys()).await?;
+    let prefix = format!("{HOLDS} IN");
+    let rows = bulk::select(tx, marks, &prefix, "ORDER BY order_id, id", &[], keys()).await?;
     for row in &rows {
         let beside = found.entry(row.get("order_id")?).or_default();
         beside.holds.push(hold(row)?);

@@ -13,6 +13,7 @@ use florin_platform::http::problem::{Problem, Status};
 use florin_platform::sql::{Arg, Row, query};
 use serde_json::Value;
 
+use super::checkout::{Judged, judge_all, keep_all, opened_in};
 use super::confirm::{Confirmed, How, confirm_all};
 use super::desk::Cx;
 use super::payment::{in_progress, method_mismatch, payable, tell_failed, wrong_state};
@@ -85,29 +86,20 @@ pub(super) async fn begin_all(
     cx: &mut Cx,
     asks: &[&Ask],
 ) -> Result<Vec<Result<Begun, Problem>>, Problem> {
-    let onces: Vec<&Once> = asks.iter().map(|ask| &ask.once).collect();
-    let ids: Vec<String> = asks.iter().map(|ask| ask.order_id.clone()).collect();
-    let marks = cx.room.store.marks();
-    let replays = Once::replay_all(&mut cx.tx, marks, &onces).await?;
-    let orders = row::all_in(&mut cx.tx, marks, &ids).await?;
-    let at_work = orders_at_work(cx, &ids).await?;
-    let judge = |(ask, replay): (&&Ask, Result<Option<Kept>, Problem>)| {
-        if let Some(kept) = replay? {
-            return Ok(Judged::Again(kept));
-        }
-        let order = orders.get(&ask.order_id).ok_or_else(row::not_found)?;
-        payable(order, cx.now)?;
+    let requests: Vec<(&str, &Once)> = asks.iter().map(|ask| (&*ask.order_id, &ask.once)).collect();
+    let at_work = orders_at_work(cx, &requests).await?;
+    let now = cx.now;
+    let rule = |order: &OrderRow| {
+        payable(order, now)?;
         if order.total == 0 {
             return Err(method_mismatch());
         }
-        if order.status == "pending" || at_work.contains(&ask.order_id) {
+        if order.status == "pending" || at_work.contains(&order.id) {
             return Err(in_progress());
         }
-        Ok(Judged::Fit(order))
+        Ok(())
     };
-    let judged: Vec<Result<Judged<'_>, Problem>> = asks.iter().zip(replays).map(judge).collect();
-    let fit: Vec<&OrderRow> = judged.iter().flatten().filter_map(Judged::fit).collect();
-    let mut complete = super::checkout::complete_all(cx, &fit).await?.into_iter();
+    let judged = judge_all(cx, &requests, rule).await?;
     let (mut rows, mut answers) = (Vec::new(), Vec::with_capacity(asks.len()));
     for (ask, judged) in asks.iter().zip(judged) {
         let order = match judged {
@@ -121,10 +113,6 @@ pub(super) async fn begin_all(
             }
             Ok(Judged::Fit(order)) => order,
         };
-        if let Some(Err(problem)) = complete.next() {
-            answers.push(Err(problem));
-            continue;
-        }
         let attempt = Attempt {
             id: cx.room.store.id(),
             order_id: order.id.clone(),
@@ -133,28 +121,14 @@ pub(super) async fn begin_all(
             owner_sub: ask.payer.owner_sub.clone(),
             once: ask.once.clone(),
         };
-        rows.push(attempt_row(&attempt, order, cx.now)?);
+        rows.push(attempt_row(&attempt, &order, now)?);
         answers.push(Ok(Begun::Attempt(attempt)));
     }
     let prefix = "INSERT INTO tk_wallet_payments (id, order_id, event_id, wallet_id, owner_sub,
         amount, currency, request, state, lease_until, created_at)";
+    let marks = cx.room.store.marks();
     bulk::insert(&mut cx.tx, marks, prefix, "", rows).await?;
     Ok(answers)
-}
-
-/// A request that is no refusal.
-enum Judged<'a> {
-    Again(Kept),
-    Fit(&'a OrderRow),
-}
-
-impl<'a> Judged<'a> {
-    fn fit(&self) -> Option<&'a OrderRow> {
-        match self {
-            Self::Again(_) => None,
-            Self::Fit(order) => Some(order),
-        }
-    }
 }
 
 fn attempt_row(attempt: &Attempt, order: &OrderRow, now: i64) -> Result<Vec<Arg>, Problem> {
@@ -175,10 +149,13 @@ fn attempt_row(attempt: &Attempt, order: &OrderRow, now: i64) -> Result<Vec<Arg>
 }
 
 /// Those of the orders that have an attempt at work.
-async fn orders_at_work(cx: &mut Cx, ids: &[String]) -> Result<BTreeSet<String>, Problem> {
+async fn orders_at_work(
+    cx: &mut Cx,
+    requests: &[(&str, &Once)],
+) -> Result<BTreeSet<String>, Problem> {
     let prefix = "SELECT order_id FROM tk_wallet_payments
         WHERE state = 'authorising' AND order_id IN";
-    let keys = ids.iter().map(Arg::from).collect();
+    let keys = requests.iter().map(|(id, _)| Arg::from(*id)).collect();
     let marks = cx.room.store.marks();
     let rows = bulk::select(&mut cx.tx, marks, prefix, "", &[], keys).await?;
     Ok(rows
@@ -272,7 +249,7 @@ pub(super) async fn finish_all(
         .iter()
         .map(|(place, order, _)| (&*order.id, &attempts[*place].once))
         .collect();
-    let bodies = super::checkout::keep_all(cx, &done).await?;
+    let bodies = keep_all(cx, &done).await?;
     for (((place, ..), body), dues) in fit.iter().zip(bodies).zip(dues) {
         answers[*place] = Some(Ok(Finished::Confirmed(body, dues)));
     }
@@ -295,7 +272,7 @@ fn how(attempt: &Attempt) -> How {
 /// Another has ended this attempt, and kept the answer.
 async fn ended(cx: &mut Cx, attempt: &Attempt) -> Result<Finished, Problem> {
     let body = match attempt.once.replay(&mut cx.tx).await? {
-        Some(kept) => super::checkout::opened_in(cx, &kept).await?,
+        Some(kept) => opened_in(cx, &kept).await?,
         None => None,
     };
     Ok(Finished::Confirmed(body.unwrap_or_default(), Vec::new()))

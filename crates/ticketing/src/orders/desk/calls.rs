@@ -133,68 +133,35 @@ pub(super) trait Together: Sized + Send + Sync {
     ) -> Working<'a, Vec<Result<Self::Done, Problem>>>;
 }
 
-impl Together for wallet_pay::Ask {
-    type Done = Begun;
+macro_rules! together {
+    ($ask:ty, $job:ident, $done:ty, $write:path) => {
+        impl Together for $ask {
+            type Done = $done;
 
-    fn of(job: &mut Job) -> Option<&mut Waiting<Self, Begun>> {
-        match job {
-            Job::Begin(waiting) => Some(waiting),
-            _ => None,
+            fn of(job: &mut Job) -> Option<&mut Waiting<Self, $done>> {
+                match job {
+                    Job::$job(waiting) => Some(waiting),
+                    _ => None,
+                }
+            }
+
+            fn order_id(&self) -> &str {
+                &self.order_id
+            }
+
+            fn write<'a>(
+                cx: &'a mut Cx,
+                asks: &'a [&'a Self],
+            ) -> Working<'a, Vec<Result<$done, Problem>>> {
+                Box::pin($write(cx, asks))
+            }
         }
-    }
-
-    fn order_id(&self) -> &str {
-        &self.order_id
-    }
-
-    fn write<'a>(cx: &'a mut Cx, asks: &'a [&'a Self]) -> Working<'a, Vec<Result<Begun, Problem>>> {
-        Box::pin(wallet_pay::begin_all(cx, asks))
-    }
+    };
 }
 
-impl Together for Attempt {
-    type Done = Finished;
-
-    fn of(job: &mut Job) -> Option<&mut Waiting<Self, Finished>> {
-        match job {
-            Job::Finish(waiting) => Some(waiting),
-            _ => None,
-        }
-    }
-
-    fn order_id(&self) -> &str {
-        &self.order_id
-    }
-
-    fn write<'a>(
-        cx: &'a mut Cx,
-        asks: &'a [&'a Self],
-    ) -> Working<'a, Vec<Result<Finished, Problem>>> {
-        Box::pin(wallet_pay::finish_all(cx, asks))
-    }
-}
-
-impl Together for Free {
-    type Done = Checked;
-
-    fn of(job: &mut Job) -> Option<&mut Waiting<Self, Checked>> {
-        match job {
-            Job::Free(waiting) => Some(waiting),
-            _ => None,
-        }
-    }
-
-    fn order_id(&self) -> &str {
-        &self.order_id
-    }
-
-    fn write<'a>(
-        cx: &'a mut Cx,
-        asks: &'a [&'a Self],
-    ) -> Working<'a, Vec<Result<Checked, Problem>>> {
-        Box::pin(checkout::free_all(cx, asks))
-    }
-}
+together!(wallet_pay::Ask, Begin, Begun, wallet_pay::begin_all);
+together!(Attempt, Finish, Finished, wallet_pay::finish_all);
+together!(Free, Free, Checked, checkout::free_all);
 
 /// Writes the calls of one kind. A second call about the same order comes in a round of its own,
 /// and sees what became of the first.
