@@ -129,4 +129,18 @@ mod tests {
         trigger.advance();
         stopped.await.expect("stopped");
     }
+
+    #[tokio::test]
+    async fn a_worker_has_its_first_turn_at_once_and_none_once_draining_has_begun() {
+        let (trigger, shutdown) = pair();
+        let every = Duration::from_millis(5);
+        let begin = tokio::time::Instant::now();
+        let mut turns = shutdown.turns(every);
+        assert!(turns.next().await);
+        assert!(turns.next().await);
+        assert!(begin.elapsed() >= every);
+        trigger.advance();
+        assert!(!turns.next().await);
+        assert!(!turns.next().await);
+    }
 }
