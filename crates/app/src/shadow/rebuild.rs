@@ -15,11 +15,14 @@ use crate::serve::shadow::SHADOW_FILE;
 const DIVERGENCE: u8 = 1;
 /// Exit code when it could not be found out.
 const COULD_NOT_RUN: u8 = 2;
+/// Steps by which a server that runs beside a verification comes first at the processor.
+const NICE: i32 = 5;
 
 /// Rebuild everything derived from the log, beside live, and compare or replace
 ///
-/// Works on the tables of a server that may be running: serving goes on. Exit code 0: equal; 1: a
-/// divergence (the first differing event is named) or a broken chain; 2: could not run.
+/// Works on the tables of a server that may be running: serving goes on, and a verification lets
+/// it go first at the processor (nice 5). Exit code 0: equal; 1: a divergence (the first differing
+/// event is named) or a broken chain; 2: could not run.
 #[derive(Debug, Args)]
 pub struct Rebuild {
     /// Compare digests per book at the same record
@@ -64,6 +67,12 @@ impl Rebuild {
             let hint = "give the folder with --data-dir, or the database as for florin serve";
             with_code(format!("{error:#}"), Some(hint.to_owned()), COULD_NOT_RUN)
         };
+        // A replacement holds what the server waits for: that one is not to dawdle.
+        if !self.swap
+            && let Err(error) = rustix::process::nice(NICE)
+        {
+            tracing::debug!(%error, "the verification runs at full priority");
+        }
         let report = block_on(self.work(output)).map_err(could_not)?;
         output.print(&report, || text(&report))?;
         Ok(match report.is_good() {

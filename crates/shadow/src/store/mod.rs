@@ -13,6 +13,7 @@
 pub mod bodies;
 pub(crate) mod bulk;
 mod cache;
+mod compare;
 pub mod dead_letters;
 mod derived;
 mod doors;
@@ -20,8 +21,10 @@ mod error;
 pub mod failpoint;
 pub mod intake;
 pub mod keys;
+mod log;
 mod mirror;
 mod opening;
+mod pages;
 mod part;
 pub mod read;
 pub mod rebuild;

@@ -10,7 +10,7 @@ use florin_base::{Clock, IdSource};
 use florin_platform::sql::{Db, SqlError, Tx, query};
 
 use super::error::WriteError;
-use super::rebuild::{LOG, Record};
+use super::log;
 use super::session::{Head, read_head};
 
 /// Records at the end of the log that a start chains anew.
@@ -78,7 +78,7 @@ pub(super) async fn check_end(db: &Db) -> Result<(), OpenError> {
     if let Some(broken_at) = behind(&mut tx, head).await? {
         return broken(broken_at);
     }
-    if let Some(broken_at) = unchained(&mut tx, head).await? {
+    if let Some(broken_at) = unchained(&mut tx, db.is_shared(), head).await? {
         return broken(broken_at);
     }
     let differs = "SELECT c.log_seq FROM shadow_checkpoints AS c
@@ -102,7 +102,7 @@ async fn behind(tx: &mut Tx, head: Head) -> Result<Option<i64>, OpenError> {
 }
 
 /// The first of the newest records that does not follow from the one before it.
-async fn unchained(tx: &mut Tx, head: Head) -> Result<Option<i64>, OpenError> {
+async fn unchained(tx: &mut Tx, is_shared: bool, head: Head) -> Result<Option<i64>, OpenError> {
     let first = (head.log_seq - RECORDS).max(0);
     let (mut last, mut hash) = (first, [0; 32]);
     if first > 0 {
@@ -112,9 +112,8 @@ async fn unchained(tx: &mut Tx, head: Head) -> Result<Option<i64>, OpenError> {
         };
         hash = row.get::<Vec<u8>>("hash")?.try_into().unwrap_or([0; 32]);
     }
-    let page = query(LOG).bind(first).bind(head.log_seq).bind(RECORDS);
-    for row in &tx.fetch_all(page).await? {
-        let record = Record::from_row(row)?;
+    let page = log::page(is_shared, first, head.log_seq, RECORDS);
+    for record in log::read(tx.fetch_optional(page).await?)? {
         if record.log_seq != last + 1 || record.link(&hash) != record.hash {
             return Ok(Some(last + 1));
         }

@@ -173,7 +173,7 @@ const BALANCE_AS_OF: &str = "WITH b AS (
     FROM parts";
 
 /// The state of an entry `e` at record `$4`.
-const STATE_THEN: &str = "CASE WHEN e.changed_seq <= $4 THEN e.state ELSE COALESCE(
+pub(super) const STATE_THEN: &str = "CASE WHEN e.changed_seq <= $4 THEN e.state ELSE COALESCE(
         (SELECT c.state FROM shadow_changes AS c
          WHERE c.event_id = e.event_id AND c.log_seq <= $4 ORDER BY c.log_seq DESC LIMIT 1),
         e.first_state) END";

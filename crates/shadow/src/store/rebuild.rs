@@ -8,22 +8,22 @@
 use std::collections::{BTreeMap, HashSet};
 
 use florin_base::Clock as _;
-use florin_platform::sql::{Db, Row, SqlError, query};
+use florin_platform::sql::Db;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use super::bodies::{DecisionBody, EventBody};
+use super::compare::compare;
 use super::error::WriteError;
-use super::read::{self, Known, Window};
-use super::record::{Chained, Stamp, kind};
+use super::log::{self, Record};
+use super::read;
+use crate::model::BookId;
 use crate::model::digest::sha256;
-use crate::model::reducer::{self, Entries, Entry, Step};
-use crate::model::{BookId, Direction, Key, State};
+use crate::model::reducer::{self, Entries};
 
 /// Events that one pass holds in memory, about 200 bytes each.
 pub const PASS_EVENTS: i64 = 4_000_000;
-/// Records, or events of a book, that are read at a time.
-const PAGE: usize = 10_000;
+/// Records that are read at a time.
+const PAGE: i64 = 4_000;
 
 /// What is to be verified.
 #[derive(Debug, Clone, Default)]
@@ -102,10 +102,11 @@ pub struct Divergence {
     pub rebuilt: String,
 }
 
+/// What a comparison came to.
 #[derive(Default)]
-struct Found {
-    books: usize,
-    events: usize,
+pub(super) struct Found {
+    pub(super) books: usize,
+    pub(super) events: usize,
     divergent: HashSet<BookId>,
     first: Option<Divergence>,
 }
@@ -213,12 +214,8 @@ fn part_of(account: &str, passes: i64) -> i64 {
     ])) % passes
 }
 
-type Rebuilt = BTreeMap<BookId, Entries>;
-
-pub(super) const LOG: &str =
-    "SELECT log_seq, recorded_at, kind, account_id, currency, subject, actor, role,
-    trace_id, emits, body, hash FROM shadow_log WHERE log_seq > $1 AND log_seq <= $2
-    ORDER BY log_seq LIMIT $3";
+/// The events of books by the log.
+pub(super) type Rebuilt = BTreeMap<BookId, Entries>;
 
 /// Reads the log up to the head, verifies its chain and reduces what is wanted. The inner error
 /// is the first record that does not fit.
@@ -233,14 +230,13 @@ async fn read_log(
     let (mut last, mut hash) = (0, [0; 32]);
     let mut next = page(db, last, head);
     while last < head.log_seq {
-        let rows = next.await.map_err(|_| WriteError::Stopped)??;
-        let Some(end) = rows.last() else {
+        let records = next.await.map_err(|_| WriteError::Stopped)??;
+        let Some(end) = records.last() else {
             return Ok(Err(last + 1));
         };
         // The next page is read while this one is reduced.
-        next = page(db, end.get("log_seq")?, head);
-        for row in &rows {
-            let record = Record::from_row(row)?;
+        next = page(db, end.log_seq, head);
+        for record in &records {
             if record.log_seq != last + 1 || record.link(&hash) != record.hash {
                 return Ok(Err(last + 1));
             }
@@ -252,7 +248,7 @@ async fn read_log(
                 return Ok(Err(last));
             }
             if record.account_id.as_deref().is_some_and(wanted)
-                && let Err(seq) = reduce(&mut rebuilt, &record)
+                && let Err(seq) = reduce(&mut rebuilt, record)
             {
                 return Ok(Err(seq));
             }
@@ -266,93 +262,12 @@ async fn read_log(
 }
 
 /// Reads the page of the log behind a record.
-fn page(db: &Db, last: i64, head: super::Head) -> JoinHandle<Result<Vec<Row>, SqlError>> {
+fn page(db: &Db, last: i64, head: super::Head) -> JoinHandle<Result<Vec<Record>, WriteError>> {
     let db = db.clone();
-    let page = query(LOG)
-        .bind(last)
-        .bind(head.log_seq)
-        .bind(i64::try_from(PAGE).unwrap_or(i64::MAX));
-    tokio::spawn(async move { db.fetch_all(page).await })
-}
-
-/// A record as it is stored.
-pub(super) struct Record {
-    pub(super) log_seq: i64,
-    pub(super) recorded_at: i64,
-    pub(super) kind: String,
-    pub(super) account_id: Option<String>,
-    pub(super) currency: Option<String>,
-    subject: Option<String>,
-    actor: String,
-    role: Option<String>,
-    trace_id: Option<String>,
-    emits: Option<String>,
-    pub(super) body: String,
-    pub(super) hash: [u8; 32],
-}
-
-impl Record {
-    pub(super) fn from_row(row: &Row) -> Result<Self, WriteError> {
-        let hash: Vec<u8> = row.get("hash")?;
-        Ok(Self {
-            log_seq: row.get("log_seq")?,
-            recorded_at: row.get("recorded_at")?,
-            kind: row.get("kind")?,
-            account_id: row.get("account_id")?,
-            currency: row.get("currency")?,
-            subject: row.get("subject")?,
-            actor: row.get("actor")?,
-            role: row.get("role")?,
-            trace_id: row.get("trace_id")?,
-            emits: row.get("emits")?,
-            body: row.get("body")?,
-            // A hash of another length fits nothing.
-            hash: hash.try_into().unwrap_or([0; 32]),
-        })
-    }
-
-    pub(super) fn link(&self, previous: &[u8; 32]) -> [u8; 32] {
-        Chained {
-            stamp: Stamp {
-                log_seq: self.log_seq,
-                recorded_at: self.recorded_at,
-            },
-            kind: &self.kind,
-            account_id: self.account_id.as_deref(),
-            currency: self.currency.as_deref(),
-            subject: self.subject.as_deref(),
-            actor: &self.actor,
-            role: self.role.as_deref(),
-            trace_id: self.trace_id.as_deref(),
-            emits: self.emits.as_deref(),
-            body: &self.body,
-        }
-        .link(previous)
-    }
-
-    /// What the reducer reads of it; the outer `None` is a damaged content.
-    fn step(&self) -> Option<Option<Step>> {
-        match self.kind.as_str() {
-            kind::EVENT => {
-                let body: EventBody = serde_json::from_str(&self.body).ok()?;
-                let entry = Entry {
-                    timestamp: body.timestamp,
-                    direction: Direction::from_word(&body.direction)?,
-                    amount: body.minor.parse().ok()?,
-                    state: State::from_word(&body.state)?,
-                    correction: body.correction,
-                    log_seq: self.log_seq,
-                };
-                Some(Some(Step::Event(body.event_id, entry)))
-            }
-            kind::DECISION | kind::FINAL => {
-                let body: DecisionBody = serde_json::from_str(&self.body).ok()?;
-                let state = State::from_word(&body.to)?;
-                Some(Some(Step::State(body.event_id, state)))
-            }
-            _ => Some(None),
-        }
-    }
+    tokio::spawn(async move {
+        let page = log::page(db.is_shared(), last, head.log_seq, PAGE);
+        log::read(db.fetch_optional(page).await?)
+    })
 }
 
 fn reduce(rebuilt: &mut Rebuilt, record: &Record) -> Result<(), i64> {
@@ -370,86 +285,8 @@ fn reduce(rebuilt: &mut Rebuilt, record: &Record) -> Result<(), i64> {
     }
 }
 
-/// Compares the wanted books, live and rebuilt.
-async fn compare(
-    db: &Db,
-    log_seq: i64,
-    mut rebuilt: Rebuilt,
-    wanted: &(dyn Fn(&str) -> bool + Sync),
-    found: &mut Found,
-) -> Result<(), WriteError> {
-    let mut after: Option<BookId> = None;
-    loop {
-        let page = read::books(db, after.as_ref(), PAGE).await?;
-        for row in &page {
-            if wanted(&row.id.account_id) {
-                let entries = rebuilt.remove(&row.id).unwrap_or_default();
-                compare_book(db, log_seq, &row.id, entries, found).await?;
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = Some(last.id.clone()),
-            _ => break,
-        }
-    }
-    // Books of the log that have no row at all.
-    for (book, entries) in rebuilt {
-        compare_book(db, log_seq, &book, entries, found).await?;
-    }
-    Ok(())
-}
-
-async fn compare_book(
-    db: &Db,
-    log_seq: i64,
-    book: &BookId,
-    mut rebuilt: Entries,
-    found: &mut Found,
-) -> Result<(), WriteError> {
-    found.books += usize::from(!rebuilt.is_empty());
-    found.events += rebuilt.len();
-    let mut after = Key::new(i64::MIN, "");
-    loop {
-        let window = Window {
-            book,
-            after: after.clone(),
-            to: i64::MAX,
-            known: Known { log_seq, at: None },
-            limit: PAGE,
-        };
-        let page = read::window(db, &window, 0, None).await?;
-        for listed in &page {
-            let (event, stored) = (&listed.stored.event, &listed.stored);
-            let live = Entry {
-                timestamp: event.timestamp,
-                direction: event.direction,
-                amount: event.amount,
-                state: stored.state,
-                correction: stored.correction,
-                log_seq: stored.log_seq,
-            };
-            let differs = match rebuilt.remove(&event.event_id) {
-                None => Some(("presence", "present".to_owned(), "absent".to_owned())),
-                Some(rebuilt) => reducer::difference(&live, &rebuilt),
-            };
-            if let Some(differs) = differs {
-                found.note(book, &event.event_id, live.log_seq, differs);
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = last.stored.event.key(),
-            _ => break,
-        }
-    }
-    for (event_id, entry) in rebuilt {
-        let differs = ("presence", "absent".to_owned(), "present".to_owned());
-        found.note(book, &event_id, entry.log_seq, differs);
-    }
-    Ok(())
-}
-
 impl Found {
-    fn note(
+    pub(super) fn note(
         &mut self,
         book: &BookId,
         event_id: &str,

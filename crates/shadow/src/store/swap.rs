@@ -10,7 +10,8 @@ use super::bodies::{DecisionBody, EventBody};
 use super::bulk::Marks;
 use super::cache::{Books, NewBook};
 use super::error::WriteError;
-use super::rebuild::{LOG, Record, Report, Request, verify};
+use super::log::{self, Record};
+use super::rebuild::{Report, Request, verify};
 use super::record::{Actor, NewRecord, kind};
 use super::session::{Core, Session};
 use super::{Settings, derived, failpoint};
@@ -18,7 +19,7 @@ use crate::model::amount::split;
 use crate::model::{BookId, Direction};
 
 /// Records that are read at a time.
-const PAGE: i64 = 10_000;
+const PAGE: i64 = 4_000;
 /// Kind of the record that tells every process to forget what it remembers.
 pub(super) const REBUILT: &str = "rebuild";
 
@@ -50,7 +51,7 @@ pub async fn swap(
     let tx = db.begin().await?;
     let session = Session::begin(core, tx, SystemClock.wall_micros()).await;
     let mut session = session.map_err(|(_, error)| error)?;
-    if let Err(error) = replace(&mut session, progress).await {
+    if let Err(error) = replace(&mut session, db.is_shared(), progress).await {
         return session.abandon::<Report>(error).1;
     }
     let body = serde_json::json!({ "replaced": true });
@@ -61,7 +62,11 @@ pub async fn swap(
     verify(db, request, progress).await
 }
 
-async fn replace(session: &mut Session, progress: &(dyn Fn(i64) + Sync)) -> Result<(), WriteError> {
+async fn replace(
+    session: &mut Session,
+    is_shared: bool,
+    progress: &(dyn Fn(i64) + Sync),
+) -> Result<(), WriteError> {
     let end = session.head().log_seq;
     for text in [
         "DELETE FROM shadow_entries",
@@ -73,15 +78,14 @@ async fn replace(session: &mut Session, progress: &(dyn Fn(i64) + Sync)) -> Resu
     let numbers = numbers(session).await?;
     let mut last = 0;
     while last < end {
-        let page = query(LOG).bind(last).bind(end).bind(PAGE);
-        let rows = session.tx().fetch_all(page).await?;
+        let page = log::page(is_shared, last, end, PAGE);
+        let records = log::read(session.tx().fetch_optional(page).await?)?;
         let mut rebuilt = Rows::default();
-        for row in &rows {
-            let record = Record::from_row(row)?;
+        for record in &records {
             last = record.log_seq;
-            rebuilt.take(&record, &numbers)?;
+            rebuilt.take(record, &numbers)?;
         }
-        if rows.is_empty() {
+        if records.is_empty() {
             break;
         }
         let marks = session.core.marks;
