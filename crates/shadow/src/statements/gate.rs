@@ -3,7 +3,7 @@
 //! **Invariants.** A statement that leaves as proven has opening + Σ lines = closing to the minor
 //! unit (INV-S20); what is refused leaves with its first fault and nothing else of it counts.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use sha2::{Digest as _, Sha256};
 
 use super::amount;
@@ -87,8 +87,38 @@ pub struct Gate<'a> {
     receiver: &'a mut dyn Receiver,
     open: Option<Open>,
     page: Option<Page>,
-    /// How often a row was met in the statement, over all its pages in the file.
-    occurrences: HashMap<u64, u32>,
+    /// Of the statement, over all its pages in the file.
+    occurrences: Occurrences,
+}
+
+/// Sets of [`Occurrences`]: one that grows stands in memory twice.
+const SETS: usize = 64;
+
+/// How often a row was met, by eight bytes of its digest. Nearly all of millions are met once.
+struct Occurrences {
+    once: [HashSet<u64>; SETS],
+    again: HashMap<u64, u32>,
+}
+
+impl Occurrences {
+    fn new() -> Self {
+        Self {
+            once: std::array::from_fn(|_| HashSet::new()),
+            again: HashMap::new(),
+        }
+    }
+
+    /// Meets a row: 1 for the first time.
+    fn meet(&mut self, row: [u8; 8]) -> u32 {
+        let set = &mut self.once[usize::from(row[0]) % SETS];
+        let row = u64::from_le_bytes(row);
+        if set.insert(row) {
+            return 1;
+        }
+        let times = self.again.entry(row).or_insert(1);
+        *times += 1;
+        *times
+    }
 }
 
 impl<'a> Gate<'a> {
@@ -99,7 +129,7 @@ impl<'a> Gate<'a> {
             receiver,
             open: None,
             page: None,
-            occurrences: HashMap::new(),
+            occurrences: Occurrences::new(),
         }
     }
 
@@ -215,7 +245,7 @@ impl Sink for Gate<'_> {
     fn open(&mut self, head: Head) -> Result<(), StatementFault> {
         let continues = self.page.as_ref().is_some_and(|page| page.continues(&head));
         if !continues {
-            self.occurrences = HashMap::new();
+            self.occurrences = Occurrences::new();
         }
         let refused = self.receiver.begin(&head).err();
         self.open = Some(Open {
@@ -251,14 +281,10 @@ impl Sink for Gate<'_> {
         let key = row.finalize();
         let mut short = [0; 8];
         short.copy_from_slice(&key[..8]);
-        let occurrence = self
-            .occurrences
-            .entry(u64::from_le_bytes(short))
-            .or_insert(0);
-        *occurrence += 1;
+        let occurrence = self.occurrences.meet(short);
         let mut digest = [0; 16];
         digest.copy_from_slice(&key[..16]);
-        if *occurrence > 1 {
+        if occurrence > 1 {
             let mut again = Sha256::new();
             again.update(key);
             again.update(occurrence.to_le_bytes());
@@ -271,7 +297,7 @@ impl Sink for Gate<'_> {
         open.sum = balance_after(open.sum, line.amount)?;
         let (first, last) = open.days.unwrap_or((line.booking, line.booking));
         open.days = Some((first.min(line.booking), last.max(line.booking)));
-        self.receiver.line(open.lines, *occurrence, digest, line)
+        self.receiver.line(open.lines, occurrence, digest, line)
     }
 
     fn fault(&mut self, fault: StatementFault) -> Result<(), StatementFault> {

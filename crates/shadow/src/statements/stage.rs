@@ -11,11 +11,11 @@ use crate::store::bulk;
 use crate::store::{Shadow, WriteError, failpoint};
 
 /// Lines of one message.
-const LINES_OF_MESSAGE: usize = 1_000;
+const LINES_OF_MESSAGE: usize = 500;
 /// Lines of one write transaction: others get their turn in between.
-const LINES_OF_WRITE: usize = 8_000;
+const LINES_OF_WRITE: usize = 2_000;
 /// Messages that may wait.
-pub const MESSAGES_MAX: usize = 4;
+pub const MESSAGES_MAX: usize = 2;
 /// Most statements of a file; their numbers follow that of the import.
 pub const STATEMENTS_MAX: i64 = 1_000_000;
 
