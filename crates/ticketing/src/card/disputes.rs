@@ -1,8 +1,10 @@
 //! Disputes (contract C5, D1): the money is withdrawn, the tickets open no gate; it comes back, or
 //! the organiser bears it and the tickets are cancelled. An inquiry does nothing.
 
+use std::collections::BTreeSet;
+
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Db, Query, Row, Tx, query};
+use florin_platform::sql::{Arg, Db, Query, Row, Tx, query};
 use serde_json::json;
 
 use super::decide::away;
@@ -13,6 +15,7 @@ use crate::model::amounts::Minor;
 use crate::money::{self, p10_dispute};
 use crate::orders::desk::Cx;
 use crate::orders::refunds::job;
+use crate::store::bulk::{self, Marks};
 use crate::store::stock;
 use crate::tickets::{self, Death};
 use crate::{Ticketing, outbox};
@@ -82,12 +85,16 @@ pub fn dispute(row: &Row) -> Result<DisputeRow, Problem> {
 ///
 /// # Errors
 /// The store's.
-pub async fn open_for_order(tx: &mut Tx, order_id: &str) -> Result<bool, Problem> {
-    let text = "SELECT id FROM tk_card_disputes WHERE order_id = $1 AND state = 'open' LIMIT 1";
-    Ok(tx
-        .fetch_optional(query(text).bind(order_id))
-        .await?
-        .is_some())
+pub async fn open_for_orders(
+    tx: &mut Tx,
+    marks: Marks,
+    orders: &[String],
+) -> Result<BTreeSet<String>, Problem> {
+    let prefix = "SELECT order_id FROM tk_card_disputes WHERE state = 'open' AND order_id IN";
+    let keys = orders.iter().map(Arg::from).collect();
+    let rows = bulk::select(tx, marks, prefix, "", &[], keys).await?;
+    let ids = rows.iter().map(|row| row.get("order_id"));
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 /// What is in open dispute of an organisation, minor units: it is not paid out.

@@ -454,7 +454,13 @@ async fn refund_to_wallet(
         Err(MoneyError::Wallet(code)) => Some(code.word()),
         Err(error) => return Err(error),
     };
-    refunds::ended(room, refund_id, failed).await.map_err(away)
+    let ended = refunds::Ended {
+        refund_id: refund.id,
+        order_id: refund.order_id,
+        event_id: refund.event_id,
+        failure: failed,
+    };
+    room.desk.end_refund(ended).await.map_err(away)
 }
 
 async fn payout(room: &Ticketing, id: &str) -> Result<payouts::PayoutRow, MoneyError> {

@@ -3,6 +3,8 @@
 //! **Boundary.** Orders know intents, disputes and the provider only through these functions; what
 //! they do is [`crate::card`]'s business.
 
+use std::collections::BTreeSet;
+
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::Tx;
 
@@ -11,6 +13,7 @@ use super::row::OrderRow;
 use crate::Ticketing;
 use crate::card::refunds::NewCardRefund;
 use crate::card::{self, Cancelled, disputes, intents};
+use crate::store::bulk::Marks;
 
 /// The order is given up: its intent is cancelled at the provider after the commit.
 ///
@@ -24,8 +27,22 @@ pub async fn abandon(tx: &mut Tx, order_id: &str, now: i64) -> Result<(), Proble
 ///
 /// # Errors
 /// The store's.
-pub async fn is_disputed(tx: &mut Tx, order_id: &str) -> Result<bool, Problem> {
-    disputes::open_for_order(tx, order_id).await
+pub async fn is_disputed(tx: &mut Tx, marks: Marks, order_id: &str) -> Result<bool, Problem> {
+    Ok(!disputed(tx, marks, &[order_id.to_owned()])
+        .await?
+        .is_empty())
+}
+
+/// Those of the orders whose payment is in an open dispute.
+///
+/// # Errors
+/// The store's.
+pub async fn disputed(
+    tx: &mut Tx,
+    marks: Marks,
+    orders: &[String],
+) -> Result<BTreeSet<String>, Problem> {
+    disputes::open_for_orders(tx, marks, orders).await
 }
 
 /// Open chargebacks of an organisation in a currency, minor units.

@@ -5,10 +5,11 @@
 //! before it took, and each is all or nothing. Answers leave after the commit. When a batch
 //! cannot be written, each of its calls is tried alone, so that one of them cannot fail the rest.
 //!
-//! Reserves, free checkouts and both steps of a payment by wallet are written together, in a few
-//! statements for all of them; what else happens to an order (a card's news, a refund, a
-//! cancellation) is a work of its own. Calls that wait beside each other have no order among
-//! them: a batch does works first, then confirmations, then new payments, then reserves.
+//! Reserves, free checkouts, both steps of a payment by wallet and the ends of refunds into
+//! wallets are written together, in a few statements for all of them; what else happens to an
+//! order (a card's news, a refund, a cancellation) is a work of its own. Calls that wait beside
+//! each other have no order among them: a batch does works first, then refunds that ended and
+//! confirmations, then new payments, then reserves.
 //!
 //! On a database of its own the events share one transaction at a time; on a shared one each
 //! event has its lane, and a few batches run side by side.
@@ -25,6 +26,7 @@ use florin_platform::sql::Tx;
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkout::{Checked, Free};
+use super::refunds::Ended;
 use super::reserve::{self, Ask, Reserved};
 use super::wallet_pay::{self, Attempt, Begun, Finished};
 use crate::room::Inner;
@@ -153,6 +155,16 @@ impl Desk {
     pub async fn finish(&self, attempt: &Attempt) -> Result<Finished, Problem> {
         let (waiting, answer) = Waiting::new(attempt.clone());
         self.put(Job::Finish(waiting))?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Writes the end of a refund into a wallet; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// 404 `refund_not_found`, 503 `overloaded`; the store's.
+    pub async fn end_refund(&self, ended: Ended) -> Result<(), Problem> {
+        let (waiting, answer) = Waiting::new(ended);
+        self.put(Job::EndRefund(waiting))?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -353,6 +365,7 @@ async fn event(
             Err(problem) => return Err(problem),
         });
     }
+    together::<Ended>(cx, group).await?;
     together::<Attempt>(cx, group).await?;
     together::<Free>(cx, group).await?;
     together::<wallet_pay::Ask>(cx, group).await?;

@@ -259,16 +259,21 @@ pub async fn kill(
     };
     all(room, tx, &mut tickets, &holders, kind, at).await?;
     transfer::withdraw(room, tx, ids, at).await?;
-    for ticket in &tickets {
-        let data = json!({
+    let told = |ticket: &Ticket| {
+        json!({
             "ticketId": ticket.id,
             "number": ticket.number,
             "orderId": ticket.order_id,
             "eventId": ticket.event_id,
             "status": ticket.status.as_str(),
-        });
-        outbox::tell(&room.store, tx, &ticket.org_id, "ticket.voided", &data).await?;
-    }
+        })
+        .to_string()
+    };
+    let all: Vec<(&str, &'static str, String)> = tickets
+        .iter()
+        .map(|ticket| (&*ticket.org_id, "ticket.voided", told(ticket)))
+        .collect();
+    outbox::tell_all(&room.store, tx, &all).await?;
     Ok(killed)
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{Cx, Working};
 use crate::orders::checkout::{self, Checked, Free};
+use crate::orders::refunds::{self, Ended};
 use crate::orders::reserve::{Ask, Reserved};
 use crate::orders::wallet_pay::{self, Attempt, Begun, Finished};
 
@@ -73,6 +74,7 @@ pub(super) enum Job {
     Begin(Box<Waiting<wallet_pay::Ask, Begun>>),
     Finish(Box<Waiting<Attempt, Finished>>),
     Free(Box<Waiting<Free, Checked>>),
+    EndRefund(Box<Waiting<Ended, ()>>),
     Work(String, Box<dyn Work>),
 }
 
@@ -83,6 +85,7 @@ impl Job {
             Self::Begin(waiting) => &waiting.ask.event_id,
             Self::Finish(waiting) => &waiting.ask.event_id,
             Self::Free(waiting) => &waiting.ask.event_id,
+            Self::EndRefund(waiting) => &waiting.ask.event_id,
             Self::Work(event_id, _) => event_id,
         }
     }
@@ -116,6 +119,7 @@ impl Held {
             Job::Begin(waiting) => waiting.answer(failed),
             Job::Finish(waiting) => waiting.answer(failed),
             Job::Free(waiting) => waiting.answer(failed),
+            Job::EndRefund(waiting) => waiting.answer(failed),
             Job::Work(_, work) => work.answer(failed),
         }
     }
@@ -162,6 +166,7 @@ macro_rules! together {
 together!(wallet_pay::Ask, Begin, Begun, wallet_pay::begin_all);
 together!(Attempt, Finish, Finished, wallet_pay::finish_all);
 together!(Free, Free, Checked, checkout::free_all);
+together!(Ended, EndRefund, (), refunds::end_all);
 
 /// Writes the calls of one kind. A second call about the same order comes in a round of its own,
 /// and sees what became of the first.

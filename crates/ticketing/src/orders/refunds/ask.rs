@@ -77,7 +77,8 @@ pub async fn ask(
     if !order.was_confirmed() {
         return Err(super::super::payment::wrong_state(&order));
     }
-    if card_port::is_disputed(&mut cx.tx, order_id).await? {
+    let marks = cx.room.store.marks();
+    if card_port::is_disputed(&mut cx.tx, marks, order_id).await? {
         return Err(conflict(
             "payment_disputed",
             "The payment is in dispute; it cannot be refunded meanwhile.",
@@ -105,13 +106,13 @@ pub async fn ask(
         job_id: None,
         done_outside: false,
     };
-    let (refund, dues) = decide(cx, &order, &decision).await?;
-    let scale = cx.room.settings.scale(&order.currency).unwrap_or(2);
     let tickets: Vec<(String, Minor)> = decision
         .lines
         .iter()
         .map(|(ticket, parts)| (ticket.id.clone(), parts.by_buyer(order.fee_payer)))
         .collect();
+    let (refund, dues) = decide(cx, &order, decision).await?;
+    let scale = cx.room.settings.scale(&order.currency).unwrap_or(2);
     let body = json!({"items": [show(&refund, &tickets, scale)]});
     let kept = Kept {
         status: 202,

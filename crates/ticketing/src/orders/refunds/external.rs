@@ -54,7 +54,7 @@ pub async fn taken_in(
         job_id: None,
         done_outside: true,
     };
-    let decided = decide(cx, &order, &decision).await?;
+    let decided = decide(cx, &order, decision).await?;
     if !in_full {
         let text = "UPDATE tk_orders SET needs_review = $1 WHERE id = $2";
         cx.tx.execute(query(text).bind(true).bind(order_id)).await?;

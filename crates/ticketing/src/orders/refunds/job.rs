@@ -5,12 +5,13 @@
 use florin_platform::http::problem::Problem;
 use florin_platform::sql::{Row, Tx, query};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::super::card_port;
 use super::super::desk::Cx;
 use super::super::judge::time;
 use super::super::row::{self, OrderRow};
-use super::decide::{Decision, Left, decide, left};
+use super::decide::{Decision, Left, decide_all, left_all};
 use crate::Ticketing;
 use crate::api::money::print;
 use crate::model::amounts::Paid;
@@ -19,7 +20,7 @@ use crate::store::Store;
 use crate::tickets::Death;
 
 /// Orders of one commit.
-const STEP: i64 = 32;
+const STEP: i64 = 128;
 
 /// Begins the refunds of an event, in the transaction that cancels it; answers the job's id.
 ///
@@ -126,9 +127,17 @@ pub async fn sweep(room: &Ticketing) -> Result<usize, Problem> {
     let mut done = 0;
     for row in room.store.db.fetch_all(query(text)).await? {
         let job = job(&row)?;
+        let mut posting: Option<JoinHandle<()>> = None;
         while let Some(dues) = step(room, &job).await? {
             done += dues.len();
-            post(room, dues).await;
+            // The money of one step moves while the next is decided.
+            let next = tokio::spawn(post(room.clone(), dues));
+            if let Some(before) = posting.replace(next) {
+                before.await.map_err(Problem::internal)?;
+            }
+        }
+        if let Some(last) = posting {
+            last.await.map_err(Problem::internal)?;
         }
     }
     Ok(done)
@@ -136,7 +145,7 @@ pub async fn sweep(room: &Ticketing) -> Result<usize, Problem> {
 
 /// The refunds of one step, each with its own line, side by side: the ledger takes them in one
 /// commit. What it does not take now is due.
-async fn post(room: &Ticketing, dues: Vec<Vec<DueRow>>) {
+async fn post(room: Ticketing, dues: Vec<Vec<DueRow>>) {
     let drive = dues.into_iter().map(|dues| {
         let room = room.clone();
         async move {
@@ -181,12 +190,7 @@ async fn step_in(cx: &mut Cx, job: &Job) -> Result<Option<Vec<Vec<DueRow>>>, Pro
         cx.tx.execute(statement).await?;
         return Ok(None);
     };
-    let mut dues = Vec::with_capacity(orders.len());
-    for order in &orders {
-        if let Some(planned) = whole(cx, order, job).await? {
-            dues.push(planned);
-        }
-    }
+    let dues = whole(cx, &orders, job).await?;
     let text = "UPDATE tk_refund_jobs SET position = $1 WHERE id = $2";
     cx.tx.execute(query(text).bind(&last).bind(&job.id)).await?;
     Ok(Some(dues))
@@ -208,38 +212,41 @@ pub async fn left_over(cx: &mut Cx, order_id: &str) -> Result<(), Problem> {
         .await?;
     let open = matches!(&*order.status, "confirmed" | "partially_refunded");
     match found {
-        Some(row) if open => whole(cx, &order, &job(&row)?).await.map(drop),
+        Some(row) if open => whole(cx, &[order], &job(&row)?).await.map(drop),
         _ => Ok(()),
     }
 }
 
-/// Gives back all that is left of an order.
-async fn whole(cx: &mut Cx, order: &OrderRow, job: &Job) -> Result<Option<Vec<DueRow>>, Problem> {
-    let disputed = card_port::is_disputed(&mut cx.tx, &order.id).await?;
-    if disputed {
-        // The dispute decides about the money; the ticket is worth nothing either way.
-        return Ok(None);
+/// Gives back all that is left of orders; answers what is due of each that gave something back.
+async fn whole(cx: &mut Cx, orders: &[OrderRow], job: &Job) -> Result<Vec<Vec<DueRow>>, Problem> {
+    let marks = cx.room.store.marks();
+    let ids: Vec<String> = orders.iter().map(|order| order.id.clone()).collect();
+    // A dispute decides about its money; the ticket is worth nothing either way.
+    let disputed = card_port::disputed(&mut cx.tx, marks, &ids).await?;
+    let tickets = left_all(cx, orders).await?;
+    let mut decisions = Vec::with_capacity(orders.len());
+    for (order, tickets) in orders.iter().zip(tickets) {
+        let lines: Vec<(Left, Paid)> = tickets
+            .into_iter()
+            .filter(|ticket| !ticket.is_dead() || ticket.left != Paid::default())
+            .map(|ticket| {
+                let parts = ticket.left;
+                (ticket, parts)
+            })
+            .collect();
+        if lines.is_empty() || disputed.contains(&order.id) {
+            continue;
+        }
+        let decision = Decision {
+            lines,
+            death: Some(Death::Cancelled),
+            cause: "event_cancelled",
+            reason: job.reason.clone(),
+            job_id: Some(job.id.clone()),
+            done_outside: false,
+        };
+        decisions.push((order, decision));
     }
-    let lines: Vec<(Left, Paid)> = left(cx, order)
-        .await?
-        .into_iter()
-        .filter(|ticket| !ticket.is_dead() || ticket.left != Paid::default())
-        .map(|ticket| {
-            let parts = ticket.left;
-            (ticket, parts)
-        })
-        .collect();
-    if lines.is_empty() {
-        return Ok(None);
-    }
-    let decision = Decision {
-        lines,
-        death: Some(Death::Cancelled),
-        cause: "event_cancelled",
-        reason: job.reason.clone(),
-        job_id: Some(job.id.clone()),
-        done_outside: false,
-    };
-    let (_, dues) = decide(cx, order, &decision).await?;
-    Ok(Some(dues))
+    let decided = decide_all(cx, &decisions).await?;
+    Ok(decided.into_iter().map(|(_, dues)| dues).collect())
 }

@@ -13,8 +13,10 @@ pub mod external;
 pub mod job;
 pub mod retry;
 
+use std::collections::BTreeMap;
+
 use florin_platform::http::problem::Problem;
-use florin_platform::sql::{Db, Query, Row, Tx, query};
+use florin_platform::sql::{Arg, Db, Query, Row, Tx, query};
 use serde_json::{Value, json};
 
 use super::desk::Cx;
@@ -22,8 +24,9 @@ use super::judge::time;
 use crate::api::money::print;
 use crate::model::amounts::{Minor, Paid};
 use crate::money::Subject;
+use crate::outbox;
 use crate::store::Store;
-use crate::{Ticketing, outbox};
+use crate::store::bulk::{self, Update};
 
 /// A refund. Amounts in minor units.
 #[derive(Debug, Clone)]
@@ -259,36 +262,80 @@ async fn mark(
     let Some(refund) = find_in(tx, refund_id).await? else {
         return Ok(());
     };
-    let data = json!({"refundId": refund.id, "orderId": refund.order_id,
-        "eventId": refund.event_id, "status": status, "amountMinor": refund.amount,
-        "currency": refund.currency, "failure": failure});
+    let data = end(&refund, status, failure);
     outbox::tell(store, tx, &refund.org_id, kind, &data).await
 }
 
-/// A refund into a wallet ended: `failed` names the wallet's code.
+/// What is told of a refund's end.
+fn end(refund: &RefundRow, status: &str, failure: Option<&str>) -> Value {
+    json!({"refundId": refund.id, "orderId": refund.order_id, "eventId": refund.event_id,
+        "status": status, "amountMinor": refund.amount, "currency": refund.currency,
+        "failure": failure})
+}
+
+/// A refund into a wallet that ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The refund.
+    pub refund_id: String,
+    /// Its order.
+    pub order_id: String,
+    /// Its event.
+    pub event_id: String,
+    /// The wallet's code, if the money could not be sent.
+    pub failure: Option<&'static str>,
+}
+
+const ENDED: Update = Update {
+    table: "tk_refunds",
+    columns: &["id", "status", "failure", "updated_at"],
+    set: "status = new.status, failure = new.failure, updated_at = new.updated_at",
+};
+
+/// Writes the ends of refunds, none twice. Those that had ended before stay as they are.
 ///
 /// # Errors
-/// The store's.
-pub async fn ended(
-    room: &Ticketing,
-    refund_id: &str,
-    failed_with: Option<&'static str>,
-) -> Result<(), Problem> {
-    let Some(refund) = find(&room.store.db, refund_id).await? else {
-        return Err(not_found());
-    };
-    let id = refund_id.to_owned();
-    room.desk
-        .run(&refund.event_id, move |cx: &mut Cx| {
-            let id = id.clone();
-            Box::pin(async move {
-                cx.dirty = true;
-                let store = cx.room.store.clone();
-                match failed_with {
-                    None => succeeded(&store, &mut cx.tx, &id).await,
-                    Some(code) => failed(&store, &mut cx.tx, &id, code).await,
-                }
-            })
-        })
-        .await
+/// What fails all of them. In the place of a refund: 404 `refund_not_found`.
+pub(super) async fn end_all(
+    cx: &mut Cx,
+    all: &[&Ended],
+) -> Result<Vec<Result<(), Problem>>, Problem> {
+    cx.dirty = true;
+    let marks = cx.room.store.marks();
+    let prefix = format!("{COLUMNS} WHERE r.id IN");
+    let keys = all
+        .iter()
+        .map(|ended| Arg::from(&ended.refund_id))
+        .collect();
+    let found = bulk::select(&mut cx.tx, marks, &prefix, "", &[], keys).await?;
+    let found: Vec<RefundRow> = found.iter().map(refund).collect::<Result<_, _>>()?;
+    let found: BTreeMap<&str, &RefundRow> = found.iter().map(|r| (&*r.id, r)).collect();
+    let (mut rows, mut told) = (Vec::new(), Vec::new());
+    let mut answers = Vec::with_capacity(all.len());
+    for ended in all {
+        let Some(refund) = found.get(&*ended.refund_id) else {
+            answers.push(Err(not_found()));
+            continue;
+        };
+        answers.push(Ok(()));
+        if !matches!(&*refund.status, "created" | "pending") {
+            continue;
+        }
+        let (status, kind) = match ended.failure {
+            None => ("succeeded", "refund.succeeded"),
+            Some(_) => ("failed", "refund.failed"),
+        };
+        rows.push(vec![
+            Arg::from(&refund.id),
+            Arg::from(status),
+            Arg::from(ended.failure.map(str::to_owned)),
+            Arg::from(cx.now),
+        ]);
+        let data = end(refund, status, ended.failure).to_string();
+        told.push((&*refund.org_id, kind, data));
+    }
+    bulk::update(&mut cx.tx, marks, &ENDED, rows).await?;
+    let store = cx.room.store.clone();
+    outbox::tell_all(&store, &mut cx.tx, &told).await?;
+    Ok(answers)
 }
