@@ -6,9 +6,8 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use super::directory::Row;
+use super::shards::{Shards, forget};
 use crate::{
     call::{AccountView, WalletView},
     model::{Floor, Metadata, Slot},
@@ -91,8 +90,8 @@ pub(super) const TAIL_MAX: usize = 16;
 /// See the module text.
 #[derive(Debug)]
 pub(super) struct Cache {
-    young: HashMap<Slot, Account>,
-    old: HashMap<Slot, Account>,
+    young: Shards<Slot, Account>,
+    old: Shards<Slot, Account>,
     max: usize,
 }
 
@@ -100,8 +99,8 @@ impl Cache {
     /// Remembers about so many accounts.
     pub(super) fn new(max: usize) -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: Shards::default(),
+            old: Shards::default(),
             max,
         }
     }
@@ -112,7 +111,7 @@ impl Cache {
 
     /// Whether an account is remembered; one that is stays through the batch.
     pub(super) fn keep(&mut self, slot: Slot) -> bool {
-        if self.young.contains_key(&slot) {
+        if self.young.get(&slot).is_some() {
             return true;
         }
         let found = self.old.remove(&slot);
@@ -148,13 +147,20 @@ impl Cache {
     /// Between batches: drops the old generation when the young one is full.
     pub(super) fn age(&mut self) {
         if self.young.len() > self.max / 2 {
-            self.old = std::mem::take(&mut self.young);
+            let young = std::mem::take(&mut self.young);
+            let old = std::mem::replace(&mut self.old, young);
+            let len = old.len();
+            forget(old, len);
         }
     }
 
     /// Somebody else committed: nothing of it can be trusted.
     pub(super) fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
+        let all = (
+            std::mem::take(&mut self.young),
+            std::mem::take(&mut self.old),
+        );
+        let len = all.0.len() + all.1.len();
+        forget(all, len);
     }
 }

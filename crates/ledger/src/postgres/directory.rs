@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use florin_base::Timestamp;
-use hashbrown::HashMap;
 use parking_lot::RwLock;
 
+use super::shards::{Shards, forget};
 use crate::{
     model::{AccountFacts, AccountId, AccountKind, Asset, AssetNo, Side, Slot},
     record::line::Names,
@@ -46,8 +46,8 @@ const GENERATION_MIN: usize = 250_000;
 
 #[derive(Debug, Default)]
 struct Accounts {
-    rows: HashMap<Slot, Arc<Row>>,
-    by_id: HashMap<AccountId, Slot>,
+    rows: Shards<Slot, Arc<Row>>,
+    by_id: Shards<AccountId, Slot>,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +60,10 @@ struct Inner {
 impl Inner {
     fn add(&mut self, slot: Slot, row: Arc<Row>, generation: usize) {
         if self.young.rows.len() >= generation {
-            self.old = std::mem::take(&mut self.young);
+            let young = std::mem::take(&mut self.young);
+            let old = std::mem::replace(&mut self.old, young);
+            let len = old.rows.len();
+            forget(old, len);
         }
         self.young.by_id.insert(row.id.clone(), slot);
         self.young.rows.insert(slot, row);

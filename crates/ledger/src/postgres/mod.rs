@@ -39,6 +39,7 @@ mod rows;
 mod schema;
 mod sequencer;
 mod session;
+mod shards;
 mod shown;
 mod writes;
 

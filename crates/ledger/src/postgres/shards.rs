@@ -1,0 +1,98 @@
+//! A map in many parts. A table that grows is copied whole: with millions of accounts in it that
+//! takes seconds, in the middle of a batch, which the server takes for a transaction that was
+//! left. Parts fill a little unevenly, so that they grow one after another.
+
+use std::hash::{BuildHasher as _, Hash};
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+/// Of ten million entries each holds ten thousand.
+const PARTS: usize = 1_024;
+
+/// See the module text.
+#[derive(Debug)]
+pub(super) struct Shards<K, V> {
+    parts: Box<[HashMap<K, V>]>,
+    hasher: DefaultHashBuilder,
+    len: usize,
+}
+
+impl<K: Hash + Eq, V> Default for Shards<K, V> {
+    fn default() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| HashMap::new()).collect(),
+            hasher: DefaultHashBuilder::default(),
+            len: 0,
+        }
+    }
+}
+
+impl<K: Hash + Eq, V> Shards<K, V> {
+    /// The part of a key; its own hash is another one, with the part's own seed.
+    fn part(&self, key: &K) -> usize {
+        self.hasher.hash_one(key) as usize % PARTS
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.parts[self.part(key)].get(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let part = self.part(key);
+        self.parts[part].get_mut(key)
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        let part = self.part(&key);
+        self.len += usize::from(self.parts[part].insert(key, value).is_none());
+    }
+
+    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        let part = self.part(key);
+        let found = self.parts[part].remove(key);
+        self.len -= usize::from(found.is_some());
+        found
+    }
+}
+
+/// Drops what may be millions of entries beside whoever is at work.
+pub(super) fn forget<T: Send + 'static>(entries: T, len: usize) {
+    /// Fewer are gone sooner than a thread is there.
+    const FEW: usize = 50_000;
+    if len < FEW {
+        return;
+    }
+    let dropping = std::thread::Builder::new().name("florin-forget".to_owned());
+    // Where no thread is to be had, the closure is dropped here and now, with the entries.
+    let _ = dropping.spawn(move || drop(entries));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_map_and_no_part_holds_much_more_than_its_share() {
+        let mut map = Shards::default();
+        let count = 100 * PARTS;
+        for key in 0..count {
+            map.insert(key, key);
+            map.insert(key, key + 1);
+        }
+        assert_eq!(map.len(), count);
+        assert_eq!(map.get(&7), Some(&8));
+        *map.get_mut(&7).expect("there") = 1;
+        assert_eq!(map.remove(&7), Some(1));
+        assert_eq!(
+            (map.remove(&7), map.get(&7), map.len()),
+            (None, None, count - 1)
+        );
+        let largest = map.parts.iter().map(HashMap::len).max();
+        assert!(largest < Some(200), "{largest:?}");
+        forget(map, count);
+    }
+}
