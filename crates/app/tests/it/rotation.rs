@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use florin_platform::testing::postgres::TestPostgres;
+use florin_platform::testing::process::{Running, free_port};
 use serde_json::{Value, json};
 
-use crate::deployment::{Running, free_port};
 use crate::server::launch::florin_with;
 
 /// The steps of a rotation that were answered, by the stand-in of Lambda's runtime.

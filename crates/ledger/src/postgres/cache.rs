@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::directory::Row;
-use super::shards::{Shards, forget};
+use super::shards::{Shards, age, forget};
 use crate::{
     call::{AccountView, WalletView},
     model::{Floor, Metadata, Slot},
@@ -147,10 +147,7 @@ impl Cache {
     /// Between batches: drops the old generation when the young one is full.
     pub(super) fn age(&mut self) {
         if self.young.len() > self.max / 2 {
-            let young = std::mem::take(&mut self.young);
-            let old = std::mem::replace(&mut self.old, young);
-            let len = old.len();
-            forget(old, len);
+            age(&mut self.young, &mut self.old, Shards::len);
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use florin_base::Timestamp;
 use parking_lot::RwLock;
 
-use super::shards::{Shards, forget};
+use super::shards::{Shards, age};
 use crate::{
     model::{AccountFacts, AccountId, AccountKind, Asset, AssetNo, Side, Slot},
     record::line::Names,
@@ -60,10 +60,9 @@ struct Inner {
 impl Inner {
     fn add(&mut self, slot: Slot, row: Arc<Row>, generation: usize) {
         if self.young.rows.len() >= generation {
-            let young = std::mem::take(&mut self.young);
-            let old = std::mem::replace(&mut self.old, young);
-            let len = old.rows.len();
-            forget(old, len);
+            age(&mut self.young, &mut self.old, |accounts| {
+                accounts.rows.len()
+            });
         }
         self.young.by_id.insert(row.id.clone(), slot);
         self.young.rows.insert(slot, row);

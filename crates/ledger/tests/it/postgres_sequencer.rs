@@ -63,15 +63,9 @@ fn is_linked(part: &Part) -> bool {
     matches!(part, Part::Linked { .. })
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("bound").port()
-}
-
 /// A sequencer that others reach only through a proxy, and one of these others.
 async fn pair(site: &Site) -> (Ledger, Ledger, Proxy) {
-    let port = free_port();
+    let port = postgres_server::free_port();
     let proxy = Proxy::start(port).await;
     let first = Sequencing {
         candidate: true,
@@ -469,7 +463,7 @@ fn a_process_without_a_sequencer_in_reach_decides_by_itself() {
         let nowhere = Sequencing {
             candidate: true,
             listen: ([127, 0, 0, 1], 0).into(),
-            advertise: Some(format!("127.0.0.1:{}", free_port())),
+            advertise: Some(format!("127.0.0.1:{}", postgres_server::free_port())),
         };
         let first = open(&site, "first", nowhere).await;
         plays(&first, is_sequencer).await;

@@ -5,7 +5,7 @@
 //! running server to use instead.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -49,9 +49,20 @@ fn unprivileged(program: &Path) -> Command {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
+/// A port that nobody listens on now, below those that the system hands out by itself, so that no
+/// connection takes it before it is used; the tests of other processes begin elsewhere.
+pub fn free_port() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    let start = std::process::id().wrapping_mul(37);
+    loop {
+        let number = start.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + number % COUNT).expect("below 32,000");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Server {
@@ -91,9 +102,13 @@ impl Server {
             .spawn()
             .expect("a shell");
         let output = keeper.stdout.take().expect("piped");
+        let mut output = BufReader::new(output);
         let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        assert_eq!(line.trim(), "ready", "the server did not start");
+        output.read_line(&mut line).expect("a line");
+        if line.trim() != "ready" {
+            output.read_to_string(&mut line).expect("its log");
+            panic!("the server did not start: {line}");
+        }
         Some(Self {
             url: format!("postgres://florin@127.0.0.1:{port}/postgres"),
             port,

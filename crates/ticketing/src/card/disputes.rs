@@ -81,7 +81,8 @@ pub fn dispute(row: &Row) -> Result<DisputeRow, Problem> {
     })
 }
 
-/// A dispute of the order is open: nothing is refunded meanwhile (409 `payment_disputed`).
+/// Those of the orders whose payment is in an open dispute: nothing of them is refunded meanwhile
+/// (409 `payment_disputed`).
 ///
 /// # Errors
 /// The store's.
