@@ -1,4 +1,5 @@
-//! `florin kafka …`: topics, dead letters, rebuilding, and a broker for development.
+//! `florin kafka …`: topics, who may use them, dead letters, rebuilding, and a broker for
+//! development.
 //!
 //! Without the feature `kafka` the commands are there and say what is missing, so that the
 //! command line is the same everywhere.
@@ -13,6 +14,7 @@ use crate::out::Output;
 mod absent;
 #[cfg(not(feature = "kafka"))]
 use absent as present;
+mod acls;
 #[cfg(feature = "kafka")]
 mod present;
 
@@ -25,6 +27,7 @@ pub enum KafkaCommand {
     /// Messages that could not be handled
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    Acls(acls::Acls),
     Rebuild(Rebuild),
     MockBroker(MockBroker),
 }
@@ -102,6 +105,7 @@ impl KafkaCommand {
         match self {
             Self::Topics(command) => present::topics(command, output),
             Self::DeadLetters(command) => present::dead_letters(command, output),
+            Self::Acls(command) => command.run(output),
             Self::Rebuild(command) => command.run(output),
             Self::MockBroker(command) => present::mock_broker(command, output),
         }

@@ -271,6 +271,55 @@ fn the_tour_is_balanced_and_replays() {
 }
 
 #[test]
+fn dep_081_acls_are_lines_for_kafkas_own_tool() {
+    let said = run(&[
+        "kafka",
+        "acls",
+        "--user",
+        "florin-staging-{role}",
+        "--operator",
+        "florin-staging-wallets",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let lines: Vec<&str> = said.out.lines().collect();
+    for line in [
+        "--add --allow-principal User:florin-staging-workers --operation Describe --operation Write --topic ledger-changes",
+        "--add --allow-principal User:florin-staging-workers --operation Describe --operation Write --transactional-id florin-feed-ledger-changes",
+        "--add --allow-principal User:florin-staging-shadow-events --operation Describe --operation Read --topic transactions.raw",
+        "--add --allow-principal User:florin-staging-shadow-events --operation Read --group florin-shadow",
+        "--add --allow-principal User:florin-staging-wallets --operation Create --operation Describe --operation DescribeConfigs --topic ledger-changes",
+    ] {
+        assert!(lines.contains(&line), "{line} is not in\n{}", said.out);
+    }
+    // Nobody else may do anything, and only the operator creates topics.
+    let users = lines.iter().filter_map(|line| line.split(' ').nth(2));
+    let users: std::collections::BTreeSet<&str> = users.collect();
+    let known = ["shadow-events", "wallets", "workers"].map(|u| format!("User:florin-staging-{u}"));
+    assert!(users.iter().eq(&known), "{users:?}");
+    let creators = lines.iter().filter(|line| line.contains("Create"));
+    assert!(
+        creators
+            .clone()
+            .all(|line| line.contains("User:florin-staging-wallets "))
+    );
+    let first = run(&["kafka", "acls", "--output", "json"]).json();
+    assert_eq!(
+        first["acls"][0],
+        json!({"user": "shadow-events", "resource": "topic", "name": "ledger-changes", "operations": ["Describe"]})
+    );
+    refused(
+        &run(&["kafka", "acls", "--user", "florin"]),
+        "names one user for all roles",
+        "{role}",
+    );
+    refused(
+        &run(&["kafka", "acls", "--operator", "a b"]),
+        "`--operator`",
+        "letters, digits",
+    );
+}
+
+#[test]
 fn the_doctor_finds_nothing_wrong_with_a_fresh_folder() {
     let (dir, _) = folder();
     let data = dir.path().to_str().expect("UTF-8");

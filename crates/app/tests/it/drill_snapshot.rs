@@ -110,8 +110,15 @@ fn dep_138_dep_139_a_snapshot_is_compared_and_goes_again() {
     let (live, copy) = (here.create("florin"), there.create("florin"));
     let server = here.serve(&live);
     let wallet = server.funded("BRL", "10.00");
-    // Rooms note where they stand with their first look; what came after the copy would be missed.
-    for table in ["tk_card_reports", "tk_fold_position"] {
+    // Workers note where they stand with their first look; what came after the copy would be missed.
+    for table in [
+        "bus_leases",
+        "feed_positions",
+        "tk_card_positions",
+        "tk_card_reports",
+        "tk_fold_position",
+        "tk_posting_position",
+    ] {
         let rows = format!("SELECT count(*) FROM florin.{table}");
         let begun = std::time::Instant::now();
         while here.ask(&live, &rows) == "0" {

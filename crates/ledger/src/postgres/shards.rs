@@ -105,7 +105,7 @@ mod tests {
     }
 
     /// Tells where it was dropped.
-    struct Told(mpsc::Sender<Option<String>>);
+    struct Told(mpsc::SyncSender<Option<String>>);
 
     impl Drop for Told {
         fn drop(&mut self) {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn many_entries_are_dropped_elsewhere_and_few_at_once() {
-        let (told, dropped) = mpsc::channel();
+        let (told, dropped) = mpsc::sync_channel(2);
         let here = std::thread::current().name().map(str::to_owned);
         forget(Told(told.clone()), FEW - 1);
         assert_eq!(dropped.try_recv(), Ok(here), "before it returns");
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_generation_ages_and_the_one_before_is_gone() {
-        let (told, dropped) = mpsc::channel();
+        let (told, dropped) = mpsc::sync_channel(2);
         let mut young = vec![Told(told)];
         let mut old = Vec::new();
         age(&mut young, &mut old, Vec::len);

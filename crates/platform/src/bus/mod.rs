@@ -13,6 +13,7 @@
 //!   [`Bus::take_over`] shuts out whoever published before.
 //! - A consumer group's position is committed with the effect of the message ([`consume`]).
 
+pub mod access;
 pub mod consume;
 #[cfg(feature = "kafka")]
 pub mod kafka;

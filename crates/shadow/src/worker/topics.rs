@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use florin_platform::bus::access::SHADOW_GROUP;
 use florin_platform::bus::consume::{Handler, Handling, Received, Rejected};
 use florin_platform::bus::topics as bus;
 use florin_platform::http::problem::Problem;
@@ -29,7 +30,7 @@ pub const DEAD: &str = bus::TRANSACTIONS_DLQ;
 /// Events of this room, outgoing.
 pub const EVENTS: &str = bus::SHADOW_EVENTS;
 /// The consumer group.
-pub const GROUP: &str = "florin-shadow";
+pub const GROUP: &str = SHADOW_GROUP;
 /// Header that says which installation a message is a mirror of.
 pub const ORIGIN: &str = "florin-origin";
 

@@ -9,7 +9,8 @@ resource "aws_cloudwatch_log_group" "brokers" {
 }
 
 # DEP-082: nobody makes a topic by writing to it, and none loses acknowledged records. Topics get
-# their ACLs by the program; refusing what has no ACL yet would lock the brokers out at the start.
+# their lists (DEP-081) by what `florin kafka acls` prints; refusing what has no list yet would lock
+# out whoever is to make the first.
 resource "aws_msk_configuration" "this" {
   name              = "${var.name}-kafka"
   description       = "brokers of ${var.name}"

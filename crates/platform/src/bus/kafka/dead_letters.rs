@@ -14,6 +14,7 @@ use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
+use super::super::access::LETTERS_GROUP;
 use super::super::consume::Received;
 use super::super::topics::DEAD_LETTERS;
 use super::super::{BusError, BusSettings};
@@ -38,8 +39,6 @@ pub const HEADER_REDRIVEN: &str = "florin-redriven";
 
 /// Bytes of a detail that are kept.
 const DETAIL_MAX: usize = 512;
-/// The group whose position says which letters have been dealt with.
-const GROUP: &str = "florin-dead-letters";
 /// Longest wait for a broker's answer.
 const WAIT: Duration = Duration::from_secs(10);
 /// The one partition of dead letters.
@@ -132,7 +131,7 @@ impl Reader {
     fn open(settings: &BusSettings, brokers: &str, topic: &str) -> Result<Self, BusError> {
         let mut config = client::common(settings, brokers);
         config
-            .set("group.id", format!("{}{GROUP}", settings.prefix))
+            .set("group.id", format!("{}{LETTERS_GROUP}", settings.prefix))
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer<Quiet> =

@@ -8,6 +8,7 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use tokio::sync::Mutex;
 
+use super::super::access::FEED_ID;
 use super::super::{BusError, BusSettings};
 use super::client::{self, Context};
 
@@ -53,7 +54,7 @@ impl Lane {
     pub fn fenced(settings: &BusSettings, brokers: &str, topic: &str) -> Result<Self, BusError> {
         let mut config = client::common(settings, brokers);
         config
-            .set("transactional.id", format!("florin-feed-{topic}"))
+            .set("transactional.id", format!("{FEED_ID}{topic}"))
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
             .set("message.timeout.ms", TRANSACTION_TIMEOUT_MS);
         let lane = Self::open(config, true).map_err(BusError::of)?;
