@@ -6,9 +6,11 @@
 //! the accounts when the schema has fewer. RATE is calls per second of all callers together, each
 //! timed from when it fell due; without it (or 0) a caller calls again as soon as it has its
 //! answer. With FLORIN_BENCH_LINKED set the replicas elect a sequencer and hand their calls over
-//! to it; FLORIN_BENCH_CACHED bounds the accounts that each remembers. RUNS measurements follow each other, a line for each. Before a uniform load
-//! on one replica, or on linked ones, every account moves once, so that the figures are those of a
-//! process that remembers its accounts.
+//! to it; FLORIN_BENCH_CACHED bounds the accounts that each remembers (twice as many as there are,
+//! so that all of them stay; ten million take 8 GiB). RUNS measurements follow each other, a line
+//! for each; 0 makes the accounts and leaves. Before a uniform load on one replica, or on linked
+//! ones, every account moves once, so that the figures are those of a process that remembers its
+//! accounts, on pages that were touched since the last checkpoint.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -154,8 +156,8 @@ async fn main() {
     let rate: f64 = arguments.get(8).map_or(0.0, |r| r.parse().expect("a rate"));
     let dir = tempfile::tempdir().expect("a directory");
     let linked = std::env::var_os("FLORIN_BENCH_LINKED").is_some();
-    let cached =
-        std::env::var("FLORIN_BENCH_CACHED").map_or(6_000_000, |c| c.parse().expect("a number"));
+    let cached = std::env::var("FLORIN_BENCH_CACHED");
+    let cached = cached.map_or(2 * accounts as usize, |c| c.parse().expect("a number"));
     let mut ledgers = Vec::new();
     for handle in 0..handles {
         let mut options =
@@ -166,8 +168,7 @@ async fn main() {
             listen: ([127, 0, 0, 1], 0).into(),
             advertise: None,
         });
-        // All of them, as far as a machine with less memory than a server has room.
-        options.accounts_cached = (2 * accounts as usize).min(cached);
+        options.accounts_cached = cached;
         let opened = Ledger::open_postgres(options, Policy::default(), Arc::new(SystemClock)).await;
         ledgers.push(opened.expect("the ledger opens"));
     }
@@ -184,10 +185,10 @@ async fn main() {
     if made < accounts {
         make_accounts(&ledgers[0], made.saturating_sub(7), accounts).await;
     }
-    if !hot && (linked || ledgers.len() == 1) {
+    let runs: u64 = arguments.get(9).map_or(1, |r| r.parse().expect("a number"));
+    if runs > 0 && !hot && (linked || ledgers.len() == 1) {
         warm(&ledgers[0], accounts).await;
     }
-    let runs: u64 = arguments.get(9).map_or(1, |r| r.parse().expect("a number"));
     let load = Load {
         accounts,
         size,
