@@ -349,15 +349,7 @@ fn the_reference_pages_agree_with_the_code() {
 }
 
 fn real_data() -> Option<PathBuf> {
-    let named = std::env::var_os("FLORIN_SHARED_DATA").filter(|folder| !folder.is_empty());
-    let folder = named.map_or_else(|| crate::tidy::root().join("../shared/data"), PathBuf::from);
-    let file = folder.join("bank-transactions.csv");
-    if !file.exists() {
-        println!(
-            "SKIPPED cli::real_bank_data_is_imported: no bank-transactions.csv (FLORIN_SHARED_DATA)"
-        );
-    }
-    file.exists().then_some(file)
+    florin_platform::testing::bank_transactions_file()
 }
 
 /// The counts that the data's description states; the ledger balances afterwards, and importing

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -33,12 +33,7 @@ struct Line {
 
 /// The file, or nothing where it is absent. Credits of a day come before its debits.
 fn lines() -> Option<Vec<Line>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data/bank-transactions.csv");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("SKIPPED the bank through topics: bank-transactions.csv is absent");
-        return None;
-    };
+    let text = florin_platform::testing::bank_transactions()?;
     let line = |line: &str| {
         let cells: Vec<&str> = line.split(',').collect();
         let (account, way) = (format!("ACC-{}", cells[1]), cells[3]);

@@ -191,7 +191,7 @@ fn sessions_ended_at_random_lose_and_double_nothing() {
 #[test]
 fn a_server_that_crashes_and_restarts_is_refused_quickly_and_found_again() {
     let Some(server) = Server::start("-c fsync=off") else {
-        eprintln!("skipped: a_server_that_crashes_and_restarts: PostgreSQL is not installed");
+        println!("SKIPPED a_server_that_crashes_and_restarts: PostgreSQL is not installed");
         return;
     };
     let site = Site::new(&server);

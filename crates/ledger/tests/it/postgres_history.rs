@@ -28,9 +28,7 @@ async fn end_sessions(site: &Site) {
 #[test]
 fn a_database_that_lacks_acknowledged_commits_is_refused_until_a_restart() {
     let Some(server) = postgres_server::Server::start("-c fsync=off") else {
-        eprintln!(
-            "skipped: a_database_that_lacks_acknowledged_commits: PostgreSQL is not installed"
-        );
+        println!("SKIPPED a_database_that_lacks_acknowledged_commits: PostgreSQL is not installed");
         return;
     };
     let site = Site::new(&server);

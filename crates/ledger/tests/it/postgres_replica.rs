@@ -40,7 +40,7 @@ fn servers(test: &str) -> Option<(Server, Server)> {
         Some((primary, standby))
     });
     if pair.is_none() {
-        eprintln!("skipped: {test}: PostgreSQL is not installed");
+        println!("SKIPPED {test}: PostgreSQL is not installed");
     }
     pair
 }
@@ -297,7 +297,7 @@ fn a_standby_that_hangs_or_is_away_is_left_for_the_primary() {
 #[test]
 fn a_replica_of_another_ledger_is_not_read() {
     let Some(primary) = Server::start("-c fsync=off") else {
-        eprintln!("skipped: a_replica_of_another_ledger: PostgreSQL is not installed");
+        println!("SKIPPED a_replica_of_another_ledger: PostgreSQL is not installed");
         return;
     };
     runtime().block_on(async {

@@ -163,7 +163,7 @@ pub fn shared(test: &str) -> Option<&'static Server> {
         Err(_) => Server::start("-c fsync=off -c max_connections=60"),
     });
     if server.is_none() {
-        eprintln!("skipped: {test}: PostgreSQL is not installed");
+        println!("SKIPPED {test}: PostgreSQL is not installed");
     }
     server.as_ref()
 }

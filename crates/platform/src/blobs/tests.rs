@@ -1,5 +1,4 @@
-//! One suite for every store: a folder always, S3 where `FLORIN_TEST_S3=http://host:port` of a
-//! moto server (or another server that takes any credentials) is set.
+//! One suite for every store: a folder always, S3 where moto is installed.
 
 use std::net::IpAddr;
 
@@ -13,6 +12,7 @@ use crate::http::auth::{Authentication, Authenticator};
 use crate::http::client::install_crypto;
 use crate::http::guard::{Kit, KitConfig};
 use crate::http::router::App;
+use crate::testing::moto::TestMoto;
 
 const NOW: i64 = 1_700_000_000_000_000;
 const MIB: usize = 1024 * 1024;
@@ -23,6 +23,7 @@ struct Rig {
     /// Decides when signed URLs of a folder end.
     clock: Arc<ManualClock>,
     _folder: tempfile::TempDir,
+    _server: Option<TestMoto>,
 }
 
 fn key(text: &str) -> Key {
@@ -59,16 +60,15 @@ async fn directory() -> Rig {
         blobs,
         clock,
         _folder: folder,
+        _server: None,
     }
 }
 
 /// A bucket of its own, when there is a server.
 #[cfg(feature = "s3")]
 async fn bucket() -> Option<Rig> {
-    let Ok(endpoint) = std::env::var("FLORIN_TEST_S3") else {
-        eprintln!("skipped S3: set FLORIN_TEST_S3=http://host:port of a moto server");
-        return None;
-    };
+    let server = TestMoto::start()?;
+    let endpoint = server.url().to_owned();
     let name = format!(
         "t-{}",
         hex::encode(&florin_base::IdSource::random_32()[..8])
@@ -93,12 +93,13 @@ async fn bucket() -> Option<Rig> {
         blobs: Blobs::new(store),
         clock,
         _folder: tempfile::tempdir().expect("a folder"),
+        _server: Some(server),
     })
 }
 
 #[cfg(not(feature = "s3"))]
 async fn bucket() -> Option<Rig> {
-    eprintln!("skipped S3: built without the feature s3");
+    crate::testing::process::skipped("built without the feature s3");
     None
 }
 

@@ -1,5 +1,5 @@
 //! References against fakes that check what they are asked, and against moto's Secrets Manager
-//! (`FLORIN_TEST_MOTO=http://host:port`).
+//! where that is installed.
 
 mod fake;
 
@@ -8,6 +8,7 @@ use florin_base::clock::ManualClock;
 use serde_json::json;
 
 use super::*;
+use crate::testing::moto::TestMoto;
 use fake::{Asked, Fake};
 
 /// 2015-08-30T12:36:00Z, the time of AWS's published signatures.
@@ -389,12 +390,12 @@ async fn a_secret_with_several_keys_is_asked_for_once() {
 
 #[tokio::test]
 async fn moto_gives_what_was_put_into_it() {
-    let Ok(url) = std::env::var("FLORIN_TEST_MOTO") else {
-        eprintln!("skipped: set FLORIN_TEST_MOTO=http://host:port of a moto server");
+    let Some(server) = TestMoto::start() else {
         return;
     };
+    let url = server.url();
     let mut pairs = KEYS.to_vec();
-    pairs.push(("AWS_ENDPOINT_URL", &url));
+    pairs.push(("AWS_ENDPOINT_URL", url));
     let name = format!(
         "florin/{}",
         hex::encode(&florin_base::IdSource::random_32()[..6])
@@ -403,7 +404,7 @@ async fn moto_gives_what_was_put_into_it() {
     crate::http::client::install_crypto();
     let http = reqwest::Client::new();
     let made = http
-        .post(&url)
+        .post(url)
         .header("x-amz-target", "secretsmanager.CreateSecret")
         .header("content-type", "application/x-amz-json-1.1")
         .header("authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0")

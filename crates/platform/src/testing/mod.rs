@@ -2,10 +2,12 @@
 //! PostgreSQL where its programs are installed.
 
 pub mod mirrored;
+pub mod moto;
 pub mod postgres;
 pub mod process;
 pub mod redis;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::sql::Db;
@@ -13,6 +15,29 @@ use postgres::TestPostgres;
 
 tokio::task_local! {
     static SERVER: Arc<TestPostgres>;
+}
+
+/// The file of real transactions of a bank, in the folder `FLORIN_SHARED_DATA` or in
+/// `../shared/data` beside the repository; `None`, said by name, where it is absent.
+pub fn bank_transactions_file() -> Option<PathBuf> {
+    let named = std::env::var_os("FLORIN_SHARED_DATA").filter(|folder| !folder.is_empty());
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+    let folder = named.map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    let file = folder.join("bank-transactions.csv");
+    if !file.is_file() {
+        process::skipped("no bank-transactions.csv (FLORIN_SHARED_DATA)");
+        return None;
+    }
+    Some(file)
+}
+
+/// What is in [`bank_transactions_file`].
+///
+/// # Panics
+/// When it cannot be read.
+pub fn bank_transactions() -> Option<String> {
+    let file = bank_transactions_file()?;
+    Some(std::fs::read_to_string(file).expect("readable"))
 }
 
 /// An empty store of the kind that the running case is about.

@@ -2,7 +2,6 @@
 //! balances meet what the bank printed, whatever the order (INV-S3, INV-S4, INV-S5).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use florin_base::Timestamp;
 use florin_shadow::model::{BookId, Direction, Event, State};
@@ -31,12 +30,7 @@ fn minor(text: &str) -> i128 {
 /// The file, or nothing where it is absent. The order inside a day is not recorded: credits of a
 /// day come before its debits, which is the order least likely to break the floor.
 pub fn lines() -> Option<Vec<Line>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data/bank-transactions.csv");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("skipped: bank-transactions.csv is absent");
-        return None;
-    };
+    let text = florin_platform::testing::bank_transactions()?;
     let line = |line: &str| {
         let cells: Vec<&str> = line.split(',').collect();
         let day = format!("{}T00:00:00Z", cells[2]);

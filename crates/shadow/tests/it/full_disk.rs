@@ -72,7 +72,6 @@ async fn a_full_disk_refuses_and_recovers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_gone_refuses_writes_and_comes_back() {
     let Some(server) = TestPostgres::start().await else {
-        println!("skipped: shadow on PostgreSQL, the server's programs are absent");
         return;
     };
     let db = server.fresh().await;

@@ -18,7 +18,6 @@ const TIME: i64 = 1_735_561_800_000;
 #[tokio::test]
 async fn inv_s6_two_writers_share_one_log_on_postgres() {
     let Some(server) = TestPostgres::start().await else {
-        println!("skipped: shadow on PostgreSQL, the server's programs are absent");
         return;
     };
     let db = server.fresh().await;
@@ -83,7 +82,6 @@ async fn inv_s6_two_writers_share_one_log_on_postgres() {
 async fn inv_s18_deciders_of_two_processes_race_for_one_correction() {
     const ROUNDS: i64 = 15;
     let Some(server) = TestPostgres::start().await else {
-        println!("skipped: shadow on PostgreSQL, the server's programs are absent");
         return;
     };
     let db = server.fresh().await;
@@ -140,7 +138,6 @@ async fn inv_s18_deciders_of_two_processes_race_for_one_correction() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn inv_s9_two_processes_decide_what_is_due_once() {
     let Some(server) = TestPostgres::start().await else {
-        println!("skipped: shadow on PostgreSQL, the server's programs are absent");
         return;
     };
     let db = server.fresh().await;

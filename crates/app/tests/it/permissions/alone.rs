@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use florin_platform::testing::process::skipped;
 use serde_json::json;
 
 use super::{shadow, with_ids};
@@ -12,7 +13,7 @@ use crate::server::{Launch, Server};
 #[test]
 fn inv_s25_processes_without_a_gateway_refuse_by_themselves() {
     if on_postgres() {
-        eprintln!("skipped: a folder for each process");
+        skipped("each process has a folder of its own here");
         return;
     }
     let mut asked = BTreeSet::new();
