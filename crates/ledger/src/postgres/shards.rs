@@ -31,15 +31,19 @@ impl<K: Hash + Eq, V> Default for Shards<K, V> {
     }
 }
 
+/// The part of 32 evenly spread bits. With x from 0 to 1 it is x + 11/32 · x · (1 - x), close to
+/// log2(1 + x), which climbs about twice as fast at 0 as at 1: early parts get half of what late
+/// ones get.
+const fn place(x: u64) -> usize {
+    const ONE: u64 = 1 << 32;
+    let bent = x + (((x * (ONE - x)) >> 32) * 11) / 32;
+    ((bent * PARTS as u64) >> 32) as usize
+}
+
 impl<K: Hash + Eq, V> Shards<K, V> {
     /// The part of a key; its own hash is another one, with the part's own seed.
     fn part(&self, key: &K) -> usize {
-        const ONE: u64 = 1 << 32;
-        // With x from 0 to 1: x + 11/32 · x · (1 - x), close to log2(1 + x). It climbs about twice
-        // as fast at 0 as at 1, so that early parts get half of what late ones get.
-        let x = self.hasher.hash_one(key) >> 32;
-        let bent = x + (((x * (ONE - x)) >> 32) * 11) / 32;
-        ((bent * PARTS as u64) >> 32) as usize
+        place(self.hasher.hash_one(key) >> 32)
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -111,29 +115,32 @@ mod tests {
 
     #[test]
     fn parts_grow_in_turn_and_never_many_at_once() {
-        let mut map = Shards::default();
-        let mut grown = Vec::new();
-        let (from, to) = (200 * PARTS, 800 * PARTS);
-        for key in 0..to {
-            let part = map.part(&key);
-            let before = map.parts[part].capacity();
-            map.insert(key, ());
-            if map.parts[part].capacity() > before && key >= from {
-                grown.push(key);
+        // The first of the 32 bits' numbers that falls into each part.
+        let begins = |part: usize| {
+            let (mut low, mut high) = (0, 1 << 32);
+            while low < high {
+                let middle = u64::midpoint(low, high);
+                match place(middle) < part {
+                    true => low = middle + 1,
+                    false => high = middle,
+                }
             }
-        }
-        // The map doubled twice, and so did nearly every part.
-        assert!(
-            (PARTS * 19 / 10..PARTS * 21 / 10).contains(&grown.len()),
-            "{} parts grew",
-            grown.len()
-        );
-        // While it grows by a hundredth, one part in seventy has its turn; three times as many at
-        // most, and hundreds of them when all have the same share.
-        for first in &grown {
-            let near = first..&(first + first / 100);
-            let many = grown.iter().filter(|key| near.contains(key)).count();
-            assert!(many < PARTS / 70 * 3, "{many} parts grew at {first}");
+            low
+        };
+        assert_eq!((place(0), place((1 << 32) - 1)), (0, PARTS - 1));
+        let edges: Vec<u64> = (0..PARTS).map(begins).chain([1 << 32]).collect();
+        // While the map doubles each part doubles once; this says when, from 0 to 1.
+        let share = |pair: &[u64]| (pair[1] - pair[0]) as f64;
+        let turns = edges
+            .windows(2)
+            .map(|pair| 1.0 - share(pair).log2().fract());
+        let turns: Vec<f64> = turns.collect();
+        let hundredth = 1.01_f64.log2();
+        for first in &turns {
+            let near = |turn: &&f64| (**turn - first).rem_euclid(1.0) < hundredth;
+            let many = turns.iter().filter(near).count();
+            // Evenly it would be one part in seventy; a little more where the ends meet.
+            assert!(many <= PARTS / 30, "{many} parts grow at {first}");
         }
     }
 
