@@ -1,7 +1,7 @@
 //! The commands as a person or a script meets them: words, hints, exit codes, files.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -348,15 +348,13 @@ fn the_reference_pages_agree_with_the_code() {
     assert_eq!(said.code, 0, "{}", said.err);
 }
 
-fn real_data() -> Option<PathBuf> {
-    florin_platform::testing::bank_transactions_file()
-}
-
 /// The counts that the data's description states; the ledger balances afterwards, and importing
 /// again changes nothing (case 74).
 #[test]
 fn real_bank_data_is_imported() {
-    let Some(file) = real_data() else { return };
+    let Some(file) = florin_platform::testing::bank_transactions_file() else {
+        return;
+    };
     let (_dir, data) = folder();
     let profile = crate::tidy::root().join("docs/examples/bank-csv.toml");
     let mut args = vec![

@@ -1,7 +1,8 @@
 //! What the processes of each role may do at the brokers, for brokers that ask (access control
 //! lists of Apache Kafka). `florin kafka acls` prints it.
 //!
-//! Roles that are not listed publish and read nothing. Of the operations, `Read` and `Write`
+//! Roles that are not listed publish and read nothing; a test of `app` holds the list against what
+//! the rooms publish and read. Of the operations, `Read` and `Write`
 //! bring `Describe` with them, and `Write` on a topic the right to write to it idempotently.
 
 use super::topics::{

@@ -23,7 +23,7 @@ use crate::store::{Shadow, WriteError, failpoint};
 
 /// Every topic that is published, in the order in which a page goes out: a reader of
 /// [`EVENTS`] finds the copy of what it is told about.
-const PUBLISHED: [&str; 4] = [RAW, CORRECTIONS, DEAD, EVENTS];
+pub const PUBLISHED: [&str; 4] = [RAW, CORRECTIONS, DEAD, EVENTS];
 
 /// Publishes to the topics.
 pub struct Topics {

@@ -118,3 +118,34 @@ impl List<'_> {
         format!("--add --allow-principal User:{user}{operations} --{kind} {name}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use florin_shadow::worker::{mirror, topics};
+
+    use super::*;
+
+    /// Topics on which a role may do something.
+    fn of(role: &str, operation: &str) -> BTreeSet<String> {
+        let roles = access::of_roles("");
+        let (_, grants) = roles
+            .iter()
+            .find(|(name, _)| *name == role)
+            .expect("listed");
+        let those = grants.iter();
+        let those = those.filter(|g| g.resource == Resource::Topic && g.operation == operation);
+        those.map(|grant| grant.name.clone()).collect()
+    }
+
+    #[test]
+    fn dep_081_roles_may_do_what_their_rooms_do() {
+        let feed = florin_wallets::events::TOPIC_CHANNELS.into_iter();
+        let published = feed.chain(mirror::PUBLISHED).map(str::to_owned);
+        assert_eq!(of("workers", "Write"), published.collect());
+        assert_eq!(of("workers", "Read"), BTreeSet::new());
+        let read = [topics::RAW, topics::CORRECTIONS].map(str::to_owned);
+        assert_eq!(of("shadow-events", "Read"), read.into());
+    }
+}
