@@ -227,6 +227,14 @@ fn dep_139_a_damaged_backup_and_a_forged_ledger_are_refused() {
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("cannot be restored"), "{err}");
 
+    // An empty database is no ledger.
+    let (code, _, err) = site.drill(&site.create("empty"), &site.create("target"), &[]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(
+        err.contains("there is no ledger in the schema florin_ledger"),
+        "{err}"
+    );
+
     // What a snapshot restored is compared without another backup; one that is older may end before.
     let older = site.create("older");
     site.program(

@@ -191,6 +191,16 @@ impl Source {
         let runtime = runtime().map_err(refused)?;
         let opened = runtime.block_on(async {
             let connections = Connections::new(options).map_err(refused)?;
+            let mut connection = connections.mover().await?;
+            let is_ledger: bool = sqlx::query_scalar("SELECT to_regclass('head') IS NOT NULL")
+                .fetch_one(&mut connection)
+                .await?;
+            if !is_ledger {
+                let schema = &options.schema;
+                return Err(refused(format!(
+                    "there is no ledger in the schema {schema}"
+                )));
+            }
             let holding = match hold {
                 true => {
                     let mut holding = connections.mover().await?;
@@ -201,7 +211,6 @@ impl Source {
                 }
                 false => None,
             };
-            let mut connection = connections.mover().await?;
             sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 .execute(&mut connection)
                 .await?;
