@@ -134,7 +134,7 @@ impl Db {
 
     /// A database of its own, gone with the last handle; for tests. It lies in a temporary file
     /// and is never synced: SQLite's own in-memory databases make readers wait for the writer,
-    /// which no test should have to know.
+    /// which no test should have to know. Its calls wait up to [`BACKGROUND_PATIENCE`].
     ///
     /// # Errors
     /// [`SqlError::Unavailable`] if the temporary folder cannot be written.

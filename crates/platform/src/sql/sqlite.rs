@@ -3,7 +3,7 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
@@ -12,7 +12,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, SqlStr, Transaction};
 
-use super::{ACQUIRE_TIMEOUT, Arg, BUSY_TIMEOUT, PoolStats, Query, READERS, Row, SqlError};
+use super::{
+    ACQUIRE_TIMEOUT, Arg, BACKGROUND_PATIENCE, BUSY_TIMEOUT, PoolStats, Query, READERS, Row,
+    SqlError,
+};
 
 /// Pools of one SQLite database.
 #[derive(Clone, Debug)]
@@ -27,7 +30,7 @@ pub struct SqliteDb {
 #[derive(Debug)]
 pub struct SqliteTx(Transaction<'static, Sqlite>);
 
-/// What a file may use of memory, and how long its write-ahead log may grow.
+/// What a file may use of memory, how long its write-ahead log may grow, and how long is waited.
 struct Sizes {
     /// Page cache of the writer; negative: KiB.
     writer_cache: &'static str,
@@ -35,6 +38,10 @@ struct Sizes {
     reader_cache: &'static str,
     /// Pages of 4 KiB in the log after which a commit moves them to the file.
     checkpoint_pages: &'static str,
+    /// Longest wait for a free connection.
+    acquire: Duration,
+    /// Longest wait for another process.
+    busy: Duration,
 }
 
 /// SQLite's own sizes.
@@ -42,6 +49,8 @@ const SMALL: Sizes = Sizes {
     writer_cache: "-2000",
     reader_cache: "-2000",
     checkpoint_pages: "1000",
+    acquire: ACQUIRE_TIMEOUT,
+    busy: BUSY_TIMEOUT,
 };
 
 /// For thousands of rows a second all over the file: with the small sizes each commit reads its
@@ -50,6 +59,15 @@ const BUSY: Sizes = Sizes {
     writer_cache: "-65536",
     reader_cache: "-8192",
     checkpoint_pages: "32768",
+    acquire: ACQUIRE_TIMEOUT,
+    busy: BUSY_TIMEOUT,
+};
+
+/// A machine that stands still for a second while many tests run fails none of them.
+const SCRATCH: Sizes = Sizes {
+    acquire: BACKGROUND_PATIENCE,
+    busy: BACKGROUND_PATIENCE,
+    ..SMALL
 };
 
 impl SqliteDb {
@@ -67,7 +85,7 @@ impl SqliteDb {
         let scratch = ScratchFile(std::env::temp_dir().join(file));
         let path = scratch.0.clone();
         let scratch = Some(Arc::new(scratch));
-        Self::connect(&path, SqliteSynchronous::Off, &SMALL, scratch).await
+        Self::connect(&path, SqliteSynchronous::Off, &SCRATCH, scratch).await
     }
 
     async fn connect(
@@ -82,7 +100,7 @@ impl SqliteDb {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
+            .busy_timeout(sizes.busy)
             .pragma("trusted_schema", "OFF");
         let writing = options
             .clone()
@@ -90,8 +108,10 @@ impl SqliteDb {
             .pragma("wal_autocheckpoint", sizes.checkpoint_pages);
         let reading = options.pragma("cache_size", sizes.reader_cache);
         // The writer goes first: it switches the file to WAL before a read-only connection looks.
-        let writer = pool(1).connect_with(writing).await?;
-        let readers = pool(READERS).connect_with(reading.read_only(true)).await?;
+        let writer = pool(1, sizes.acquire).connect_with(writing).await?;
+        let readers = pool(READERS, sizes.acquire)
+            .connect_with(reading.read_only(true))
+            .await?;
         Ok(Self {
             writer,
             readers,
@@ -181,11 +201,11 @@ async fn acquire(pool: &SqlitePool) -> Result<PoolConnection<Sqlite>, SqlError> 
     Ok(acquired?)
 }
 
-fn pool(connections: u32) -> SqlitePoolOptions {
+fn pool(connections: u32, wait: Duration) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(wait)
         .idle_timeout(None)
         .max_lifetime(None)
         // A local file has no half-dead connections to look for.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use florin_platform::http::client::{ClientConfig, Outgoing, Targets};
 use florin_platform::http::shutdown::{self, ShutdownTrigger};
-use florin_platform::sql::query;
+use florin_platform::sql::{Db, query};
 use florin_ticketing::card::stripe::{Stripe, StripeSettings};
 use florin_ticketing::card::{reconcile, worker};
 use florin_ticketing::fake_stripe::{FakeStripe, PUBLISHABLE_KEY, SECRET_KEY};
@@ -50,6 +50,11 @@ impl Cards {
     }
 
     pub async fn with(settings: Settings) -> Self {
+        Self::over(settings, None).await
+    }
+
+    /// Over tables of the caller's.
+    pub async fn over(settings: Settings, db: Option<Db>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
@@ -68,6 +73,7 @@ impl Cards {
             fake = Some(made);
             Parts {
                 card: Some(card),
+                db: db.unwrap_or(parts.db),
                 ..parts
             }
         })
