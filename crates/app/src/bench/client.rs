@@ -1,6 +1,6 @@
 //! A blocking client for everything around a measurement: setting up, settling, checking.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -236,7 +236,13 @@ impl Client {
     fn read_more(&mut self) -> anyhow::Result<()> {
         let before = self.bytes.len();
         self.bytes.resize(before + CHUNK, 0);
-        let read = self.stream.read(&mut self.bytes[before..]);
+        let read = loop {
+            match self.stream.read(&mut self.bytes[before..]) {
+                // A read with a limit is interrupted when its process is stopped and goes on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
         self.bytes.truncate(before + *read.as_ref().unwrap_or(&0));
         match read? {
             0 => bail!("the server closed the connection"),

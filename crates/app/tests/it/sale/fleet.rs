@@ -123,7 +123,7 @@ fn buyers_race_through_three_replicas_and_nothing_is_oversold() {
     let (sold, servers) = (&sale, &all[..]);
     let watch = || {
         while !over.load(Ordering::SeqCst) {
-            let shown = servers[0].get(Who::Ana, &path).ok(200).body;
+            let shown = insist(|| servers[0].get(Who::Ana, &path)).ok(200).body;
             let kind = &shown["types"][0];
             let n = |name: &str| kind[name].as_u64().expect("a number");
             assert!(n("held") + n("sold") <= n("quantity"), "INV-T1: {shown}");

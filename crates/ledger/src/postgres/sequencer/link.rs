@@ -26,7 +26,12 @@ use tokio_rustls::client::TlsStream;
 use uuid::Uuid;
 
 use super::{
-    super::{Shared, load, queue::Message, reply::Reply, schema::within},
+    super::{
+        Shared, load,
+        queue::Message,
+        reply::Reply,
+        schema::{in_time, within},
+    },
     table::{self, Place},
     tls,
     wire::{self, Ask, Hello, Tell, Told},
@@ -282,8 +287,8 @@ async fn read_all<R: AsyncRead + Unpin>(
     reading: &mut R,
 ) -> std::io::Result<()> {
     loop {
-        let told = timeout(SILENCE, wire::read::<Tell, _>(reading));
-        let told = told.await.map_err(|_| std::io::ErrorKind::TimedOut)??;
+        let told = in_time(SILENCE, wire::read::<Tell, _>(reading));
+        let told = told.await.ok_or(std::io::ErrorKind::TimedOut)??;
         let Tell::Answers {
             answers,
             head,

@@ -19,6 +19,7 @@ use super::{
         Shared,
         queue::Message,
         reply::{Far, Origin, Reply},
+        schema::in_time,
     },
     wire::{self, Ask, Hello, Known, Tell, Told},
 };
@@ -129,9 +130,9 @@ async fn take_calls<R: AsyncRead + Unpin>(
             biased;
             // Reads no more; what was taken is still answered by the writing half.
             () = ended(&mut open) => return std::future::pending().await,
-            asked = timeout(SILENCE, wire::read::<Ask<Box<Call>>, _>(reading)) => asked,
+            asked = in_time(SILENCE, wire::read::<Ask<Box<Call>>, _>(reading)) => asked,
         };
-        match asked.map_err(|_| std::io::ErrorKind::TimedOut)?? {
+        match asked.ok_or(std::io::ErrorKind::TimedOut)?? {
             Ask::Calls(calls) => {
                 for (number, call) in calls {
                     metrics::counter!("ledger_forwarded_calls_total").increment(1);
