@@ -91,6 +91,8 @@ pub struct PostgresOptions {
     pub queue_max: usize,
     /// Most connections for reads.
     pub pool_max: u32,
+    /// Longest wait of a read for a connection (contract E: 503 within a second).
+    pub read_patience: Duration,
     /// Most accounts remembered between batches.
     pub accounts_cached: usize,
     /// Records from which on a batch is written in two steps, so that the next one is judged
@@ -119,6 +121,7 @@ impl PostgresOptions {
             assets: Asset::standard(),
             queue_max: 16_384,
             pool_max: 8,
+            read_patience: schema::CONNECT_TIMEOUT,
             accounts_cached: 1_000_000,
             large_batch: 1_024,
             checkpoint_interval: Duration::from_secs(60),

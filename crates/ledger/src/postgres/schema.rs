@@ -18,7 +18,7 @@ use crate::{
     proof::{Frontier, hash},
 };
 
-/// Longest wait for a connection, also of reads (contract E: 503 within a second).
+/// Longest wait for a connection (contract E: 503 within a second).
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(450);
 /// Longest wait at the first start, when the database may be starting too.
 const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +58,7 @@ fn is_schema(name: &str) -> bool {
 pub(super) struct Connections {
     base: PgConnectOptions,
     reads: PgConnectOptions,
+    read_patience: Duration,
 }
 
 impl Connections {
@@ -88,7 +89,11 @@ impl Connections {
             Some(url) => parse(url.expose())?,
             None => base.clone(),
         };
-        Ok(Self { base, reads })
+        Ok(Self {
+            base,
+            reads,
+            read_patience: options.read_patience,
+        })
     }
 
     /// A connection for whatever writes. Plans are chosen once and always walk indexes: with
@@ -127,18 +132,18 @@ impl Connections {
 
     /// A pool on the primary, for reads that must show every acknowledged write.
     pub(super) fn pool(&self, size: u32) -> PgPool {
-        Self::pool_of(self.base.clone(), size)
+        self.pool_of(self.base.clone(), size)
     }
 
     /// A pool on the replica, for reads that may be stale; on the primary when there is none.
     pub(super) fn stale_pool(&self, size: u32) -> PgPool {
-        Self::pool_of(self.reads.clone(), size)
+        self.pool_of(self.reads.clone(), size)
     }
 
-    fn pool_of(options: PgConnectOptions, size: u32) -> PgPool {
+    fn pool_of(&self, options: PgConnectOptions, size: u32) -> PgPool {
         PgPoolOptions::new()
             .max_connections(size)
-            .acquire_timeout(CONNECT_TIMEOUT)
+            .acquire_timeout(self.read_patience)
             .connect_lazy_with(options.options([
                 ("default_transaction_read_only", "on"),
                 ("statement_timeout", "20s"),

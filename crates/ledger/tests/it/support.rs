@@ -74,6 +74,11 @@ impl Bank {
             .enable_all()
             .build()
             .expect("a runtime");
+        // Reads here have nobody to try them again.
+        let options = PostgresOptions {
+            read_patience: Duration::from_secs(20),
+            ..options
+        };
         let opened = Ledger::open_postgres(options, policy, clock.clone());
         let ledger = runtime.block_on(opened)?;
         Ok(Self {

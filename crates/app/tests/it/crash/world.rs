@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -15,6 +16,9 @@ const ACCOUNTS: usize = 5;
 const WALLETS: usize = 4;
 /// Every so many acknowledged calls one is sent again.
 const RESEND_EVERY: usize = 3;
+/// How often a call is sent until it is settled, and the wait between two times.
+const RESENDS: usize = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// An account or a wallet, and what the model says it holds, in minor units.
 pub struct Place {
@@ -104,10 +108,16 @@ impl World {
     }
 
     fn resend(server: &Server, intent: &Intent, what: &str) -> Ack {
-        let reply = server.post(Who::Service, &intent.path, intent.body.clone());
-        intent
-            .read(&reply)
-            .unwrap_or_else(|| panic!("{what}: {}", reply.text))
+        for _ in 0..RESENDS {
+            let reply = server.post(Who::Service, &intent.path, intent.body.clone());
+            match intent.read(&reply) {
+                Some(ack) => return ack,
+                // Still not known, or not done: the same call again settles it.
+                None if reply.status == 503 => std::thread::park_timeout(PAUSE),
+                None => panic!("{what}: {}", reply.text),
+            }
+        }
+        panic!("{what}: {} is never settled", intent.path)
     }
 
     /// Sends everything unanswered again, and some of what was answered; takes all of it into

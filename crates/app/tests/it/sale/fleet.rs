@@ -214,10 +214,11 @@ fn buy(servers: &[&Server], sale: &clients::Sale, seed: u64, buyer: u64) -> Opti
     Some(order)
 }
 
+/// Sends a call until it is decided: also while a try whose answer was lost is still at work.
 fn insist(mut call: impl FnMut() -> crate::server::Reply) -> crate::server::Reply {
     loop {
         let reply = call();
-        if reply.status != 503 {
+        if reply.status != 503 && reply.code().1 != "payment_in_progress" {
             return reply;
         }
         std::thread::park_timeout(std::time::Duration::from_millis(50));
