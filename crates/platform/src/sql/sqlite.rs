@@ -3,7 +3,7 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, SqlStr, Transaction};
 
 use super::{
     ACQUIRE_TIMEOUT, Arg, BACKGROUND_PATIENCE, BUSY_TIMEOUT, PoolStats, Query, READERS, Row,
-    SqlError,
+    SqlError, in_time,
 };
 
 /// Pools of one SQLite database.
@@ -30,7 +30,7 @@ pub struct SqliteDb {
 #[derive(Debug)]
 pub struct SqliteTx(Transaction<'static, Sqlite>);
 
-/// What a file may use of memory, how long its write-ahead log may grow, and how long is waited.
+/// What a file may use of memory, and how long its write-ahead log may grow.
 struct Sizes {
     /// Page cache of the writer; negative: KiB.
     writer_cache: &'static str,
@@ -38,10 +38,6 @@ struct Sizes {
     reader_cache: &'static str,
     /// Pages of 4 KiB in the log after which a commit moves them to the file.
     checkpoint_pages: &'static str,
-    /// Longest wait for a free connection.
-    acquire: Duration,
-    /// Longest wait for another process.
-    busy: Duration,
 }
 
 /// SQLite's own sizes.
@@ -49,8 +45,6 @@ const SMALL: Sizes = Sizes {
     writer_cache: "-2000",
     reader_cache: "-2000",
     checkpoint_pages: "1000",
-    acquire: ACQUIRE_TIMEOUT,
-    busy: BUSY_TIMEOUT,
 };
 
 /// For thousands of rows a second all over the file: with the small sizes each commit reads its
@@ -59,15 +53,6 @@ const BUSY: Sizes = Sizes {
     writer_cache: "-65536",
     reader_cache: "-8192",
     checkpoint_pages: "32768",
-    acquire: ACQUIRE_TIMEOUT,
-    busy: BUSY_TIMEOUT,
-};
-
-/// A machine that stands still for a second while many tests run fails none of them.
-const SCRATCH: Sizes = Sizes {
-    acquire: BACKGROUND_PATIENCE,
-    busy: BACKGROUND_PATIENCE,
-    ..SMALL
 };
 
 impl SqliteDb {
@@ -85,7 +70,7 @@ impl SqliteDb {
         let scratch = ScratchFile(std::env::temp_dir().join(file));
         let path = scratch.0.clone();
         let scratch = Some(Arc::new(scratch));
-        Self::connect(&path, SqliteSynchronous::Off, &SCRATCH, scratch).await
+        Self::connect(&path, SqliteSynchronous::Off, &SMALL, scratch).await
     }
 
     async fn connect(
@@ -100,7 +85,7 @@ impl SqliteDb {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .foreign_keys(true)
-            .busy_timeout(sizes.busy)
+            .busy_timeout(BUSY_TIMEOUT)
             .pragma("trusted_schema", "OFF");
         let writing = options
             .clone()
@@ -108,10 +93,8 @@ impl SqliteDb {
             .pragma("wal_autocheckpoint", sizes.checkpoint_pages);
         let reading = options.pragma("cache_size", sizes.reader_cache);
         // The writer goes first: it switches the file to WAL before a read-only connection looks.
-        let writer = pool(1, sizes.acquire).connect_with(writing).await?;
-        let readers = pool(READERS, sizes.acquire)
-            .connect_with(reading.read_only(true))
-            .await?;
+        let writer = pool(1).connect_with(writing).await?;
+        let readers = pool(READERS).connect_with(reading.read_only(true)).await?;
         Ok(Self {
             writer,
             readers,
@@ -196,16 +179,17 @@ impl SqliteTx {
 
 async fn acquire(pool: &SqlitePool) -> Result<PoolConnection<Sqlite>, SqlError> {
     let started = Instant::now();
-    let acquired = pool.acquire().await;
+    let acquired = in_time(ACQUIRE_TIMEOUT, pool.acquire()).await;
     super::record_acquired(started);
-    Ok(acquired?)
+    Ok(acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
 }
 
-fn pool(connections: u32, wait: Duration) -> SqlitePoolOptions {
+fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(wait)
+        // The real bound is that of `acquire`.
+        .acquire_timeout(BACKGROUND_PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
         // A local file has no half-dead connections to look for.

@@ -21,20 +21,6 @@ const THINGS: Migrations = Migrations {
     steps: STEPS,
 };
 
-/// The ledger contract's bound for `store_unavailable` (ledger-wallets.md, part E).
-const BOUND: Duration = Duration::from_secs(1);
-
-/// The shortest of three times: a machine that stands still does not do so in each.
-async fn fastest(mut work: impl AsyncFnMut()) -> Duration {
-    let mut took = Duration::MAX;
-    for _ in 0..3 {
-        let started = Instant::now();
-        work().await;
-        took = took.min(started.elapsed());
-    }
-    took
-}
-
 async fn with_things() -> Db {
     let db = fresh_db().await;
     db.migrate(&THINGS, 7).await.unwrap();

@@ -6,7 +6,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 /// User and group `nobody` of Debian; the servers refuse to run as root.
 const NOBODY: u32 = 65_534;
@@ -15,6 +17,53 @@ const NOBODY: u32 = 65_534;
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
     println!("SKIPPED {}: {why}", thread.name().unwrap_or("a test"));
+}
+
+/// Notices how long this process stood still, with its machine or for want of a processor: such
+/// time says nothing about those that it waits for.
+#[derive(Debug)]
+pub struct Standstill {
+    lost: Arc<AtomicU64>,
+    _ends: mpsc::SyncSender<()>,
+}
+
+impl Standstill {
+    /// Watches until it is dropped.
+    pub fn watch() -> Self {
+        const TICK: Duration = Duration::from_millis(10);
+        /// Less is how threads take turns.
+        const NOTICED: Duration = Duration::from_millis(50);
+        let (ends, ended) = mpsc::sync_channel::<()>(0);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lost);
+        std::thread::spawn(move || {
+            let mut before = Instant::now();
+            while ended.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let late = before.elapsed().saturating_sub(TICK);
+                if late > NOTICED {
+                    let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+                    counted.fetch_add(micros, Ordering::SeqCst);
+                }
+                before = Instant::now();
+            }
+        });
+        Self { lost, _ends: ends }
+    }
+
+    /// How long it stood still since it is watched.
+    pub fn lost(&self) -> Duration {
+        // What was lost just now is counted with the next tick.
+        std::thread::park_timeout(Duration::from_millis(20));
+        Duration::from_micros(self.lost.load(Ordering::SeqCst))
+    }
+
+    /// How long some work took while the process ran.
+    pub fn measure<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
+        let (lost, started) = (self.lost(), Instant::now());
+        let done = work();
+        let took = started.elapsed();
+        (done, took.saturating_sub(self.lost().saturating_sub(lost)))
+    }
 }
 
 /// A program in one of these folders, or in those of `PATH`.
