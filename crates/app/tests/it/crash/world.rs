@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
 
+use florin_platform::testing::process::Standstill;
 use serde_json::json;
 
 use super::feed::Feed;
@@ -16,9 +16,8 @@ const ACCOUNTS: usize = 5;
 const WALLETS: usize = 4;
 /// Every so many acknowledged calls one is sent again.
 const RESEND_EVERY: usize = 3;
-/// How often a call is sent until it is settled, and the wait between two times.
+/// How often a call is sent until it is settled.
 const RESENDS: usize = 100;
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// An account or a wallet, and what the model says it holds, in minor units.
 pub struct Place {
@@ -108,12 +107,13 @@ impl World {
     }
 
     fn resend(server: &Server, intent: &Intent, what: &str) -> Ack {
+        let standstill = Standstill::watch();
         for _ in 0..RESENDS {
             let reply = server.post(Who::Service, &intent.path, intent.body.clone());
             match intent.read(&reply) {
                 Some(ack) => return ack,
-                // Still not known, or not done: the same call again settles it.
-                None if reply.status == 503 => std::thread::park_timeout(PAUSE),
+                // The machine stood still meanwhile: the same call again settles it.
+                None if reply.status == 503 && !standstill.lost().is_zero() => {}
                 None => panic!("{what}: {}", reply.text),
             }
         }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use florin_base::Timestamp;
 use florin_platform::testing::postgres::TestPostgres;
-use florin_platform::testing::process::free_port;
+use florin_platform::testing::process::{Standstill, free_port};
 use florin_platform::testing::redis::TestRedis;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -118,12 +118,22 @@ fn buyers_race_through_three_replicas_and_nothing_is_oversold() {
     let mut sale = open_sale(all[0], scarce, 900);
     let started = Instant::now();
     let (next, won, lost) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    let over = AtomicBool::new(false);
+    let (over, standstill) = (AtomicBool::new(false), Standstill::watch());
     let path = format!("/api/v1/events/{}/capacity", sale.event);
     let (sold, servers) = (&sale, &all[..]);
     let watch = || {
+        let mut known = Duration::ZERO;
         while !over.load(Ordering::SeqCst) {
-            let shown = insist(|| servers[0].get(Who::Ana, &path)).ok(200).body;
+            let reply = servers[0].get(Who::Ana, &path);
+            let lost = match reply.status {
+                503 => standstill.lost(),
+                _ => known,
+            };
+            if lost > known {
+                known = lost;
+                continue;
+            }
+            let shown = reply.ok(200).body;
             let kind = &shown["types"][0];
             let n = |name: &str| kind[name].as_u64().expect("a number");
             assert!(n("held") + n("sold") <= n("quantity"), "INV-T1: {shown}");
@@ -216,11 +226,14 @@ fn buy(servers: &[&Server], sale: &clients::Sale, seed: u64, buyer: u64) -> Opti
 
 /// Sends a call until it is decided: also while a try whose answer was lost is still at work.
 fn insist(mut call: impl FnMut() -> crate::server::Reply) -> crate::server::Reply {
+    let mut lost = false;
     loop {
         let reply = call();
-        if reply.status != 503 && reply.code().1 != "payment_in_progress" {
+        let at_work = lost && reply.code().1 == "payment_in_progress";
+        if reply.status != 503 && !at_work {
             return reply;
         }
+        lost = true;
         std::thread::park_timeout(std::time::Duration::from_millis(50));
     }
 }
