@@ -1,7 +1,7 @@
 //! Seeded histories: payments, refunds, disputes, lost calls, lost and repeated events in any
-//! order, tables that stand still. At the end the invariants hold: nobody paid without a ticket or his money (INV-T5), each
-//! posting is there once (INV-T6), clearing is empty (INV-T7), the provider's balance is ours
-//! (INV-T10).
+//! order, tables that stand still. At the end the invariants hold: nobody paid without a ticket or
+//! his money (INV-T5), each posting is there once (INV-T6), clearing is empty (INV-T7), the
+//! provider's balance is ours (INV-T10).
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::stage::{Gig, OLGA, SECOND};
 /// Longer than a call waits for the tables.
 const STILL: Duration = Duration::from_millis(1_000);
 /// Minutes in which everything has come to its end after the weather has cleared.
-const CALM: usize = 30;
+const CALM: usize = 8;
 /// What is not at its end yet. A return that the card's bank refuses is tried again an hour
 /// later, and its sum stands in its account meanwhile.
 const UNFINISHED: &str = "SELECT (SELECT COUNT(*) FROM tk_due WHERE state = 'due')
