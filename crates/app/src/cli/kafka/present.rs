@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use florin_base::SystemClock;
-use florin_platform::bus::kafka::{KafkaBus, Reach};
 use florin_platform::bus::kafka::admin::{self, Outcome};
 use florin_platform::bus::kafka::dead_letters::{self, Deal};
 use florin_platform::bus::kafka::mock::MockBroker as Broker;
+use florin_platform::bus::kafka::{KafkaBus, Reach};
 use florin_platform::http::shutdown;
 use serde_json::json;
 

@@ -112,7 +112,10 @@ impl Reach {
                 )
             })?),
         };
-        let user = settings.sasl_user.clone().zip(settings.sasl_password.clone());
+        let user = settings
+            .sasl_user
+            .clone()
+            .zip(settings.sasl_password.clone());
         let who = user.map(|(user, password)| Credentials {
             mechanism: settings.mechanism(),
             user,
@@ -163,7 +166,10 @@ impl Reach {
         let settings = &self.settings;
         let user = match &self.tunnel {
             Some(tunnel) => Some((tunnel::USER, &tunnel.password)),
-            None => settings.sasl_user.as_deref().zip(settings.sasl_password.as_ref()),
+            None => settings
+                .sasl_user
+                .as_deref()
+                .zip(settings.sasl_password.as_ref()),
         };
         if let Some((user, password)) = user {
             config

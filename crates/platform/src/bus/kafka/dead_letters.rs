@@ -15,10 +15,10 @@ use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
+use super::super::BusError;
 use super::super::access::LETTERS_GROUP;
 use super::super::consume::Received;
 use super::super::topics::DEAD_LETTERS;
-use super::super::BusError;
 use super::admin::Quiet;
 use super::lane::Outgoing;
 use super::{KafkaBus, Reach};
@@ -132,7 +132,10 @@ impl Reader {
     fn open(reach: &Reach, topic: &str) -> Result<Self, BusError> {
         let mut config = reach.config();
         config
-            .set("group.id", format!("{}{LETTERS_GROUP}", reach.settings.prefix))
+            .set(
+                "group.id",
+                format!("{}{LETTERS_GROUP}", reach.settings.prefix),
+            )
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer<Quiet> =

@@ -8,8 +8,8 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use tokio::sync::Mutex;
 
-use super::super::access::FEED_ID;
 use super::super::BusError;
+use super::super::access::FEED_ID;
 use super::client::{Context, Reach};
 
 /// A call that is not accepted by then has failed.

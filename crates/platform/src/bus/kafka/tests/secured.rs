@@ -1,6 +1,6 @@
 //! Brokers that want TLS and SCRAM-SHA-512, as Amazon MSK does. Before librdkafka's own cluster
-//! stands a house that speaks both and lets nobody else in; `kcat`, whose librdkafka has OpenSSL,
-//! bears witness that it speaks them as brokers do.
+//! stands a house that speaks both and lets nobody else in; Confluent's client for Python, whose
+//! librdkafka has OpenSSL, bears witness that it speaks them as brokers do.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -26,6 +26,35 @@ const USER: &str = "florin-test-workers";
 const PASSWORD: &str = "not a secret, only long";
 const SALT: &[u8] = b"sixteen bytes, ok";
 const ROUNDS: u32 = 4_096;
+/// What the witness ends with where Python lacks the library.
+const MISSING: i32 = 77;
+/// Reads the topic with the `librdkafka` of another build, which has OpenSSL: a line a message.
+const WITNESS: &str = r#"
+import sys
+try:
+    from confluent_kafka import Consumer, TopicPartition
+except ImportError:
+    sys.exit(77)
+brokers, user, password, authority = sys.argv[1:]
+consumer = Consumer({
+    "bootstrap.servers": brokers, "group.id": "witness",
+    "security.protocol": "SASL_SSL", "sasl.mechanisms": "SCRAM-SHA-512",
+    "sasl.username": user, "sasl.password": password, "ssl.ca.location": authority,
+    "enable.partition.eof": True,
+})
+found = consumer.list_topics("t.wallet-events", timeout=5).topics["t.wallet-events"]
+consumer.assign([TopicPartition("t.wallet-events", n, 0) for n in found.partitions])
+left = len(found.partitions)
+while left:
+    message = consumer.poll(30)
+    if message is None:
+        sys.exit("nothing came")
+    if message.error():
+        left -= 1
+    else:
+        print(message.value().decode())
+consumer.close()
+"#;
 
 /// How a house behaves.
 #[derive(Clone, Copy)]
@@ -249,7 +278,10 @@ async fn dep_081_records_go_over_tls_as_a_user_with_scram() {
         mock: None,
         settings: secured.settings.clone(),
     };
-    assert_eq!(first_ids(&over_tls.read(TOPIC, 400).await), expected(1, 400));
+    assert_eq!(
+        first_ids(&over_tls.read(TOPIC, 400).await),
+        expected(1, 400)
+    );
     // The same without the house: nothing was changed on the way.
     let plain = secured.cluster.read(TOPIC, 400).await;
     assert_eq!(first_ids(&plain), expected(1, 400));
@@ -257,39 +289,31 @@ async fn dep_081_records_go_over_tls_as_a_user_with_scram() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kcat_is_let_in_by_the_same_house() {
+async fn another_client_is_let_in_by_the_same_house() {
     let secured = Secured::start(USUAL);
     let bus = secured.bus(&secured.settings);
     assert_eq!(publish(&bus, TOPIC, messages(1, 20)).await, 0);
     let brokers = secured.settings.brokers().expect("valid").expect("some");
     let authority = secured.folder.path().join("ca.pem");
+    let python = std::env::var("FLORIN_TEST_CONFLUENT").unwrap_or_else(|_| "python3".to_owned());
     let read = |password: &str| {
-        let mut kcat = tokio::process::Command::new("kcat");
-        kcat.args(["-C", "-e", "-q", "-t", "t.wallet-events", "-b", brokers])
-            .args(["-X", "security.protocol=SASL_SSL"])
-            .args(["-X", "sasl.mechanisms=SCRAM-SHA-512"])
-            .args(["-X", &format!("sasl.username={USER}")])
-            .args(["-X", &format!("sasl.password={password}")])
-            .args(["-X", &format!("ssl.ca.location={}", authority.display())])
-            .args(["-m", "5"])
-            .kill_on_drop(true);
-        kcat.output()
+        let mut witness = std::process::Command::new(&python);
+        witness
+            .args(["-c", WITNESS, brokers, USER, password])
+            .arg(&authority);
+        tokio::task::spawn_blocking(move || witness.output())
     };
-    let read_right = read(PASSWORD).await;
-    let right = match read_right {
-        Ok(output) => output,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return skipped("no kcat");
-        }
-        Err(error) => panic!("{error}"),
+    let right = match read(PASSWORD).await.expect("read") {
+        Ok(output) if output.status.code() != Some(MISSING) => output,
+        _ => return skipped("no confluent-kafka (pip install confluent-kafka)"),
     };
     let told = String::from_utf8_lossy(&right.stderr).into_owned();
     assert!(right.status.success(), "{told}");
     let lines = String::from_utf8(right.stdout).expect("UTF-8");
     assert_eq!(lines.lines().count(), 20, "{lines}{told}");
-    let wrong = tokio::time::timeout(Duration::from_secs(4), read("another"));
-    let let_in = matches!(wrong.await, Ok(Ok(output)) if output.status.success());
-    assert!(!let_in, "the house judges passwords");
+    let wrong = read("another").await.expect("read").expect("python");
+    assert!(!wrong.status.success(), "the house judges passwords");
+    assert!(wrong.stdout.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -355,9 +379,15 @@ async fn a_sign_in_that_ends_is_done_again() {
         }
     };
     tokio::time::timeout(LONG, again).await.expect("in time");
-    let count = usize::try_from(sent).expect("few");
-    let plain = secured.cluster.read(TOPIC, count).await;
-    assert_eq!(first_ids(&plain), expected(1, sent));
+    // A connection that ends takes answers with it: what was accepted may come twice.
+    let mut count = usize::try_from(sent).expect("few");
+    loop {
+        let got = first_ids(&secured.cluster.read(TOPIC, count).await);
+        if got == expected(1, sent) {
+            break;
+        }
+        count += 1;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -387,7 +417,9 @@ async fn others_on_the_machine_are_not_let_through() {
         version: 0,
         correlation: 2,
     };
-    write(&mut stranger, &sign_in.write(&word)).await.expect("sent");
+    write(&mut stranger, &sign_in.write(&word))
+        .await
+        .expect("sent");
     let answer = read_small(&mut stranger).await.expect("an answer");
     assert_eq!(&answer[..6], b"\0\0\0\x02\0\x3a", "refused");
     stranger.write_all(&call).await.ok();

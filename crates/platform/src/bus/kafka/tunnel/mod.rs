@@ -24,12 +24,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use florin_base::Secret;
+use florin_base::{IdSource, Secret};
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, BufWriter};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, BufWriter,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
 use tokio::time::timeout;
@@ -112,7 +114,7 @@ impl Tunnel {
     /// Listens for the brokers of a list. Without TLS it only signs in.
     ///
     /// # Errors
-    /// When there is no port, thread or random number.
+    /// When there is no port or thread.
     pub fn start(
         brokers: &str,
         tls: Option<TlsConnector>,
@@ -123,9 +125,7 @@ impl Tunnel {
             .thread_name("florin-kafka-tls")
             .enable_all()
             .build()?;
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let password = hex::encode(random);
+        let password = hex::encode(IdSource::random_32());
         let shared = Arc::new(Shared {
             handle: runtime.handle().clone(),
             tls,
@@ -261,9 +261,10 @@ impl Shared {
             _ => Duration::MAX,
         };
         let calls = Mutex::default();
+        let mut own = |host: &str, port| self.own(host, port);
         tokio::select! {
             ended = up(from_client, to_broker, &calls) => ended,
-            ended = down(from_broker, to_client, &calls, &mut |host, port| self.own(host, port)) => ended,
+            ended = down(from_broker, to_client, &calls, &mut own) => ended,
             () = tokio::time::sleep(time) => Ok(()),
         }
     }
@@ -320,31 +321,35 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-        let mut reading = BufReader::with_capacity(BUFFER, reading);
-        let mut writing = BufWriter::with_capacity(BUFFER, writing);
-        loop {
-            let length = length_after(reading.read_i32().await?, 4)?;
-            let number = reading.read_i32().await?;
-            let call = calls.lock().remove(&number);
-            let Some(call) = call else {
-                writing.write_i32(total(length, 4)?).await?;
-                writing.write_i32(number).await?;
-                carry_on(&mut reading, &mut writing, length).await?;
-                continue;
-            };
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if length > CHANGED_MAX {
-                return Err(malformed("an answer that is too long"));
-            }
-            let mut answer = vec![0; length];
-            reading.read_exact(&mut answer).await?;
-            let changed = call.change(&answer, place)?;
-            write(&mut writing, &[&number.to_be_bytes(), &*changed].concat()).await?;
+    let mut reading = BufReader::with_capacity(BUFFER, reading);
+    let mut writing = BufWriter::with_capacity(BUFFER, writing);
+    loop {
+        let length = length_after(reading.read_i32().await?, 4)?;
+        let number = reading.read_i32().await?;
+        let call = calls.lock().remove(&number);
+        let Some(call) = call else {
+            writing.write_i32(total(length, 4)?).await?;
+            writing.write_i32(number).await?;
+            carry_on(&mut reading, &mut writing, length).await?;
+            continue;
+        };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > CHANGED_MAX {
+            return Err(malformed("an answer that is too long"));
         }
+        let mut answer = vec![0; length];
+        reading.read_exact(&mut answer).await?;
+        let changed = call.change(&answer, place)?;
+        write(&mut writing, &[&number.to_be_bytes(), &*changed].concat()).await?;
     }
+}
 
 /// From the client to the broker.
-pub(super) async fn up<R, W>(reading: R, writing: W, calls: &Mutex<HashMap<i32, Call>>) -> io::Result<()>
+pub(super) async fn up<R, W>(
+    reading: R,
+    writing: W,
+    calls: &Mutex<HashMap<i32, Call>>,
+) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,

@@ -51,7 +51,13 @@ impl Hash {
     pub fn salted(self, password: &str, salt: &[u8], rounds: u32) -> Vec<u8> {
         let mut salted = vec![0; self.digest().output_len()];
         let rounds = std::num::NonZeroU32::new(rounds).unwrap_or(std::num::NonZeroU32::MIN);
-        pbkdf2::derive(self.stretch(), rounds, salt, password.as_bytes(), &mut salted);
+        pbkdf2::derive(
+            self.stretch(),
+            rounds,
+            salt,
+            password.as_bytes(),
+            &mut salted,
+        );
         salted
     }
 
@@ -147,7 +153,9 @@ impl Awaited {
             return Err(ScramError::Refused(why.to_owned()));
         }
         let first = server_last.split(',').next().unwrap_or_default();
-        let shown = first.strip_prefix("v=").and_then(|v| STANDARD.decode(v).ok());
+        let shown = first
+            .strip_prefix("v=")
+            .and_then(|v| STANDARD.decode(v).ok());
         let shown = shown.ok_or(ScramError::Malformed("no signature"))?;
         let key = hmac::Key::new(self.hash.hmac(), &self.server_key);
         hmac::verify(&key, self.text.as_bytes(), &shown).map_err(|_| ScramError::Impostor)

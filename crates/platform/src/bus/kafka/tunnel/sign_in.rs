@@ -5,7 +5,7 @@ use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use florin_base::Secret;
+use florin_base::{IdSource, Secret};
 use subtle::ConstantTimeEq as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -89,9 +89,8 @@ where
         let word = format!("\0{}\0{password}", who.user);
         return Ok(tell(stream, &mut number, &word).await?.1);
     };
-    let mut random = [0; 24];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let scram = Scram::new(hash, &who.user, password, URL_SAFE_NO_PAD.encode(random));
+    let nonce = URL_SAFE_NO_PAD.encode(IdSource::random_32());
+    let scram = Scram::new(hash, &who.user, password, nonce);
     let (challenge, _) = tell(stream, &mut number, &scram.first()).await?;
     let believed = |error: super::scram::ScramError| refused(error.to_string());
     let (last, awaited) = scram.last(&challenge).map_err(believed)?;

@@ -213,7 +213,9 @@ fn coordinator(
     place: &mut impl FnMut(&str, i32) -> io::Result<(String, i32)>,
 ) -> io::Result<Vec<u8>> {
     if !(0..=2).contains(&version) {
-        return Err(malformed("a version of FindCoordinator that was not offered"));
+        return Err(malformed(
+            "a version of FindCoordinator that was not offered",
+        ));
     }
     let mut reader = Reader(answer);
     let mut out = Vec::with_capacity(answer.len() + 64);
