@@ -222,8 +222,8 @@ module "observability" {
   cache_nodes          = var.cache.nodes
   kafka_name           = "${local.name}-kafka"
   consumed_topics      = local.consumed_topics
-  database_memory_gib = lookup(local.database_memory_gib, var.database.database_writer_instance_class, 16)
-  cluster_log_group   = module.eks.log_group_name
+  database_memory_gib  = lookup(local.database_memory_gib, var.database.database_writer_instance_class, 16)
+  cluster_log_group    = module.eks.log_group_name
   scaling_groups = merge(
     { for group, name in module.eks.scaling_groups : "eks-${group}" => name },
     var.monitoring == "ec2" ? { monitoring = "${local.name}-monitoring" } : {},
