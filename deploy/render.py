@@ -73,6 +73,8 @@ def own_settings(unit):
             value = "s3://$(BUCKET_ARCHIVE)/feed"
         if value == "{public_url}":
             value = "$(FLORIN__SERVER__PUBLIC_URL)"
+        if value == "{kafka_url}":
+            value = "$(KAFKA_URL)"
         if value == "{database_pool}":
             value = str(database_pool(unit))
         text += f"            - name: {row['name']}\n              value: \"{value}\"\n"
@@ -555,19 +557,6 @@ def pooler(units):
         ("SERVER_TLS_SSLMODE", "value: verify-full"), ("DEFAULT_POOL_SIZE", 'value: "4"')])
 
 
-def kafka_proxy(units):
-    """DEP-081."""
-    told = [(row["name"], row["value"]) for row in TABLE["settings"] if row["when"] == "kafka-proxy"]
-    sidecar("kafka-proxy", """# Option (DEP-081): Florin's client of Kafka has no TLS; a proxy in the same pod presents the brokers in
-# plain text on loopback. The overlay gives KAFKA_PROXY_IMAGE and the brokers; user and password come
-# from the unit's secret that MSK reads as well.
-""", "kafka-proxy", units, told, lambda unit: [
-        ("KAFKA_BROKERS", "valueFrom: {configMapKeyRef: {name: florin-outputs, key: KAFKA_BROKERS}}"),
-        ("KAFKA_LISTEN", 'value: "127.0.0.1:9092"'), ("KAFKA_MECHANISM", "value: SCRAM-SHA-512"),
-        ("KAFKA_USERNAME", of_secret(unit, "FLORIN_SECRET_KAFKA_USERNAME")),
-        ("KAFKA_PASSWORD", of_secret(unit, "FLORIN_SECRET_KAFKA_PASSWORD"))])
-
-
 def logs(units):
     """DEP-120: an agent on each node gives the lines of pods to the groups that Terraform made. Fluent
     Bit's own configuration; the lines stay as they are, so that CloudWatch finds the metrics in them."""
@@ -716,8 +705,8 @@ spec:
 """)
 
 
-OPTIONS = ("vault", "cert-manager", "pgbouncer", "kafka-proxy", "monitoring", "vpa", "logs")
-MIRRORED = {"VAULT_IMAGE": "vault", "PGBOUNCER_IMAGE": "pgbouncer", "KAFKA_PROXY_IMAGE": "kafka-proxy", "PROMETHEUS_IMAGE": "prometheus", "ALERTMANAGER_IMAGE": "alertmanager", "LOG_AGENT_IMAGE": "log-agent"}
+OPTIONS = ("vault", "cert-manager", "pgbouncer", "monitoring", "vpa", "logs")
+MIRRORED = {"VAULT_IMAGE": "vault", "PGBOUNCER_IMAGE": "pgbouncer", "PROMETHEUS_IMAGE": "prometheus", "ALERTMANAGER_IMAGE": "alertmanager", "LOG_AGENT_IMAGE": "log-agent"}
 
 
 def overlay(environment, suffix="", which=None, options=()):
@@ -746,6 +735,9 @@ def overlay(environment, suffix="", which=None, options=()):
     # of that region are members of their own.
     home = "production" if environment == "dr" else environment
     def place(unit, secret):
+        # MSK reads a user only from a secret of such a name.
+        if secret == "kafka":
+            return f"AmazonMSK_florin_{home}_{unit['name']}"
         return f"florin/{home}/{secret}" if secret.startswith("shared/") else f"florin/{home}/{unit['name']}/{secret}"
     secrets = "".join(f"""  - target: {{kind: ExternalSecret, name: {unit['name']}}}
     patch: |-
@@ -755,19 +747,17 @@ def overlay(environment, suffix="", which=None, options=()):
 """ + (f"""      - op: replace
         path: /spec/data/{at}/remoteRef/property
         value: {'dr_' + member}
-""" if environment == "dr" and member else "") for at, (_, secret, member) in enumerate(secrets_of(unit))) for unit in units if secrets_of(unit))
+""" if environment == "dr" and member and secret != "kafka" else "") for at, (_, secret, member) in enumerate(secrets_of(unit))) for unit in units if secrets_of(unit))
     resources = "".join(f"  - ../../base/{unit['name']}\n" for unit in units)
     components = "components:\n" + "".join(f"  - ../../components/{name}\n" for name in options) if options else ""
     if options:
         outputs += [f"{name}=111122223333.dkr.ecr.us-west-2.amazonaws.com/mirror/{image}@sha256:" + "0" * 64 for name, image in MIRRORED.items()]
         outputs += [f"ROLE_LOG_AGENT=arn:aws:iam::111122223333:role/florin-{environment}-sa-log-agent"]
-        outputs += ["ROLE_VAULT=arn:aws:iam::111122223333:role/florin-production-sa-vault", "KAFKA_BROKERS=b-1.example.com:9096,b-2.example.com:9096,b-3.example.com:9096"]
+        outputs += ["ROLE_VAULT=arn:aws:iam::111122223333:role/florin-production-sa-vault"]
     # Options bring containers and secrets of their own.
     beside = []
     if "pgbouncer" in options:
         beside.append(("database", "pgbouncer", "PGBOUNCER_IMAGE", [("FLORIN_SECRET_POOLED_URL", "florin/{home}/{unit}/db", "pooled_url")]))
-    if "kafka-proxy" in options:
-        beside.append(("kafka", "kafka-proxy", "KAFKA_PROXY_IMAGE", [(f"FLORIN_SECRET_KAFKA_{what.upper()}", "AmazonMSK_florin_{home}_{unit}", what) for what in ("username", "password")]))
     for need, container, output, rows in beside:
         concerned = [unit for unit in units if need in unit["needs"]]
         rules += f"  - source: {{kind: ConfigMap, name: florin-outputs, fieldPath: data.{output}}}\n    targets:\n" + "".join(f"""      - select: {{kind: Deployment, name: {unit['name']}}}
@@ -785,6 +775,8 @@ def overlay(environment, suffix="", which=None, options=()):
     example = {"public_url": "https://api.example.com"}
     told = [f"{row['name']}={example[row['value'].strip('{}')]}" for row in TABLE["settings"] if row["when"] == "always" and row["value"].strip("{}") in example]
     told += [f"FLORIN__GATEWAY__UPSTREAMS=wallets=https://wallets.internal.example.com"]
+    # Brokers of the recovery region are made at failover; until then topics stay inside a process.
+    told += ["KAFKA_URL=" + ("" if environment == "dr" else "kafkas://b-1.example.com:9096,b-2.example.com:9096,b-3.example.com:9096")]
     told += [f"BUCKET_{key(bucket)}=florin-{environment}-{bucket}-00000000" for bucket in ("archive", "blobs", "documents", "networks")]
     put(f"{folder}/settings.env.example", "# Made by deploy/render.py; deploy.sh writes settings.env from Parameter Store.\n" + "\n".join(told) + "\n")
     put(f"{folder}/kustomization.yaml", HEAD + f"""apiVersion: kustomize.config.k8s.io/v1beta1
@@ -835,7 +827,6 @@ def kubernetes():
     vpa(served)
     logs(served)
     pooler([unit for unit in served if "database" in unit["needs"]])
-    kafka_proxy([unit for unit in served if "kafka" in unit["needs"]])
 
 
 # --- Terraform's tables

@@ -290,6 +290,9 @@ write_outputs() {
         echo "FLORIN__SERVER__PUBLIC_URL=$url"
         echo "FLORIN__AUTH__ISSUER=$url"
         echo "FLORIN__GATEWAY__UPSTREAMS=$(parameter upstreams)"
+        # The recovery region has no brokers before a failover.
+        brokers=$(parameter bootstrap_brokers 2>/dev/null) || brokers=
+        echo "KAFKA_URL=${brokers:+kafkas://$brokers}"
         parameter bucket_names | tr -d '{}" ' | tr ',' '\n' | while IFS= read -r pair; do
             echo "BUCKET_$(echo "${pair%%:*}" | tr 'a-z-' 'A-Z_')=${pair#*:}"
         done
@@ -369,13 +372,9 @@ migrate() {
     say "migrated: tables are those of this version"
 }
 
-# DEP-082: topics come from the table of this version alone. Brokers are reached through the proxy
-# that stands beside a unit; without it units have topics of their own.
+# DEP-082: topics come from the table of this version alone.
 topics() {
-    if [ -z "$(setting kafka_proxy_image)" ]; then
-        say "skipped: topics (no kafka_proxy_image)"
-        return 0
-    fi
+    skipped migrations 'nothing runs tasks here' && return 0
     run_task '["kafka","topics","apply"]' || return 1
     say "topics: those of this version"
 }

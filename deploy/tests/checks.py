@@ -416,10 +416,11 @@ def options(by, name):
         containers = {c["name"]: c for c in d["spec"]["template"]["spec"]["containers"]}
         told = {e["name"]: e.get("value", "") for e in containers["florin"].get("env", [])}
         labels = d["metadata"]["labels"]
-        expect(("kafka-proxy" in containers) == (labels["florin.dev/kafka"] == "true"), f"DEP-081: {unit}: proxy of Kafka")
         expect(("pgbouncer" in containers) == (labels["florin.dev/tables"] == "true"), f"DEP-071: {unit}: pooler")
-        if "kafka-proxy" in containers:
-            expect(told["FLORIN__BUS__URL"] == "kafka://127.0.0.1:9092", f"DEP-081: {unit}: brokers on loopback alone")
+        if labels["florin.dev/kafka"] == "true":
+            expect(told["FLORIN__BUS__URL"] == "$(KAFKA_URL)" and told["FLORIN__BUS__SASL_PASSWORD"] == "env:FLORIN_SECRET_KAFKA_PASSWORD", f"DEP-081: {unit}: brokers over TLS, as its own user")
+            keys = {row["secretKey"]: row["remoteRef"]["key"] for row in by["ExternalSecret"][unit]["spec"]["data"]}
+            expect(keys["FLORIN_SECRET_KAFKA_PASSWORD"] == f"AmazonMSK_florin_production_{unit}", f"DEP-081: {unit}: the secret that MSK reads")
         if "pgbouncer" in containers:
             pooled = {e["name"]: e.get("value") for e in containers["pgbouncer"]["env"]}
             expect(pooled["POOL_MODE"] == "session" and pooled["LISTEN_ADDR"] == "127.0.0.1", f"DEP-071: {unit}: a session keeps its connection")

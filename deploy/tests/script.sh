@@ -112,7 +112,6 @@ try() {
     case " $settings " in *" NO_TFVARS=1 "*) rm "$WORK/tree/aws/environments/staging/terraform.tfvars" ;; esac
     case " $settings " in *" ENDED=1 "*) sed -i 's/end_of_support = .*/end_of_support = "2020-01-01"/' "$WORK/tree/aws/versions.toml" ;;
     *) sed -i 's/end_of_support = .*/end_of_support = "2999-01-01"/' "$WORK/tree/aws/versions.toml" ;; esac
-    case " $settings " in *" PROXY=1 "*) echo 'kafka_proxy_image = "r/kafka-proxy@sha256:0"' >>"$WORK/tree/aws/environments/staging/terraform.tfvars" ;; esac
     case " $settings " in *" DIGESTS=1 "*) sed -i "s/\"digest\": \"\"/\"digest\": \"$DIGEST\"/" "$WORK/tree/kubernetes/addons/addons.json" ;; esac
     : >"$WORK/calls"
     code=0
@@ -201,10 +200,10 @@ TEST_SKIP='stable empty-plan' try 4 'runbooks/roll-back.md' -- DIGESTS=1 STUB_RO
 TEST_SKIP='stable empty-plan' try 1 'failed, rolled back' -- DIGESTS=1 STUB_PODS=1 STUB_RELEASE=1 -- --environment staging --auto-approve
 called 'rollout undo deployment/chains --to-revision=7'
 
-# DEP-082: topics before the units, where brokers can be reached.
-try 0 'topics: those of this version' -- PROXY=1 -- --environment staging --auto-approve
+# DEP-082: topics before the units.
+try 0 'topics: those of this version' -- --environment staging --auto-approve
 called 'run-task .*"command":\["kafka","topics","apply"\]'
-try 4 'failed: topics' -- PROXY=1 STUB_TOPICS=1 -- --environment staging --auto-approve
+try 4 'failed: topics' -- STUB_TOPICS=1 -- --environment staging --auto-approve
 uncalled 'update-service'
 
 # Failures. DEP-119: migrations run before any unit, and stop the release when they fail.

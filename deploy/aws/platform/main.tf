@@ -221,10 +221,9 @@ module "observability" {
   cache_id             = "${local.name}-cache"
   cache_nodes          = var.cache.nodes
   kafka_name           = "${local.name}-kafka"
-  # Topics are told apart from no topics by the option that lets Florin reach them.
-  consumed_topics     = var.kafka_proxy_image == "" ? [] : local.consumed_topics
-  database_memory_gib = lookup(local.database_memory_gib, var.database.database_writer_instance_class, 16)
-  cluster_log_group   = module.eks.log_group_name
+  consumed_topics      = local.consumed_topics
+  database_memory_gib  = lookup(local.database_memory_gib, var.database.database_writer_instance_class, 16)
+  cluster_log_group    = module.eks.log_group_name
   scaling_groups = merge(
     { for group, name in module.eks.scaling_groups : "eks-${group}" => name },
     var.monitoring == "ec2" ? { monitoring = "${local.name}-monitoring" } : {},
@@ -258,7 +257,6 @@ module "ecs" {
     listener_arn      = u.entrance == "none" ? "" : module.edge.listener_arns[u.entrance]
     security_group_id = module.network.security_group_ids["unit-${name}"]
     environment       = local.unit_settings[name]
-    kafka             = contains(u.needs, "kafka") ? module.secrets.secret_arns["${name}/kafka"] : ""
     log_group         = module.observability.log_group_names[name]
     rollback_alarms   = module.observability.rollback_alarms[name]
   } }
@@ -270,8 +268,6 @@ module "ecs" {
   # Tasks of workers reach the database wherever they run.
   drill_security_group_id = module.network.security_group_ids["unit-workers"]
   drill_schedule          = var.environment == "production" ? "cron(0 4 1 1,4,7,10 ? *)" : "cron(0 4 ? * SUN *)"
-  kafka_proxy_image       = var.kafka_proxy_image
-  kafka_brokers           = module.kafka.bootstrap_brokers
   spot                    = var.ecs_spot
   exec                    = var.ecs_exec
   scale_out_cooldown_s    = var.scale_out_cooldown_s

@@ -9,7 +9,6 @@ locals {
   # Reasons for a row to apply to a unit.
   reasons = { for name, u in local.served : name => concat(
     ["always"], u.needs,
-    var.kafka_proxy_image != "" && contains(u.needs, "kafka") ? ["kafka-proxy"] : [],
     var.collector_image != "" ? ["collector"] : [],
     name == "gateway" ? ["upstreams"] : [],
   ) }
@@ -22,6 +21,8 @@ locals {
     public_url      = module.edge.application_url
     trusted_proxies = join(",", concat(var.public_subnet_cidrs, var.private_subnet_cidrs))
     upstreams       = local.upstreams
+    # DEP-081: TLS, and the unit's own user with SCRAM-SHA-512.
+    kafka_url = "kafkas://${module.kafka.bootstrap_brokers}"
   }
   unit_words = { for name, u in local.served : name => merge(local.words, {
     # What the unit may have, less the five of the ledger.

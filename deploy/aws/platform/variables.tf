@@ -184,12 +184,6 @@ variable "on_sales" {
   default     = []
 }
 
-variable "kafka_proxy_image" {
-  description = "Image that offers the brokers in plain text on 127.0.0.1:9092 of each task, by digest; empty: topics stay inside the process (DEP-081)."
-  type        = string
-  default     = ""
-}
-
 variable "ecs_spot" {
   description = "DEP-053."
   type        = bool

@@ -282,7 +282,7 @@ pub const KEYS: &[Key] = &[
         "bus.url",
         Kind::Text,
         "\"\"",
-        "Brokers: `kafka://broker-1:9092,broker-2:9092`, without TLS. Empty: topics inside the process.",
+        "Brokers: `kafkas://broker-1:9096,broker-2:9096` over TLS, `kafka://broker-1:9092` without. Empty: topics inside the process.",
     ),
     key(
         "bus.prefix",
@@ -315,10 +315,16 @@ pub const KEYS: &[Key] = &[
         "Shuts former publishers of a topic out by the brokers' transactions. Off for brokers that have none: then the lease and time alone keep two publishers apart.",
     ),
     open(
+        "bus.sasl_mechanism",
+        Kind::Text,
+        "\"scram-sha-512\"",
+        "How the user signs in: `scram-sha-512`, `scram-sha-256` or `plain`. Absent: `scram-sha-512` over TLS, else `plain`.",
+    ),
+    open(
         "bus.sasl_user",
         Kind::Text,
         "\"florin\"",
-        "User for SASL/PLAIN.",
+        "User of the brokers.",
     ),
     secret(open(
         "bus.sasl_password",
@@ -326,6 +332,12 @@ pub const KEYS: &[Key] = &[
         "\"env:FLORIN_BUS_PASSWORD\"",
         "Password of that user.",
     )),
+    open(
+        "bus.tls_ca",
+        Kind::Text,
+        "\"/etc/florin/kafka-ca.pem\"",
+        "Certificates that brokers are believed by, PEM. Absent: the roots of the system.",
+    ),
     key(
         "blobs.url",
         Kind::Text,

@@ -126,9 +126,10 @@ pub fn weak_secrets(config: &Config) -> Vec<Refusal> {
     found
 }
 
-/// The client has no TLS of its own; what stands between is the network's business.
+/// Without TLS, what stands between is the network's business.
 fn exposed_bus(config: &Config) -> Option<Refusal> {
-    let brokers = config.bus.brokers().ok().flatten()?;
+    let brokers = config.bus.brokers().ok().flatten();
+    let brokers = brokers.filter(|_| !config.bus.is_tls())?;
     let near = |broker: &str| {
         ["127.0.0.1:", "[::1]:", "localhost:"]
             .iter()
@@ -137,7 +138,7 @@ fn exposed_bus(config: &Config) -> Option<Refusal> {
     (!brokers.split(',').all(near)).then(|| Refusal {
         setting: "bus.url".to_owned(),
         why: "events cross the network in the clear".to_owned(),
-        fix: "keep the brokers in a network that nobody else can read, or reach them through a proxy on this machine that speaks TLS".to_owned(),
+        fix: "reach the brokers over TLS, kafkas://host:port, or keep them in a network that nobody else can read".to_owned(),
         fatal: false,
     })
 }

@@ -51,7 +51,7 @@ fn broker(config: &Config) -> Option<Finding> {
             let remedy = match error.0.contains("does not exist") {
                 true => "florin kafka topics apply makes the topics",
                 false => {
-                    "brokers, their addresses and the network: the addresses that brokers advertise must be reachable from here; the client speaks no TLS"
+                    "brokers, their addresses and the network: the addresses that brokers advertise must be reachable from here; kafkas:// where they want TLS, with bus.tls_ca for an authority of your own"
                 }
             };
             bad("bus", format!("{}: {}", config.bus.url, error.0), remedy)

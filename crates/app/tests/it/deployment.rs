@@ -131,6 +131,10 @@ fn dep_011_dep_062_dep_066_dep_074_dep_105_units_start_with_the_settings_they_ar
             ("db#url", database.clone()),
             ("db#replica_url", database.clone()),
             ("cache#url", redis.url()),
+            // Nobody listens there: units run without brokers, and say so.
+            ("kafka_url", "kafkas://127.0.0.1:1".to_owned()),
+            ("kafka#username", format!("florin-production-{name}")),
+            ("kafka#password", key.clone()),
             ("shared/signing-key#", key.clone()),
             ("shared/checkpoint-key#", key.clone()),
         ]);

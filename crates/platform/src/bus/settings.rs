@@ -1,5 +1,6 @@
 //! Which bus, and how it is reached.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use florin_base::{Clock, Secret};
@@ -11,7 +12,7 @@ use super::{Bus, LocalBus};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BusSettings {
-    /// `kafka://host:port,host:port`; empty: inside the process.
+    /// `kafka://host:port,host:port`, with TLS `kafkas://…`; empty: inside the process.
     pub url: String,
     /// Stands before the name of every topic and group.
     pub prefix: String,
@@ -24,12 +25,32 @@ pub struct BusSettings {
     /// Former publishers are shut out by the brokers' transactions; false where brokers have
     /// none: then only the lease and time keep them apart.
     pub transactions: bool,
-    /// User for SASL/PLAIN.
+    /// How `sasl_user` signs in. Absent: with SCRAM-SHA-512 over TLS, else with PLAIN.
+    #[serde(default)]
+    pub sasl_mechanism: Option<SaslMechanism>,
+    /// User of the brokers.
     #[serde(default)]
     pub sasl_user: Option<String>,
     /// Its password.
     #[serde(default)]
     pub sasl_password: Option<Secret<String>>,
+    /// Certificates that brokers are believed by, PEM. Absent: the roots of the system.
+    #[serde(default)]
+    pub tls_ca: Option<PathBuf>,
+}
+
+/// How a user signs in with brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SaslMechanism {
+    /// The password itself.
+    Plain,
+    /// A proof of the password, SHA-256.
+    #[serde(rename = "scram-sha-256")]
+    ScramSha256,
+    /// A proof of the password, SHA-512; the one of Amazon MSK.
+    #[serde(rename = "scram-sha-512")]
+    ScramSha512,
 }
 
 impl Default for BusSettings {
@@ -41,8 +62,10 @@ impl Default for BusSettings {
             partitions: 12,
             replication: 0,
             transactions: true,
+            sasl_mechanism: None,
             sasl_user: None,
             sasl_password: None,
+            tls_ca: None,
         }
     }
 }
@@ -58,7 +81,7 @@ pub struct OpenError {
 }
 
 impl OpenError {
-    fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             remedy: remedy.into(),
@@ -66,7 +89,8 @@ impl OpenError {
     }
 }
 
-const SCHEME: &str = "kafka://";
+const PLAINTEXT: &str = "kafka://";
+const TLS: &str = "kafkas://";
 
 impl BusSettings {
     /// The brokers to ask first, `host:port` joined by commas; `None` for the bus inside the
@@ -78,13 +102,9 @@ impl BusSettings {
         if self.url.is_empty() {
             return Ok(None);
         }
-        if self.url.starts_with("kafkas://") || self.url.starts_with("kafka+ssl://") {
-            return Err(OpenError::new(
-                "`bus.url`: this program's Kafka client has no TLS",
-                "reach the brokers over a private plaintext listener, kafka://host:port, or through a proxy that speaks TLS to them",
-            ));
-        }
-        let brokers = self.url.strip_prefix(SCHEME).unwrap_or_default();
+        let brokers = self.url.strip_prefix(PLAINTEXT);
+        let brokers = brokers.or_else(|| self.url.strip_prefix(TLS));
+        let brokers = brokers.unwrap_or_default();
         let brokers = brokers.trim_end_matches('/');
         let valid = |broker: &str| {
             let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty());
@@ -102,7 +122,33 @@ impl BusSettings {
                 "give both, or neither",
             ));
         }
+        if self.sasl_mechanism.is_some() && self.sasl_user.is_none() {
+            return Err(OpenError::new(
+                "`bus.sasl_mechanism` without a user",
+                "give bus.sasl_user and bus.sasl_password, or leave the mechanism out",
+            ));
+        }
+        if self.tls_ca.is_some() && !self.is_tls() {
+            return Err(OpenError::new(
+                "`bus.tls_ca` without TLS",
+                "write kafkas://host:port in bus.url",
+            ));
+        }
         Ok(Some(brokers))
+    }
+
+    /// Brokers are reached over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.url.starts_with(TLS)
+    }
+
+    /// How the user signs in, if there is one.
+    pub fn mechanism(&self) -> SaslMechanism {
+        match self.sasl_mechanism {
+            Some(mechanism) => mechanism,
+            None if self.is_tls() => SaslMechanism::ScramSha512,
+            None => SaslMechanism::Plain,
+        }
     }
 }
 
@@ -113,23 +159,20 @@ impl BusSettings {
 pub fn open(settings: &BusSettings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Bus>, OpenError> {
     match settings.brokers()? {
         None => Ok(Arc::new(LocalBus::new())),
-        Some(brokers) => kafka(settings, brokers, clock),
+        Some(_) => kafka(settings, clock),
     }
 }
 
 #[cfg(feature = "kafka")]
-fn kafka(
-    settings: &BusSettings,
-    brokers: &str,
-    clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn Bus>, OpenError> {
-    let bus = super::kafka::KafkaBus::new(settings, brokers, clock)
+fn kafka(settings: &BusSettings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Bus>, OpenError> {
+    let reach = super::kafka::Reach::open(settings)?;
+    let bus = super::kafka::KafkaBus::new(reach, clock)
         .map_err(|error| OpenError::new(format!("`bus.url`: {error}"), "see the bus settings"))?;
     Ok(Arc::new(bus))
 }
 
 #[cfg(not(feature = "kafka"))]
-fn kafka(_: &BusSettings, _: &str, _: Arc<dyn Clock>) -> Result<Arc<dyn Bus>, OpenError> {
+fn kafka(_: &BusSettings, _: Arc<dyn Clock>) -> Result<Arc<dyn Bus>, OpenError> {
     Err(OpenError::new(
         "`bus.url` is a Kafka URL, and this program was built without Kafka",
         "build it with the feature: cargo build --release --features kafka; or leave bus.url empty",
@@ -161,8 +204,18 @@ mod tests {
         ] {
             assert!(with(wrong).brokers().is_err(), "{wrong}");
         }
-        let tls = with("kafkas://a:1").brokers().expect_err("no TLS");
-        assert!(tls.what.contains("no TLS"), "{tls}");
+        let tls = with("kafkas://a:1");
+        assert_eq!(tls.brokers(), Ok(Some("a:1")));
+        assert_eq!(tls.mechanism(), SaslMechanism::ScramSha512);
+        assert_eq!(with("kafka://a:1").mechanism(), SaslMechanism::Plain);
+        let mut unasked = with("kafka://a:1");
+        unasked.tls_ca = Some("ca.pem".into());
+        let refused = unasked.brokers().expect_err("no TLS");
+        assert!(refused.what.contains("tls_ca"), "{refused}");
+        let mut nobody = with("kafkas://a:1");
+        nobody.sasl_mechanism = Some(SaslMechanism::Plain);
+        let refused = nobody.brokers().expect_err("nobody");
+        assert!(refused.what.contains("sasl_mechanism"), "{refused}");
         let mut half = with("kafka://a:1");
         half.sasl_user = Some("u".to_owned());
         assert!(

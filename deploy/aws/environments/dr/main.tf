@@ -155,13 +155,13 @@ module "ecs" {
     # region are members of their own, which `florin aws secrets init --dr-database` makes.
     secrets = { for s in local.table.secrets : s.name => join("", [
       local.replicas[startswith(s.secret, "shared/") ? s.secret : "${name}/${s.secret}"], s.member == "" ? "" : ":dr_${s.member}::",
-    ]) if contains(concat(["always"], u.needs), s.when) && s.when != "cache" }
+    ]) if contains(concat(["always"], u.needs), s.when) && !contains(["cache", "kafka"], s.when) }
     target_groups     = { blue = { arn = module.edge.target_group_arns["${name}/blue"], name = module.edge.target_group_names["${name}/blue"] } }
     listener_arn      = module.edge.listener_arns[u.entrance]
     security_group_id = module.network.security_group_ids["unit-${name}"]
     # Cache and Kafka are made at failover; without them limits and news stay inside a process.
     environment = { for s in local.table.settings : s.name => startswith(s.value, "{") ? lookup(local.words, trim(s.value, "{}"), tostring(max(2, u.connections - (contains(u.needs, "ledger") ? 4 : 0)))) : s.value
-    if contains(concat(["always"], u.needs, name == "gateway" ? ["upstreams"] : []), s.when) && s.when != "cache" }
+    if contains(concat(["always"], u.needs, name == "gateway" ? ["upstreams"] : []), s.when) && !contains(["cache", "kafka"], s.when) }
     log_group       = module.observability.log_group_names[name]
     rollback_alarms = module.observability.rollback_alarms[name]
   } }

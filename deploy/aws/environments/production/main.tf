@@ -26,7 +26,6 @@ module "platform" {
   repository              = var.repository
   collector_image         = var.collector_image
   on_sales                = var.on_sales
-  kafka_proxy_image       = var.kafka_proxy_image
 
   vpc_cidr              = "10.0.0.0/16"
   public_subnet_cidrs   = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]

@@ -61,12 +61,6 @@ variable "on_sales" {
   default     = []
 }
 
-variable "kafka_proxy_image" {
-  description = "Image that offers the brokers in plain text on loopback, by digest; empty: no Kafka."
-  type        = string
-  default     = ""
-}
-
 variable "owner" {
   description = "Who answers for the bill; a tag."
   type        = string

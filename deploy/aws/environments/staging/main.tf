@@ -27,7 +27,6 @@ module "platform" {
   repository              = var.repository
   collector_image         = var.collector_image
   on_sales                = var.on_sales
-  kafka_proxy_image       = var.kafka_proxy_image
 
   vpc_cidr              = "10.1.0.0/16"
   public_subnet_cidrs   = ["10.1.1.0/24", "10.1.2.0/24", "10.1.3.0/24"]

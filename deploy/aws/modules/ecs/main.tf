@@ -109,36 +109,9 @@ locals {
         options   = { "awslogs-group" = u.log_group, "awslogs-region" = var.region, "awslogs-stream-prefix" = "collector" }
       }
     } if image != ""],
-    # Florin's client of Kafka has no TLS: a proxy in the same task presents the brokers in plain
-    # text on loopback, and knows user and password (DEP-081).
-    [for image in [var.kafka_proxy_image] : {
-      name                   = "kafka-proxy"
-      image                  = image
-      essential              = true
-      user                   = "65532:65532"
-      privileged             = false
-      readonlyRootFilesystem = true
-      linuxParameters        = { capabilities = { drop = ["ALL"] } }
-      environment = [
-        { name = "KAFKA_BROKERS", value = var.kafka_brokers },
-        { name = "KAFKA_LISTEN", value = "127.0.0.1:9092" },
-        { name = "KAFKA_MECHANISM", value = "SCRAM-SHA-512" },
-      ]
-      secrets = [
-        { name = "KAFKA_PASSWORD", valueFrom = "${u.kafka}:password::" },
-        { name = "KAFKA_USERNAME", valueFrom = "${u.kafka}:username::" },
-      ]
-      logConfiguration = {
-        logDriver = "awslogs"
-        options   = { "awslogs-group" = u.log_group, "awslogs-region" = var.region, "awslogs-stream-prefix" = "kafka-proxy" }
-      }
-    } if image != "" && u.kafka != ""],
   ) }
   # ARNs without the member that follows them.
-  secret_arns = { for unit, u in var.units : unit => distinct(concat(
-    [for value in values(u.secrets) : join(":", slice(split(":", value), 0, 7))],
-    var.kafka_proxy_image != "" && u.kafka != "" ? [u.kafka] : [],
-  )) }
+  secret_arns = { for unit, u in var.units : unit => distinct([for value in values(u.secrets) : join(":", slice(split(":", value), 0, 7))]) }
 }
 
 resource "aws_ecs_task_definition" "unit" {

@@ -53,7 +53,6 @@ variable "units" {
     security_group_id   = string
     environment         = map(string)
     log_group           = string
-    kafka               = optional(string, "")
     rollback_alarms     = list(string)
   }))
 }
@@ -91,22 +90,6 @@ variable "on_sales" {
     condition     = alltrue([for sale in var.on_sales : timecmp("${sale.from}Z", "${sale.until}Z") < 0 && sale.min <= sale.max])
     error_message = "Times as 2026-12-01T09:00:00, the first before the second; min at most max."
   }
-}
-
-variable "kafka_proxy_image" {
-  description = "Image that offers the brokers in plain text on 127.0.0.1:9092, by digest; empty: none. It is told KAFKA_BROKERS, KAFKA_LISTEN, KAFKA_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD."
-  type        = string
-  default     = ""
-  validation {
-    condition     = var.kafka_proxy_image == "" || can(regex("@sha256:[0-9a-f]{64}$", var.kafka_proxy_image))
-    error_message = "An image by digest."
-  }
-}
-
-variable "kafka_brokers" {
-  description = "Brokers for that proxy."
-  type        = string
-  default     = ""
 }
 
 variable "cpu_architecture" {

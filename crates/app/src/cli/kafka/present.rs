@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use florin_base::SystemClock;
-use florin_platform::bus::BusSettings;
-use florin_platform::bus::kafka::KafkaBus;
 use florin_platform::bus::kafka::admin::{self, Outcome};
 use florin_platform::bus::kafka::dead_letters::{self, Deal};
 use florin_platform::bus::kafka::mock::MockBroker as Broker;
+use florin_platform::bus::kafka::{KafkaBus, Reach};
 use florin_platform::http::shutdown;
 use serde_json::json;
 
@@ -19,28 +18,21 @@ use crate::out::{Output, table};
 
 const AWAY: &str = "the brokers of bus.url must be reachable from here; florin doctor looks closer";
 
-/// Settings and brokers.
-fn cluster(connection: &Connection) -> anyhow::Result<(BusSettings, String)> {
+fn cluster(connection: &Connection) -> anyhow::Result<Arc<Reach>> {
     let settings = config::load(&connection.config, Vec::new())?.config.bus;
-    let brokers = settings.brokers()?.map(str::to_owned);
-    let brokers = brokers.ok_or_else(|| {
-        failure(
-            "`bus.url` is empty: topics are inside the process",
-            "set it, such as FLORIN__BUS__URL=kafka://127.0.0.1:9092",
-        )
-    })?;
-    Ok((settings, brokers))
+    let reach = Reach::open(&settings);
+    reach.map_err(|error| failure(error.to_string(), error.remedy))
 }
 
 pub fn topics(command: Topics, output: Output) -> anyhow::Result<u8> {
     let outcomes = match command {
         Topics::List(connection) => {
-            let (settings, brokers) = cluster(&connection)?;
-            block_on(async { admin::list(&settings, &brokers).await.or_hint(AWAY) })?
+            let reach = cluster(&connection)?;
+            block_on(async { admin::list(&reach).await.or_hint(AWAY) })?
         }
         Topics::Apply(connection) => {
-            let (settings, brokers) = cluster(&connection)?;
-            block_on(async { admin::apply(&settings, &brokers).await.or_hint(AWAY) })?
+            let reach = cluster(&connection)?;
+            block_on(async { admin::apply(&reach).await.or_hint(AWAY) })?
         }
     };
     let wrong = outcomes.iter().any(|outcome| outcome.error.is_some());
@@ -60,8 +52,7 @@ pub fn topics(command: Topics, output: Output) -> anyhow::Result<u8> {
 }
 
 fn bus(letters: &Letters) -> anyhow::Result<(KafkaBus, String)> {
-    let (settings, brokers) = cluster(&letters.connection)?;
-    let bus = KafkaBus::new(&settings, &brokers, Arc::new(SystemClock))?;
+    let bus = KafkaBus::new(cluster(&letters.connection)?, Arc::new(SystemClock))?;
     let topic = bus.full_name(&letters.topic);
     Ok((bus, topic))
 }

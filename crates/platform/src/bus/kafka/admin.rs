@@ -1,5 +1,6 @@
 //! Topics as they are, and as the table says they should be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientContext;
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::super::topics::{DEAD_LETTERS, Partitions, TOPICS};
 use super::super::{BusError, BusSettings};
-use super::client;
+use super::client::{self, Reach};
 
 /// Longest wait for the controller.
 const WAIT: Duration = Duration::from_secs(10);
@@ -47,15 +48,15 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-fn admin(settings: &BusSettings, brokers: &str) -> Result<AdminClient<Quiet>, BusError> {
-    let config = client::common(settings, brokers);
+fn admin(reach: &Reach) -> Result<AdminClient<Quiet>, BusError> {
+    let config = reach.config();
     config.create_with_context(Quiet).map_err(BusError::of)
 }
 
 /// Partitions of the topics there are, by full name. Blocks.
-fn existing(client: &AdminClient<Quiet>) -> Result<Vec<(String, i32)>, BusError> {
+fn existing(reach: &Reach, client: &AdminClient<Quiet>) -> Result<Vec<(String, i32)>, BusError> {
     let metadata = client.inner().fetch_metadata(None, WAIT);
-    let metadata = metadata.map_err(|error| BusError(format!("brokers do not answer: {error}")))?;
+    let metadata = metadata.map_err(|error| reach.away(&error))?;
     let topics = metadata.topics().iter();
     Ok(topics
         .map(|topic| {
@@ -69,13 +70,14 @@ fn existing(client: &AdminClient<Quiet>) -> Result<Vec<(String, i32)>, BusError>
 ///
 /// # Errors
 /// [`BusError`] when no broker answers.
-pub async fn list(settings: &BusSettings, brokers: &str) -> Result<Vec<Outcome>, BusError> {
-    let client = admin(settings, brokers)?;
-    let found = tokio::task::spawn_blocking(move || existing(&client)).await;
+pub async fn list(reach: &Arc<Reach>) -> Result<Vec<Outcome>, BusError> {
+    let client = admin(reach)?;
+    let own = Arc::clone(reach);
+    let found = tokio::task::spawn_blocking(move || existing(&own, &client)).await;
     let found = found.map_err(BusError::of)??;
     let outcome = |topic: &super::super::topics::Topic| {
-        let name = format!("{}{}", settings.prefix, topic.name);
-        let wanted = topic.partitions(settings.partitions);
+        let name = format!("{}{}", reach.settings.prefix, topic.name);
+        let wanted = topic.partitions(reach.settings.partitions);
         match found.iter().find(|(other, _)| *other == name) {
             None => Outcome {
                 name,
@@ -112,9 +114,9 @@ fn topic_error(wanted: Partitions, partitions: i32) -> Option<String> {
 ///
 /// # Errors
 /// [`BusError`] when no broker answers.
-pub async fn apply(settings: &BusSettings, brokers: &str) -> Result<Vec<Outcome>, BusError> {
-    let mut outcomes = list(settings, brokers).await?;
-    let client = admin(settings, brokers)?;
+pub async fn apply(reach: &Arc<Reach>) -> Result<Vec<Outcome>, BusError> {
+    let mut outcomes = list(reach).await?;
+    let client = admin(reach)?;
     for (topic, outcome) in TOPICS.iter().zip(&mut outcomes) {
         if outcome.error.as_deref() != Some("does not exist") {
             continue;
@@ -122,7 +124,7 @@ pub async fn apply(settings: &BusSettings, brokers: &str) -> Result<Vec<Outcome>
         let config = topic.config();
         let created = create(
             &client,
-            settings,
+            &reach.settings,
             &outcome.name,
             outcome.partitions,
             &config,
@@ -138,12 +140,12 @@ pub async fn apply(settings: &BusSettings, brokers: &str) -> Result<Vec<Outcome>
 ///
 /// # Errors
 /// [`BusError`] when the cluster refuses or does not answer.
-pub async fn ensure_one(settings: &BusSettings, brokers: &str, name: &str) -> Result<(), BusError> {
+pub async fn ensure_one(reach: &Arc<Reach>, name: &str) -> Result<(), BusError> {
     debug_assert!(name.ends_with(DEAD_LETTERS));
-    let client = admin(settings, brokers)?;
-    let looked = name.to_owned();
+    let client = admin(reach)?;
+    let (looked, own) = (name.to_owned(), Arc::clone(reach));
     let known = tokio::task::spawn_blocking(move || {
-        let found = existing(&client)?;
+        let found = existing(&own, &client)?;
         Ok::<_, BusError>((found.iter().any(|(other, _)| *other == looked), client))
     });
     let (known, client) = known.await.map_err(BusError::of)??;
@@ -151,19 +153,18 @@ pub async fn ensure_one(settings: &BusSettings, brokers: &str, name: &str) -> Re
         return Ok(());
     }
     let config = [("retention.ms", DEAD_LETTER_MS.to_owned())];
-    create(&client, settings, name, 1, &config).await
+    create(&client, &reach.settings, name, 1, &config).await
 }
 
 /// Creates a topic with four partitions.
 #[cfg(test)]
 pub(super) async fn create_for_tests(
-    settings: &BusSettings,
-    brokers: &str,
+    reach: &Reach,
     name: &str,
     config: &[(&'static str, String)],
 ) -> Result<(), BusError> {
-    let client = admin(settings, brokers)?;
-    create(&client, settings, name, 4, config).await
+    let client = admin(reach)?;
+    create(&client, &reach.settings, name, 4, config).await
 }
 
 async fn create(

@@ -1,5 +1,6 @@
 //! What all clients share: settings, and how they report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -8,8 +9,12 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::Instant;
 
-use super::super::BusSettings;
+use super::super::settings::{OpenError, SaslMechanism};
+use super::super::{BusError, BusSettings};
+use super::tunnel::{self, Credentials, Tunnel};
 
+/// Longest time until a connection is usable: longer than a tunnel needs.
+const SET_UP_MS: &str = "6000";
 /// Trouble is forgotten after this time: whoever has it tries again sooner.
 const TROUBLE_KEEPS: Duration = Duration::from_secs(60);
 
@@ -77,25 +82,103 @@ pub fn report(error: &KafkaError, reason: &str) {
     }
 }
 
-/// Settings of every client.
-pub fn common(settings: &BusSettings, brokers: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("client.id", "florin")
-        .set("socket.keepalive.enable", "true")
-        .set("socket.timeout.ms", "10000")
-        .set("socket.connection.setup.timeout.ms", "5000")
-        .set("reconnect.backoff.ms", "100")
-        .set("reconnect.backoff.max.ms", "2000")
-        .set("allow.auto.create.topics", "false");
-    if let (Some(user), Some(password)) = (&settings.sasl_user, &settings.sasl_password) {
-        config
-            .set("security.protocol", "sasl_plaintext")
-            .set("sasl.mechanisms", "PLAIN")
-            .set("sasl.username", user)
-            .set("sasl.password", password.expose());
+/// How a cluster is reached: settings, addresses, and the tunnel between where brokers want TLS or
+/// SCRAM.
+pub struct Reach {
+    /// The settings.
+    pub settings: BusSettings,
+    brokers: String,
+    tunnel: Option<Tunnel>,
+}
+
+impl Reach {
+    /// Does not wait for brokers.
+    ///
+    /// # Errors
+    /// [`OpenError`] for settings that cannot work.
+    pub fn open(settings: &BusSettings) -> Result<Arc<Self>, OpenError> {
+        let brokers = settings.brokers()?.ok_or_else(|| {
+            OpenError::new(
+                "`bus.url` is empty: topics are inside the process",
+                "set it, such as FLORIN__BUS__URL=kafka://127.0.0.1:9092",
+            )
+        })?;
+        let tls = match settings.is_tls() {
+            false => None,
+            true => Some(tunnel::trust(settings.tls_ca.as_deref()).map_err(|why| {
+                OpenError::new(
+                    format!("`bus.tls_ca`: {why}"),
+                    "a file of PEM certificates that the brokers' one is signed by",
+                )
+            })?),
+        };
+        let user = settings
+            .sasl_user
+            .clone()
+            .zip(settings.sasl_password.clone());
+        let who = user.map(|(user, password)| Credentials {
+            mechanism: settings.mechanism(),
+            user,
+            password,
+        });
+        let is_plain = |who: &Credentials| who.mechanism == SaslMechanism::Plain;
+        let tunnel = match tls.is_some() || !who.as_ref().is_none_or(is_plain) {
+            false => None,
+            true => Some(Tunnel::start(brokers, tls, who).map_err(|error| {
+                OpenError::new(
+                    format!("`bus.url`: no way to the brokers: {error}"),
+                    "see the limits of this process",
+                )
+            })?),
+        };
+        let brokers = match &tunnel {
+            Some(tunnel) => tunnel.brokers.clone(),
+            None => brokers.to_owned(),
+        };
+        Ok(Arc::new(Self {
+            settings: settings.clone(),
+            brokers,
+            tunnel,
+        }))
     }
-    config.set_log_level(RDKafkaLogLevel::Warning);
-    config
+
+    /// An answer that did not come, and why where that is known.
+    pub fn away(&self, error: &KafkaError) -> BusError {
+        let trouble = self.tunnel.as_ref().and_then(Tunnel::trouble);
+        BusError(match trouble {
+            Some(why) => format!("brokers do not answer: {error}: {why}"),
+            None => format!("brokers do not answer: {error}"),
+        })
+    }
+
+    /// Settings of every client.
+    pub fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", "florin")
+            .set("socket.keepalive.enable", "true")
+            .set("socket.timeout.ms", "10000")
+            .set("socket.connection.setup.timeout.ms", SET_UP_MS)
+            .set("reconnect.backoff.ms", "100")
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("allow.auto.create.topics", "false");
+        let settings = &self.settings;
+        let user = match &self.tunnel {
+            Some(tunnel) => Some((tunnel::USER, &tunnel.password)),
+            None => settings
+                .sasl_user
+                .as_deref()
+                .zip(settings.sasl_password.as_ref()),
+        };
+        if let Some((user, password)) = user {
+            config
+                .set("security.protocol", "sasl_plaintext")
+                .set("sasl.mechanisms", "PLAIN")
+                .set("sasl.username", user)
+                .set("sasl.password", password.expose());
+        }
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        config
+    }
 }

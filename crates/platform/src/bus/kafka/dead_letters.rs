@@ -6,6 +6,7 @@
 //! consumer group. Giving a letter again publishes the original bytes to the original topic:
 //! nothing can be changed on this way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,13 +15,13 @@ use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
+use super::super::BusError;
 use super::super::access::LETTERS_GROUP;
 use super::super::consume::Received;
 use super::super::topics::DEAD_LETTERS;
-use super::super::{BusError, BusSettings};
 use super::admin::Quiet;
 use super::lane::Outgoing;
-use super::{KafkaBus, client};
+use super::{KafkaBus, Reach};
 
 /// Why it was put aside: a stable code.
 pub const HEADER_REASON: &str = "florin-reason";
@@ -128,10 +129,13 @@ struct Reader {
 
 impl Reader {
     /// `topic` is the full name of the topic whose letters are wanted. Blocks.
-    fn open(settings: &BusSettings, brokers: &str, topic: &str) -> Result<Self, BusError> {
-        let mut config = client::common(settings, brokers);
+    fn open(reach: &Reach, topic: &str) -> Result<Self, BusError> {
+        let mut config = reach.config();
         config
-            .set("group.id", format!("{}{LETTERS_GROUP}", settings.prefix))
+            .set(
+                "group.id",
+                format!("{}{LETTERS_GROUP}", reach.settings.prefix),
+            )
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer<Quiet> =
@@ -226,10 +230,9 @@ pub(super) fn received(message: &rdkafka::message::BorrowedMessage<'_>) -> Recei
 /// # Errors
 /// [`BusError`] when the brokers do not answer or the topic has no dead letters.
 pub async fn list(bus: &KafkaBus, topic: &str, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
-    let (settings, brokers) = (bus.settings().clone(), bus.brokers().to_owned());
-    let topic = topic.to_owned();
+    let (reach, topic) = (Arc::clone(bus.reach()), topic.to_owned());
     let read = move || {
-        let mut reader = Reader::open(&settings, &brokers, &topic)?;
+        let mut reader = Reader::open(&reach, &topic)?;
         let mut letters = Vec::new();
         while letters.len() < limit
             && let Some(letter) = reader.next()?
@@ -278,9 +281,8 @@ pub async fn deal(
     limit: usize,
     deal: Deal,
 ) -> Result<usize, BusError> {
-    let (settings, brokers) = (bus.settings().clone(), bus.brokers().to_owned());
-    let source = topic.to_owned();
-    let open = move || Reader::open(&settings, &brokers, &source);
+    let (reach, source) = (Arc::clone(bus.reach()), topic.to_owned());
+    let open = move || Reader::open(&reach, &source);
     let opened = tokio::task::spawn_blocking(open).await;
     let mut reader = opened.map_err(BusError::of)??;
     let mut dealt = 0;

@@ -57,7 +57,7 @@ const SESSION_MS: &str = if cfg!(test) { "6000" } else { "30000" };
 pub async fn run(bus: Arc<KafkaBus>, db: Db, group: Group, shutdown: Shutdown) {
     let inbox = Inbox {
         db,
-        group: format!("{}{}", bus.settings.prefix, group.name).into(),
+        group: format!("{}{}", bus.settings().prefix, group.name).into(),
         handler: Arc::clone(&group.handler),
         letters: Arc::clone(&bus) as Arc<dyn DeadLetters>,
         clock: Arc::clone(&bus.clock),
@@ -215,7 +215,7 @@ impl Member {
     }
 
     fn connect(&self) -> Result<BaseConsumer<Positions>, KafkaError> {
-        let mut config = client::common(&self.bus.settings, &self.bus.brokers);
+        let mut config = self.bus.reach().config();
         config
             .set("group.id", &*self.inbox.group)
             .set("enable.auto.commit", "false")

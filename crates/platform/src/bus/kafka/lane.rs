@@ -8,9 +8,9 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use tokio::sync::Mutex;
 
+use super::super::BusError;
 use super::super::access::FEED_ID;
-use super::super::{BusError, BusSettings};
-use super::client::{self, Context};
+use super::client::{Context, Reach};
 
 /// A call that is not accepted by then has failed.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
@@ -42,8 +42,8 @@ pub struct Lane {
 
 impl Lane {
     /// A producer that shuts nobody out.
-    pub fn plain(settings: &BusSettings, brokers: &str) -> Result<Self, BusError> {
-        let mut config = client::common(settings, brokers);
+    pub fn plain(reach: &Reach) -> Result<Self, BusError> {
+        let mut config = reach.config();
         // Calls have a deadline of their own: a single message that times out while a later one
         // of its key arrives would break the order.
         config.set("message.timeout.ms", "0");
@@ -51,8 +51,8 @@ impl Lane {
     }
 
     /// A producer that shuts out whoever had the topic before. Blocks.
-    pub fn fenced(settings: &BusSettings, brokers: &str, topic: &str) -> Result<Self, BusError> {
-        let mut config = client::common(settings, brokers);
+    pub fn fenced(reach: &Reach, topic: &str) -> Result<Self, BusError> {
+        let mut config = reach.config();
         config
             .set("transactional.id", format!("{FEED_ID}{topic}"))
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)

@@ -1,7 +1,8 @@
 //! The bus over Kafka.
 //!
 //! **Boundary.** Speaks to brokers through librdkafka, built without TLS: plaintext, or
-//! SASL/PLAIN on a private listener. SCRAM, OAUTHBEARER and TLS need OpenSSL and are not there.
+//! SASL/PLAIN. For brokers that want TLS or SCRAM a tunnel of this process stands between. There
+//! is no OAUTHBEARER (IAM).
 //!
 //! **Invariants.**
 //! - Producers are idempotent and wait for all in-sync replicas (`acks=all`); a topic has one
@@ -18,6 +19,7 @@ pub mod dead_letters;
 pub mod group;
 mod lane;
 pub mod mock;
+mod tunnel;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use super::consume::{DeadLetters, Group, Received};
 use super::{Bus, BusError, BusSettings, Consuming, Message, Publishing, topics};
 use crate::http::shutdown::Shutdown;
 use crate::sql::Db;
+pub use client::Reach;
 use client::State;
 use lane::{Lane, Outgoing};
 
@@ -52,8 +55,7 @@ const PROBE: &str = "";
 
 /// Topics of a cluster.
 pub struct KafkaBus {
-    settings: BusSettings,
-    brokers: String,
+    reach: Arc<Reach>,
     clock: Arc<dyn Clock>,
     state: State,
     lanes: Mutex<BTreeMap<String, Arc<Lane>>>,
@@ -66,14 +68,9 @@ impl KafkaBus {
     ///
     /// # Errors
     /// [`KafkaError`] when the client refuses the settings.
-    pub fn new(
-        settings: &BusSettings,
-        brokers: &str,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, KafkaError> {
+    pub fn new(reach: Arc<Reach>, clock: Arc<dyn Clock>) -> Result<Self, KafkaError> {
         let bus = Self {
-            settings: settings.clone(),
-            brokers: brokers.to_owned(),
+            reach,
             clock,
             state: State::default(),
             lanes: Mutex::default(),
@@ -81,23 +78,23 @@ impl KafkaBus {
             probed: tokio::sync::Mutex::new(None),
         };
         // Builds a client once, so that a wrong setting stops the start and not the first event.
-        client::common(&bus.settings, &bus.brokers).create_native_config()?;
+        bus.reach.config().create_native_config()?;
         Ok(bus)
     }
 
     /// The name of a topic in the cluster.
     pub fn full_name(&self, topic: &str) -> String {
-        format!("{}{topic}", self.settings.prefix)
+        format!("{}{topic}", self.settings().prefix)
     }
 
     /// The settings.
     pub fn settings(&self) -> &BusSettings {
-        &self.settings
+        &self.reach.settings
     }
 
-    /// The brokers asked first.
-    pub fn brokers(&self) -> &str {
-        &self.brokers
+    /// How the cluster is reached.
+    pub fn reach(&self) -> &Arc<Reach> {
+        &self.reach
     }
 
     /// The topic's producer, or a new one that shuts nobody out.
@@ -106,7 +103,7 @@ impl KafkaBus {
         if let Some(lane) = lanes.get(topic) {
             return Ok(Arc::clone(lane));
         }
-        let lane = Lane::plain(&self.settings, &self.brokers)?;
+        let lane = Lane::plain(&self.reach)?;
         let lane = Arc::new(lane);
         lanes.insert(topic.to_owned(), Arc::clone(&lane));
         Ok(lane)
@@ -143,12 +140,12 @@ impl KafkaBus {
     /// Asks the brokers for the feed's topic.
     async fn look(&self) -> Result<(), BusError> {
         let lane = self.lane(PROBE)?;
-        let topic = self.full_name(topics::LEDGER_CHANGES);
+        let (topic, reach) = (self.full_name(topics::LEDGER_CHANGES), self.reach.clone());
         let look = move || {
             let client = lane.producer.client();
             let metadata = client
                 .fetch_metadata(Some(&topic), PROBE_WAIT)
-                .map_err(|error| BusError(format!("brokers do not answer: {error}")))?;
+                .map_err(|error| reach.away(&error))?;
             let found = metadata.topics().iter().find(|found| found.name() == topic);
             match found.map(|found| (found.error(), found.partitions().len())) {
                 Some((None, partitions)) if partitions > 0 => Ok(()),
@@ -163,10 +160,10 @@ impl KafkaBus {
     /// publishing tells whether topics are there.
     async fn make_topics(&self) {
         let mut made = self.topics_made.lock().await;
-        if *made || !self.settings.create_topics {
+        if *made || !self.settings().create_topics {
             return;
         }
-        match admin::apply(&self.settings, &self.brokers).await {
+        match admin::apply(&self.reach).await {
             Ok(outcomes) => {
                 for outcome in outcomes.iter().filter(|outcome| outcome.error.is_some()) {
                     tracing::warn!(topic = outcome.name, error = ?outcome.error, "the topic could not be created");
@@ -204,12 +201,11 @@ impl Bus for KafkaBus {
             self.make_topics().await;
             let full = self.full_name(topic);
             self.discard(&full);
-            if !self.settings.transactions {
+            if !self.settings().transactions {
                 return Ok(());
             }
-            let (settings, brokers) = (self.settings.clone(), self.brokers.clone());
-            let name = full.clone();
-            let open = move || Lane::fenced(&settings, &brokers, &name);
+            let (reach, name) = (self.reach.clone(), full.clone());
+            let open = move || Lane::fenced(&reach, &name);
             let opened = tokio::task::spawn_blocking(open).await;
             match opened.map_err(BusError::of).and_then(|lane| lane) {
                 Ok(lane) => {
@@ -294,8 +290,8 @@ impl DeadLetters for KafkaBus {
         Box::pin(async move {
             let topic = format!("{}{}", message.topic, topics::DEAD_LETTERS);
             let at = Timestamp(self.clock.wall_micros()).to_string();
-            if self.settings.create_topics {
-                admin::ensure_one(&self.settings, &self.brokers, &topic).await?;
+            if self.settings().create_topics {
+                admin::ensure_one(&self.reach, &topic).await?;
             }
             let letter = dead_letters::outgoing(message, reason, detail, &at);
             self.send(&topic, vec![letter]).await

@@ -5,6 +5,7 @@ mod faults;
 mod groups;
 mod letters;
 mod publish;
+mod secured;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,6 @@ const KEYS: u64 = 23;
 struct Cluster {
     mock: Option<MockBroker>,
     settings: BusSettings,
-    brokers: String,
 }
 
 impl Cluster {
@@ -41,9 +41,11 @@ impl Cluster {
         };
         let mock = MockBroker::start(1, &settings).expect("starts");
         Self {
-            brokers: mock.brokers(),
+            settings: BusSettings {
+                url: format!("kafka://{}", mock.brokers()),
+                ..settings
+            },
             mock: Some(mock),
-            settings,
         }
     }
 
@@ -56,6 +58,7 @@ impl Cluster {
         let number = NEXT.fetch_add(1, Ordering::SeqCst);
         let random = hex::encode(&IdSource::random_32()[..6]);
         let settings = BusSettings {
+            url: format!("kafka://{brokers}"),
             prefix: format!("t-{random}-{number}."),
             transactions: std::env::var("FLORIN_TEST_KAFKA_TRANSACTIONS").is_ok(),
             ..BusSettings::default()
@@ -63,13 +66,16 @@ impl Cluster {
         Self {
             mock: None,
             settings,
-            brokers,
         }
+    }
+
+    fn reach(&self) -> Arc<Reach> {
+        Reach::open(&self.settings).expect("settings")
     }
 
     fn bus(&self) -> Arc<KafkaBus> {
         let clock = Arc::new(ManualClock::new(1_700_000_000_000_000));
-        Arc::new(KafkaBus::new(&self.settings, &self.brokers, clock).expect("settings"))
+        Arc::new(KafkaBus::new(self.reach(), clock).expect("settings"))
     }
 
     /// A topic beside those of the table, with one for its dead letters.
@@ -78,11 +84,11 @@ impl Cluster {
         match &self.mock {
             Some(mock) => mock.create(&full, 4).expect("created"),
             None => {
-                let config = [];
-                let made = admin::create_for_tests(&self.settings, &self.brokers, &full, &config);
+                let (config, reach) = ([], self.reach());
+                let made = admin::create_for_tests(&reach, &full, &config);
                 made.await.expect("created");
                 let letters = format!("{full}{}", topics::DEAD_LETTERS);
-                let made = admin::ensure_one(&self.settings, &self.brokers, &letters);
+                let made = admin::ensure_one(&reach, &letters);
                 made.await.expect("created");
             }
         }
@@ -91,9 +97,9 @@ impl Cluster {
     /// Reads `count` messages of a topic from its beginning, by partition.
     async fn read(&self, topic: &str, count: usize) -> Vec<Received> {
         let full = format!("{}{topic}", self.settings.prefix);
-        let config = client::common(&self.settings, &self.brokers);
+        let reach = self.reach();
         let read = move || {
-            let mut config = config;
+            let mut config = reach.config();
             config
                 .set("group.id", "reader")
                 .set("isolation.level", "read_committed");

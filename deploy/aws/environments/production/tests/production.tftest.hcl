@@ -76,11 +76,11 @@ run "dep_001_to_dep_009_dep_157_units" {
     error_message = "DEP-011, DEP-105: 8443 with TLS, everywhere"
   }
   assert {
-    condition     = alltrue([for name, u in module.platform.units : !contains(keys(u.settings), "FLORIN__BUS__URL")])
-    error_message = "DEP-081: no proxy, no brokers"
+    condition     = alltrue([for unit in ["workers", "shadow-events"] : module.platform.units[unit].settings["FLORIN__BUS__SASL_PASSWORD"] == "env:FLORIN_SECRET_KAFKA_PASSWORD" && contains(module.platform.units[unit].secrets, "FLORIN_SECRET_KAFKA_USERNAME")])
+    error_message = "DEP-081: a user of its own for each unit"
   }
   assert {
-    condition     = alltrue([for name, u in module.platform.units : !anytrue([for value in values(u.settings) : strcontains(value, "postgres://") || strcontains(value, "rediss://")])])
+    condition     = alltrue([for name, u in module.platform.units : !anytrue([for key, value in u.settings : strcontains(value, "postgres://") || strcontains(value, "rediss://") if key != "FLORIN__BUS__URL"])])
     error_message = "DEP-094: no value of a secret among the settings"
   }
 }

@@ -90,23 +90,7 @@ run "dep_055_secrets_by_reference" {
   }
   assert {
     condition     = length(local.containers["wallets"]) == 1
-    error_message = "no image, no proxy"
-  }
-}
-
-run "dep_081_kafka_through_a_proxy_on_loopback" {
-  command = plan
-  variables {
-    kafka_proxy_image = "111122223333.dkr.ecr.us-west-2.amazonaws.com/mirror/kafka-proxy@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-    kafka_brokers     = "b-1.example:9096,b-2.example:9096"
-  }
-  assert {
-    condition     = local.containers["wallets"][1].name == "kafka-proxy" && local.containers["wallets"][1].environment[1].value == "127.0.0.1:9092" && length(local.containers["kyc"]) == 1
-    error_message = "DEP-081: plain text on loopback alone, beside units that need Kafka"
-  }
-  assert {
-    condition     = length(local.secret_arns["wallets"]) == 2 && strcontains(local.containers["wallets"][1].secrets[0].valueFrom, "AmazonMSK_florin_production_wallets-aaaaaa:password::")
-    error_message = "DEP-081: its user comes from the secret that MSK reads"
+    error_message = "no image, no collector"
   }
 }
 

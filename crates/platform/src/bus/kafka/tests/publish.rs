@@ -84,9 +84,9 @@ async fn a_topic_without_keys_keeps_its_total_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_are_told_and_created() {
     let cluster = Cluster::any();
-    let (settings, brokers) = (&cluster.settings, &cluster.brokers);
+    let reach = &cluster.reach();
     if cluster.mock.is_some() {
-        let found = admin::list(settings, brokers).await.expect("answers");
+        let found = admin::list(reach).await.expect("answers");
         let names: Vec<_> = found.iter().map(|outcome| outcome.name.as_str()).collect();
         assert_eq!(
             names,
@@ -105,11 +105,12 @@ async fn topics_are_told_and_created() {
             "{found:?}"
         );
         assert_eq!(found[0].partitions, 12);
-        let other = BusSettings {
+        let other = Reach::open(&BusSettings {
             prefix: "other.".to_owned(),
-            ..settings.clone()
-        };
-        let missing = admin::list(&other, brokers).await.expect("answers");
+            ..cluster.settings.clone()
+        });
+        let other = other.expect("settings");
+        let missing = admin::list(&other).await.expect("answers");
         assert!(
             missing.iter().all(|outcome| outcome.error.is_some()),
             "{missing:?}"
@@ -119,9 +120,9 @@ async fn topics_are_told_and_created() {
         );
         return;
     }
-    let made = admin::apply(settings, brokers).await.expect("answers");
+    let made = admin::apply(reach).await.expect("answers");
     assert!(made.iter().all(|outcome| outcome.created), "{made:?}");
-    let again = admin::apply(settings, brokers).await.expect("answers");
+    let again = admin::apply(reach).await.expect("answers");
     assert!(
         again
             .iter()
@@ -135,7 +136,8 @@ async fn a_missing_topic_is_told_by_the_probe() {
     let mut settings = cluster.settings.clone();
     settings.prefix = "absent.".to_owned();
     let clock = Arc::new(ManualClock::new(0));
-    let bus = KafkaBus::new(&settings, &cluster.brokers, clock).expect("settings");
+    let reach = Reach::open(&settings).expect("settings");
+    let bus = KafkaBus::new(reach, clock).expect("settings");
     let error = bus.probe().await.expect_err("missing");
     assert!(error.0.contains("absent.ledger-changes"), "{error}");
 }
