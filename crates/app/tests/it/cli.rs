@@ -288,6 +288,7 @@ fn dep_081_acls_are_lines_for_kafkas_own_tool() {
         "--add --allow-principal User:florin-staging-shadow-events --operation Describe --operation Read --topic transactions.raw",
         "--add --allow-principal User:florin-staging-shadow-events --operation Read --group florin-shadow",
         "--add --allow-principal User:florin-staging-wallets --operation Create --operation Describe --operation DescribeConfigs --topic ledger-changes",
+        "--add --allow-principal User:florin-staging-wallets --operation Alter --cluster",
     ] {
         assert!(lines.contains(&line), "{line} is not in\n{}", said.out);
     }
@@ -316,6 +317,11 @@ fn dep_081_acls_are_lines_for_kafkas_own_tool() {
         &run(&["kafka", "acls", "--operator", "a b"]),
         "`--operator`",
         "letters, digits",
+    );
+    refused(
+        &run(&["kafka", "acls", "--apply", "--operator", "a"]),
+        "lists are about users",
+        "bus.sasl_user",
     );
 }
 

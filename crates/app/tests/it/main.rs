@@ -1,6 +1,8 @@
 //! The house rules, and the binary as a stranger meets it.
 
 mod bench;
+#[cfg(feature = "kafka")]
+mod brokers;
 mod cli;
 mod console;
 mod conventions;

@@ -1,5 +1,5 @@
 //! What the processes of each role may do at the brokers, for brokers that ask (access control
-//! lists of Apache Kafka). `florin kafka acls` prints it.
+//! lists of Apache Kafka). `florin kafka acls` prints it and lays it down.
 //!
 //! Roles that are not listed publish and read nothing; a test of `app` holds the list against what
 //! the rooms publish and read. Of the operations, `Read` and `Write`
@@ -27,6 +27,42 @@ pub enum Resource {
     Group,
     /// The name under which one process at a time publishes a topic.
     TransactionalId,
+    /// The brokers as a whole.
+    Cluster,
+}
+
+/// What Kafka calls the brokers as a whole.
+pub const CLUSTER: &str = "kafka-cluster";
+
+/// What may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// Of the cluster: changes these lists.
+    Alter,
+    /// Creates the topic.
+    Create,
+    /// Sees that it is there.
+    Describe,
+    /// Sees its settings.
+    DescribeConfigs,
+    /// Reads messages, or moves a group's position.
+    Read,
+    /// Publishes.
+    Write,
+}
+
+impl Operation {
+    /// Kafka's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Alter => "Alter",
+            Self::Create => "Create",
+            Self::Describe => "Describe",
+            Self::DescribeConfigs => "DescribeConfigs",
+            Self::Read => "Read",
+            Self::Write => "Write",
+        }
+    }
 }
 
 /// One permission, in Kafka's words; names with the configured prefix.
@@ -36,8 +72,8 @@ pub struct Grant {
     pub resource: Resource,
     /// The resource's name.
     pub name: String,
-    /// `Read`, `Write`, `Describe`, `DescribeConfigs` or `Create`.
-    pub operation: &'static str,
+    /// What may be done with it.
+    pub operation: Operation,
 }
 
 /// What a role does at the brokers.
@@ -73,7 +109,7 @@ const ACCESS: &[Access] = &[
     },
 ];
 
-fn grant(resource: Resource, name: String, operation: &'static str) -> Grant {
+fn grant(resource: Resource, name: String, operation: Operation) -> Grant {
     Grant {
         resource,
         name,
@@ -87,25 +123,33 @@ pub fn of_roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
         let mut grants = Vec::new();
         for topic in access.reads {
             let name = format!("{prefix}{topic}");
-            grants.push(grant(Resource::Topic, name.clone(), "Read"));
+            grants.push(grant(Resource::Topic, name.clone(), Operation::Read));
             // A message that can never be handled is put aside.
             let letters = format!("{name}{DEAD_LETTERS}");
-            grants.push(grant(Resource::Topic, letters, "Write"));
+            grants.push(grant(Resource::Topic, letters, Operation::Write));
         }
         for topic in access.publishes {
             let name = format!("{prefix}{topic}");
             let id = format!("{FEED_ID}{name}");
-            grants.push(grant(Resource::Topic, name, "Write"));
-            grants.push(grant(Resource::TransactionalId, id.clone(), "Describe"));
-            grants.push(grant(Resource::TransactionalId, id, "Write"));
+            grants.push(grant(Resource::Topic, name, Operation::Write));
+            grants.push(grant(
+                Resource::TransactionalId,
+                id.clone(),
+                Operation::Describe,
+            ));
+            grants.push(grant(Resource::TransactionalId, id, Operation::Write));
         }
         for group in access.groups {
-            grants.push(grant(Resource::Group, format!("{prefix}{group}"), "Read"));
+            grants.push(grant(
+                Resource::Group,
+                format!("{prefix}{group}"),
+                Operation::Read,
+            ));
         }
         // Whether topics are there is asked of all of them.
         for topic in TOPICS {
             let name = format!("{prefix}{}", topic.name);
-            grants.push(grant(Resource::Topic, name, "Describe"));
+            grants.push(grant(Resource::Topic, name, Operation::Describe));
         }
         grants.sort();
         (access.role, grants)
@@ -113,16 +157,21 @@ pub fn of_roles(prefix: &str) -> Vec<(&'static str, Vec<Grant>)> {
     ACCESS.iter().map(of).collect()
 }
 
-/// Permissions of whoever creates the topics and deals with dead letters.
+/// Permissions of whoever creates the topics, lays these lists down and deals with dead letters.
 pub fn of_operator(prefix: &str) -> Vec<Grant> {
-    let mut grants = vec![grant(
-        Resource::Group,
-        format!("{prefix}{LETTERS_GROUP}"),
-        "Read",
-    )];
+    let letters = format!("{prefix}{LETTERS_GROUP}");
+    let mut grants = vec![
+        grant(Resource::Group, letters, Operation::Read),
+        // As soon as the cluster has a list, nobody else changes any.
+        grant(Resource::Cluster, CLUSTER.to_owned(), Operation::Alter),
+    ];
     for topic in TOPICS {
         let name = format!("{prefix}{}", topic.name);
-        for operation in ["Create", "Describe", "DescribeConfigs"] {
+        for operation in [
+            Operation::Create,
+            Operation::Describe,
+            Operation::DescribeConfigs,
+        ] {
             grants.push(grant(Resource::Topic, name.clone(), operation));
         }
     }
@@ -130,8 +179,8 @@ pub fn of_operator(prefix: &str) -> Vec<Grant> {
         let name = format!("{prefix}{topic}");
         let letters = format!("{name}{DEAD_LETTERS}");
         // Redriven letters go back to their topic.
-        grants.push(grant(Resource::Topic, name, "Write"));
-        for operation in ["Create", "Read"] {
+        grants.push(grant(Resource::Topic, name, Operation::Write));
+        for operation in [Operation::Create, Operation::Read] {
             grants.push(grant(Resource::Topic, letters.clone(), operation));
         }
     }
@@ -146,7 +195,7 @@ mod tests {
     fn may(grants: &[Grant], resource: Resource, name: &str) -> Vec<&'static str> {
         let those = grants.iter();
         let those = those.filter(|grant| grant.resource == resource && grant.name == name);
-        those.map(|grant| grant.operation).collect()
+        those.map(|grant| grant.operation.word()).collect()
     }
 
     #[test]
@@ -165,7 +214,10 @@ mod tests {
             assert_eq!(publishers.count(), 1, "{name}");
         }
         let all = roles.iter().flat_map(|(_, grants)| grants);
-        assert!(all.clone().all(|grant| grant.operation != "Create"));
+        assert!(
+            all.clone()
+                .all(|grant| !matches!(grant.operation, Operation::Create | Operation::Alter))
+        );
         assert!(all.clone().all(|grant| grant.name.contains("eu.")));
     }
 
@@ -204,5 +256,6 @@ mod tests {
             ["Create", "Read"]
         );
         assert_eq!(may(&grants, Resource::Group, LETTERS_GROUP), ["Read"]);
+        assert_eq!(may(&grants, Resource::Cluster, CLUSTER), ["Alter"]);
     }
 }

@@ -37,6 +37,17 @@ impl ShutdownTrigger {
             }
         });
     }
+
+    /// Drains, and hurries nothing that drains already.
+    pub fn drain(&self) {
+        self.0.send_if_modified(|phase| {
+            let runs = *phase == Phase::Running;
+            if runs {
+                *phase = Phase::Draining;
+            }
+            runs
+        });
+    }
 }
 
 impl Shutdown {

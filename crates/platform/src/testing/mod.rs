@@ -1,6 +1,8 @@
 //! What tests stand on: a store for each test, SQLite always and a real
 //! PostgreSQL where its programs are installed.
 
+#[cfg(feature = "kafka")]
+pub mod brokers;
 pub mod mirrored;
 pub mod moto;
 pub mod postgres;

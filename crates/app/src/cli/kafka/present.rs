@@ -1,10 +1,14 @@
 //! The commands in a program with Kafka.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use florin_base::SystemClock;
+use florin_platform::bus::BusSettings;
+use florin_platform::bus::access::Grant;
 use florin_platform::bus::kafka::admin::{self, Outcome};
 use florin_platform::bus::kafka::dead_letters::{self, Deal};
+use florin_platform::bus::kafka::lists::{self, Entry};
 use florin_platform::bus::kafka::mock::MockBroker as Broker;
 use florin_platform::bus::kafka::{KafkaBus, Reach};
 use florin_platform::http::shutdown;
@@ -49,6 +53,35 @@ pub fn topics(command: Topics, output: Output) -> anyhow::Result<u8> {
         table(&["topic", "partitions", "state"], &rows)
     })?;
     Ok(u8::from(wrong))
+}
+
+/// Adds what is missing; answers with it, by user.
+pub fn add_lists(
+    settings: &BusSettings,
+    users: Vec<(String, Vec<Grant>)>,
+) -> anyhow::Result<Vec<(String, Vec<Grant>)>> {
+    let reach = Reach::open(settings);
+    let reach = reach.map_err(|error| failure(error.to_string(), error.remedy))?;
+    let entries = users.into_iter().flat_map(|(user, grants)| {
+        let entry = move |grant| Entry {
+            user: user.clone(),
+            grant,
+        };
+        grants.into_iter().map(entry)
+    });
+    let entries: Vec<Entry> = entries.collect();
+    let added = block_on(async {
+        let missing = lists::missing(&reach, &entries).await.or_hint(AWAY)?;
+        if !missing.is_empty() {
+            lists::add(&reach, &missing).await.or_hint(AWAY)?;
+        }
+        anyhow::Ok(missing)
+    })?;
+    let mut users: BTreeMap<String, Vec<Grant>> = BTreeMap::new();
+    for Entry { user, grant } in added {
+        users.entry(user).or_default().push(grant);
+    }
+    Ok(users.into_iter().collect())
 }
 
 fn bus(letters: &Letters) -> anyhow::Result<(KafkaBus, String)> {

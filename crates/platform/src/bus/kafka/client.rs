@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::super::settings::{OpenError, SaslMechanism};
 use super::super::{BusError, BusSettings};
-use super::tunnel::{self, Credentials, Tunnel};
+use super::tunnel::{self, Credentials, Gate, Stream, Tunnel};
 
 /// Longest time until a connection is usable: longer than a tunnel needs.
 const SET_UP_MS: &str = "6000";
@@ -87,7 +87,9 @@ pub fn report(error: &KafkaError, reason: &str) {
 pub struct Reach {
     /// The settings.
     pub settings: BusSettings,
+    /// What the client connects to.
     brokers: String,
+    gate: Arc<Gate>,
     tunnel: Option<Tunnel>,
 }
 
@@ -122,9 +124,11 @@ impl Reach {
             password,
         });
         let is_plain = |who: &Credentials| who.mechanism == SaslMechanism::Plain;
-        let tunnel = match tls.is_some() || !who.as_ref().is_none_or(is_plain) {
+        let needs_tunnel = tls.is_some() || !who.as_ref().is_none_or(is_plain);
+        let gate = Arc::new(Gate { tls, who });
+        let tunnel = match needs_tunnel {
             false => None,
-            true => Some(Tunnel::start(brokers, tls, who).map_err(|error| {
+            true => Some(Tunnel::start(brokers, Arc::clone(&gate)).map_err(|error| {
                 OpenError::new(
                     format!("`bus.url`: no way to the brokers: {error}"),
                     "see the limits of this process",
@@ -138,8 +142,45 @@ impl Reach {
         Ok(Arc::new(Self {
             settings: settings.clone(),
             brokers,
+            gate,
             tunnel,
         }))
+    }
+
+    /// Signs in with each broker of `bus.url`, and leaves.
+    ///
+    /// # Errors
+    /// [`BusError`] names the first broker that cannot be reached or believed, or that refuses.
+    pub async fn sign_in(&self) -> Result<(), BusError> {
+        for broker in self.named() {
+            self.enter(broker).await?;
+        }
+        Ok(())
+    }
+
+    /// A connection of its own to the first broker of `bus.url` that can be entered.
+    pub(super) async fn enter_any(&self) -> Result<Box<dyn Stream>, BusError> {
+        let mut trouble = None;
+        for broker in self.named() {
+            match self.enter(broker).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        Err(trouble.unwrap_or_else(|| BusError("`bus.url` names no broker".to_owned())))
+    }
+
+    /// A connection of its own to a broker.
+    pub(super) async fn enter(&self, broker: &str) -> Result<Box<dyn Stream>, BusError> {
+        let told = |error: &dyn std::fmt::Display| BusError(format!("{broker}: {error}"));
+        let (host, port) = tunnel::address(broker).ok_or_else(|| told(&"no address"))?;
+        let entered = self.gate.enter(host, port).await;
+        Ok(entered.map_err(|error| told(&error))?.0)
+    }
+
+    fn named(&self) -> impl Iterator<Item = &str> {
+        let brokers = self.settings.brokers().ok().flatten();
+        brokers.unwrap_or_default().split(',')
     }
 
     /// An answer that did not come, and why where that is known.

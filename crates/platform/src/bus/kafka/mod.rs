@@ -18,8 +18,9 @@ mod client;
 pub mod dead_letters;
 pub mod group;
 mod lane;
+pub mod lists;
 pub mod mock;
-mod tunnel;
+pub(crate) mod tunnel;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 mod faults;
 mod groups;
 mod letters;
+mod lists;
 mod publish;
 mod secured;
 

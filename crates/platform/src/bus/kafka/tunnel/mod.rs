@@ -13,9 +13,9 @@
 //! - Bytes of records are carried as they are; no message is held as a whole but those that are
 //!   changed.
 
-pub(super) mod scram;
-pub(super) mod sign_in;
-pub(super) mod wire;
+pub(crate) mod scram;
+pub(crate) mod sign_in;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -54,6 +54,48 @@ const BUFFER: usize = 64 << 10;
 /// User of the own client at the listeners.
 pub const USER: &str = "florin";
 
+/// How brokers are entered.
+pub struct Gate {
+    /// With TLS, and whom it believes.
+    pub tls: Option<TlsConnector>,
+    /// As whom.
+    pub who: Option<Credentials>,
+}
+
+impl Gate {
+    /// Connected, believed and signed in; and for how many milliseconds (0: without end).
+    ///
+    /// # Errors
+    /// The connection's, TLS's and those of the sign-in.
+    pub async fn enter(&self, host: &str, port: u16) -> io::Result<(Box<dyn Stream>, i64)> {
+        let entered = timeout(SET_UP, self.try_enter(host, port)).await;
+        entered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn try_enter(&self, host: &str, port: u16) -> io::Result<(Box<dyn Stream>, i64)> {
+        let socket = TcpStream::connect((host, port)).await?;
+        socket.set_nodelay(true)?;
+        let mut stream: Box<dyn Stream> = match &self.tls {
+            None => Box::new(socket),
+            Some(tls) => {
+                let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+                Box::new(tls.connect(name, socket).await?)
+            }
+        };
+        let lives = match &self.who {
+            Some(who) => with_broker(&mut stream, who).await?,
+            None => 0,
+        };
+        Ok((stream, lives))
+    }
+}
+
+/// Host and port of a broker of a list.
+pub fn address(broker: &str) -> Option<(&str, u16)> {
+    let (host, port) = broker.rsplit_once(':')?;
+    Some((host.trim_matches(['[', ']']), port.parse().ok()?))
+}
+
 /// Listeners on loopback; they end when it is dropped.
 pub struct Tunnel {
     runtime: Option<Runtime>,
@@ -66,8 +108,7 @@ pub struct Tunnel {
 
 struct Shared {
     handle: Handle,
-    tls: Option<TlsConnector>,
-    who: Option<Credentials>,
+    gate: Arc<Gate>,
     /// The whole word of the own client.
     word: Secret<String>,
     /// Ports of the listeners by broker.
@@ -111,15 +152,11 @@ pub fn trust(file: Option<&Path>) -> Result<TlsConnector, String> {
 }
 
 impl Tunnel {
-    /// Listens for the brokers of a list. Without TLS it only signs in.
+    /// Listens for the brokers of a list.
     ///
     /// # Errors
     /// When there is no port or thread.
-    pub fn start(
-        brokers: &str,
-        tls: Option<TlsConnector>,
-        who: Option<Credentials>,
-    ) -> io::Result<Self> {
+    pub fn start(brokers: &str, gate: Arc<Gate>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("florin-kafka-tls")
@@ -128,18 +165,15 @@ impl Tunnel {
         let password = hex::encode(IdSource::random_32());
         let shared = Arc::new(Shared {
             handle: runtime.handle().clone(),
-            tls,
-            who,
+            gate,
             word: Secret::new(format!("\0{USER}\0{password}")),
             places: Mutex::default(),
             trouble: Mutex::default(),
         });
         let mut own = Vec::new();
         for broker in brokers.split(',') {
-            let named = broker.rsplit_once(':');
-            let named = named.and_then(|(host, port)| Some((host, port.parse().ok()?)));
-            let (host, port) = named.ok_or_else(|| malformed("an address"))?;
-            let port = shared.place(host.trim_matches(['[', ']']), port)?;
+            let (host, port) = address(broker).ok_or_else(|| malformed("an address"))?;
+            let port = shared.place(host, port)?;
             own.push(format!("{}:{port}", Ipv4Addr::LOCALHOST));
         }
         Ok(Self {
@@ -202,9 +236,7 @@ impl Shared {
     }
 
     async fn carry(self: Arc<Self>, client: TcpStream, (host, port): &(String, u16)) {
-        let connected = timeout(SET_UP, self.connect(host, *port)).await;
-        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let ended = match connected {
+        let ended = match self.gate.enter(host, *port).await {
             Ok((broker, lives)) => {
                 *self.trouble.lock() = None;
                 self.join(client, broker, lives).await
@@ -219,24 +251,6 @@ impl Shared {
         if let Err(error) = ended {
             tracing::debug!(%error, host, port, "a connection to a broker ended");
         }
-    }
-
-    /// Connected, believed and signed in; and for how many milliseconds.
-    async fn connect(&self, host: &str, port: u16) -> io::Result<(Box<dyn Stream>, i64)> {
-        let socket = TcpStream::connect((host, port)).await?;
-        socket.set_nodelay(true)?;
-        let mut stream: Box<dyn Stream> = match &self.tls {
-            None => Box::new(socket),
-            Some(tls) => {
-                let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-                Box::new(tls.connect(name, socket).await?)
-            }
-        };
-        let lives = match &self.who {
-            Some(who) => with_broker(&mut stream, who).await?,
-            None => 0,
-        };
-        Ok((stream, lives))
     }
 
     /// Carries both directions until one ends.
@@ -311,7 +325,7 @@ impl Shared {
 }
 
 /// From the broker to the client; `place` gives each broker another address.
-pub(super) async fn down<R, W>(
+pub(crate) async fn down<R, W>(
     reading: R,
     writing: W,
     calls: &Mutex<HashMap<i32, Call>>,
@@ -345,7 +359,7 @@ where
 }
 
 /// From the client to the broker.
-pub(super) async fn up<R, W>(
+pub(crate) async fn up<R, W>(
     reading: R,
     writing: W,
     calls: &Mutex<HashMap<i32, Call>>,
@@ -395,6 +409,6 @@ where
 }
 
 /// Either kind of connection to a broker.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}

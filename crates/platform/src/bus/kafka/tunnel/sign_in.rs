@@ -99,8 +99,11 @@ where
     Ok(lives)
 }
 
-/// One call of the tunnel's own; its answer after the number.
-async fn ask<S>(stream: &mut S, key: i16, number: &mut i32, body: &[u8]) -> io::Result<Vec<u8>>
+/// One call of the tunnel's own, in version 1; its answer after the number.
+///
+/// # Errors
+/// The connection's, and for an answer to something else.
+pub async fn ask<S>(stream: &mut S, key: i16, number: &mut i32, body: &[u8]) -> io::Result<Vec<u8>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

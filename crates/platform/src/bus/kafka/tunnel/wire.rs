@@ -10,6 +10,8 @@ pub const METADATA: i16 = 3;
 pub const FIND_COORDINATOR: i16 = 10;
 pub const SASL_HANDSHAKE: i16 = 17;
 pub const API_VERSIONS: i16 = 18;
+pub const DESCRIBE_ACLS: i16 = 29;
+pub const CREATE_ACLS: i16 = 30;
 pub const SASL_AUTHENTICATE: i16 = 36;
 const DESCRIBE_CLUSTER: i16 = 60;
 
@@ -43,6 +45,10 @@ impl<'a> Reader<'a> {
     fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let taken = self.take(N)?;
         taken.try_into().map_err(|_| malformed("a number"))
+    }
+
+    pub fn i8(&mut self) -> io::Result<i8> {
+        Ok(i8::from_be_bytes(self.array()?))
     }
 
     pub fn i16(&mut self) -> io::Result<i16> {
