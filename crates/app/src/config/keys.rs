@@ -219,6 +219,12 @@ pub const KEYS: &[Key] = &[
         "Time for requests in progress after the first signal to stop.",
     ),
     key(
+        "server.max_lifetime",
+        Kind::Duration,
+        "\"0s\"",
+        "Age at which the process ends as after a first signal to stop, with exit code 0, so that what runs it starts one that reads its secrets anew; up to a quarter is added by chance, so that several do not end together. 0: never.",
+    ),
+    key(
         "server.slow_request",
         Kind::Duration,
         "\"1s\"",

@@ -132,6 +132,9 @@ pub struct Server {
     /// Time to finish after that.
     #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
+    /// Age at which the process ends in order; zero: never.
+    #[serde(deserialize_with = "duration")]
+    pub max_lifetime: Duration,
     /// From here on a request is slow.
     #[serde(deserialize_with = "duration")]
     pub slow_request: Duration,

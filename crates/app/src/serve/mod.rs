@@ -3,6 +3,7 @@
 //! Invariants: the address is taken before anything is opened, so that a taken port leaves no
 //! trace; parts stop in the reverse of their start order, after the last request was answered.
 
+mod age;
 mod aliases;
 pub mod announce;
 mod checks;
@@ -72,7 +73,7 @@ pub async fn run(loaded: Loaded, options: Options) -> anyhow::Result<()> {
     let server = listen(&loaded.config, &selected, &data_dir)?;
     let compat = compat::listen(&loaded.config)?;
     let url = url_of(&loaded.config, &server);
-    let (_trigger, shutdown) = shutdown::on_signals().context("signals cannot be caught")?;
+    let (trigger, shutdown) = shutdown::on_signals().context("signals cannot be caught")?;
     let settings = config::secret::listed(&loaded.layers);
     let mut config = with_issuer(loaded, &url);
     config.auth.dev_auth = options.switches.dev_auth;
@@ -84,6 +85,7 @@ pub async fn run(loaded: Loaded, options: Options) -> anyhow::Result<()> {
         Some(clock) => Arc::clone(clock) as Arc<dyn Clock>,
         None => Arc::new(SystemClock),
     };
+    let _aging = age::watch(config.server.max_lifetime, trigger);
     let unsafe_dev = options.switches.unsafe_dev;
     let mut wired = Wired::new(config, &data_dir, clock, shutdown.clone(), unsafe_dev)?;
     wired.settings = settings.into();

@@ -162,3 +162,17 @@ fn stopping_finishes_what_was_accepted() {
     assert_eq!(server.minor(&account).0, answered.to_string());
     server.books_are_balanced();
 }
+
+/// DEP-095 of the deployment contract: what runs it starts one with the secrets of that day.
+#[test]
+fn dep_095_a_process_ends_in_order_at_its_age() {
+    let server = Launch::new()
+        .config("[server]\nmax_lifetime = \"2s\"\n")
+        .start();
+    let wallet = server.funded("BRL", "1.00");
+    let log = server.data_dir().to_owned();
+    let (status, dir) = server.wait();
+    assert_eq!(status.code(), Some(0), "in {}", log.display());
+    let again = Launch::new().dir(dir.expect("its folder").path()).start();
+    assert_eq!(again.balance(&wallet), "1.00");
+}
