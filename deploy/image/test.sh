@@ -60,8 +60,26 @@ if command -v buildah >/dev/null; then
     buildah --root "$WORK/storage" --runroot "$WORK/run" copy -q "$box" "$WORK/root" / >/dev/null
     buildah --root "$WORK/storage" --runroot "$WORK/run" config --user 65532:65532 --entrypoint '["/florin"]' --cmd serve --port 8443 "$box"
     buildah --root "$WORK/storage" --runroot "$WORK/run" commit -q "$box" "oci-archive:$WORK/florin.tar" >/dev/null
-    tar -tf "$WORK/florin.tar" | grep -q '^index.json$' || fail "no OCI archive came out"
-    echo "  built an OCI archive without a daemon"
+    # Unpacked as a runtime does it, it holds what was put together, and is what is started below.
+    mkdir "$WORK/oci" "$WORK/image"
+    tar -xf "$WORK/florin.tar" -C "$WORK/oci"
+    python3 - "$WORK/oci" "$WORK/image" <<'PY' || fail "no OCI image came out"
+import json, pathlib, subprocess, sys
+oci, root = map(pathlib.Path, sys.argv[1:])
+blob = lambda of: oci / "blobs" / of["digest"].replace(":", "/")
+read = lambda path: json.loads(path.read_text())
+manifest = read(blob(read(oci / "index.json")["manifests"][0]))
+for layer in manifest["layers"]:
+    subprocess.run(["tar", "-xpf", blob(layer), "-C", root], check=True)
+run = read(blob(manifest["config"]))["config"]
+wanted = {"User": "65532:65532", "Entrypoint": ["/florin"], "Cmd": ["serve"], "ExposedPorts": {"8443": {}}}
+found = {key: run.get(key) for key in wanted}
+assert found == wanted, found
+PY
+    diff -r "$WORK/root" "$WORK/image" || fail "the OCI image holds something else"
+    rm -r "$WORK/root"
+    mv "$WORK/image" "$WORK/root"
+    echo "  built an OCI image without a daemon and unpacked it"
 else
     echo "  SKIPPED OCI archive: no buildah"
 fi
