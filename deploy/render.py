@@ -735,9 +735,6 @@ def overlay(environment, suffix="", which=None, options=()):
     # of that region are members of their own.
     home = "production" if environment == "dr" else environment
     def place(unit, secret):
-        # MSK reads a user only from a secret of such a name.
-        if secret == "kafka":
-            return f"AmazonMSK_florin_{home}_{unit['name']}"
         return f"florin/{home}/{secret}" if secret.startswith("shared/") else f"florin/{home}/{unit['name']}/{secret}"
     secrets = "".join(f"""  - target: {{kind: ExternalSecret, name: {unit['name']}}}
     patch: |-

@@ -372,11 +372,14 @@ migrate() {
     say "migrated: tables are those of this version"
 }
 
-# DEP-082: topics come from the table of this version alone.
+# DEP-082: topics come from the table of this version alone. DEP-081: each unit may do at the
+# brokers what its roles do, whichever of its two users it has; tasks run as those of wallets.
 topics() {
     skipped migrations 'nothing runs tasks here' && return 0
     run_task '["kafka","topics","apply"]' || return 1
     say "topics: those of this version"
+    run_task "$(printf '["kafka","acls","--apply","--user","%s-{role}_a","--user","%s-{role}_b","--operator","%s-wallets_a","--operator","%s-wallets_b"]' "$NAME" "$NAME" "$NAME" "$NAME")" || return 1
+    say "lists of the brokers: those of this version"
 }
 
 # turn SERVICE CONTROLLER DEFINITION COUNT: lets a service run a definition; under CodeDeploy by a

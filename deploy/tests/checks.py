@@ -420,7 +420,7 @@ def options(by, name):
         if labels["florin.dev/kafka"] == "true":
             expect(told["FLORIN__BUS__URL"] == "$(KAFKA_URL)" and told["FLORIN__BUS__SASL_PASSWORD"] == "env:FLORIN_SECRET_KAFKA_PASSWORD", f"DEP-081: {unit}: brokers over TLS, as its own user")
             keys = {row["secretKey"]: row["remoteRef"]["key"] for row in by["ExternalSecret"][unit]["spec"]["data"]}
-            expect(keys["FLORIN_SECRET_KAFKA_PASSWORD"] == f"AmazonMSK_florin_production_{unit}", f"DEP-081: {unit}: the secret that MSK reads")
+            expect(keys["FLORIN_SECRET_KAFKA_PASSWORD"] == f"florin/production/{unit}/kafka", f"DEP-081: {unit}: its own secret, and none of those that MSK reads")
         if "pgbouncer" in containers:
             pooled = {e["name"]: e.get("value") for e in containers["pgbouncer"]["env"]}
             expect(pooled["POOL_MODE"] == "session" and pooled["LISTEN_ADDR"] == "127.0.0.1", f"DEP-071: {unit}: a session keeps its connection")

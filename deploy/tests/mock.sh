@@ -245,6 +245,8 @@ probe 'passwords of its user meanwhile' '2' text elasticache describe-users --us
 # DEP-001, DEP-002, DEP-003, DEP-005, DEP-007, DEP-009, DEP-010: a service for each unit, and the host.
 probe 'services of units' 10 text ecs list-services --cluster florin-staging --query 'length(serviceArns)'
 probe 'groups of the monitoring host' 1 text autoscaling describe-auto-scaling-groups --query 'length(AutoScalingGroups[?starts_with(AutoScalingGroupName, `florin-staging-`)])'
+# DEP-081, DEP-095: MSK reads two users of each unit, and the unit is told one of them.
+probe 'MSK reads both users of the workers' '2' text kafka list-scram-secrets --cluster-arn "$(text kafka list-clusters --query 'ClusterInfoList[0].ClusterArn')" --query 'length(SecretArnList[?contains(@, `AmazonMSK_florin_staging_workers_`)])'
 # DEP-055: what a task definition tells a unit, and what it must not hold.
 probe 'wallets are told the database by reference' 'env:FLORIN_SECRET_DATABASE_URL' text ecs describe-task-definition --task-definition florin-staging-wallets --query 'taskDefinition.containerDefinitions[0].environment[?name==`FLORIN__LEDGER__URL`].value'
 probe 'shared files: encrypted, in every zone' 'True 3' sh -c 'aws efs describe-file-systems --query "FileSystems[0].Encrypted" --output text; aws efs describe-mount-targets --file-system-id "$(aws efs describe-file-systems --query "FileSystems[0].FileSystemId" --output text)" --query "length(MountTargets)" --output text'

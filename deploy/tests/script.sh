@@ -201,8 +201,10 @@ TEST_SKIP='stable empty-plan' try 1 'failed, rolled back' -- DIGESTS=1 STUB_PODS
 called 'rollout undo deployment/chains --to-revision=7'
 
 # DEP-082: topics before the units.
-try 0 'topics: those of this version' -- --environment staging --auto-approve
+try 0 'topics: those of this version' -- -- --environment staging --auto-approve
 called 'run-task .*"command":\["kafka","topics","apply"\]'
+# DEP-081: for both users of each unit; the task's own among the operators.
+called 'run-task .*"command":\["kafka","acls","--apply","--user","florin-staging-{role}_a","--user","florin-staging-{role}_b","--operator","florin-staging-wallets_a","--operator","florin-staging-wallets_b"\]'
 try 4 'failed: topics' -- STUB_TOPICS=1 -- --environment staging --auto-approve
 uncalled 'update-service'
 

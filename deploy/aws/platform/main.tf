@@ -162,7 +162,6 @@ module "kafka" {
   environment        = var.environment
   broker_type        = var.kafka.broker_type
   volume_gib         = var.kafka.volume_gib
-  units              = { for name, u in local.served : name => module.secrets.secret_arns["${name}/kafka"] if contains(u.needs, "kafka") }
   subnet_ids         = module.network.database_subnet_ids
   security_group_ids = [module.network.security_group_ids["kafka"]]
   kms_key_arn        = module.keys.key_arns["data"]

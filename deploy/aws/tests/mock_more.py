@@ -150,16 +150,30 @@ ElastiCacheResponse.delete_user_group = group_delete
 # --- MSK users
 import moto.kafka.urls as kafka_urls  # noqa: E402
 from moto.kafka.responses import KafkaResponse  # noqa: E402
+from moto.secretsmanager.models import secretsmanager_backends  # noqa: E402
 
 
 def kafka_arn(self):
     return unquote(self.uri.split("?")[0].split("/clusters/")[1].split("/scram-secrets")[0])
 
 
+def scram_user(backend, arn):
+    """What MSK reads of a secret: a user and a password, and nothing else."""
+    try:
+        held = json.loads(backend.get_secret_value(arn, "", "AWSCURRENT")["SecretString"])
+    except Exception:  # noqa: BLE001  # none, or none yet
+        return False
+    return set(held) == {"username", "password"}
+
+
 def scram_add(self):
     held = STORE["scram"].setdefault(kafka_arn(self), [])
-    held.extend(arn for arn in body(self)["secretArnList"] if arn not in held)
-    return json.dumps({"clusterArn": kafka_arn(self), "unprocessedScramSecrets": []})
+    backend = secretsmanager_backends[self.current_account][self.region]
+    given = body(self)["secretArnList"]
+    refused = [arn for arn in given if not scram_user(backend, arn)]
+    held.extend(arn for arn in given if arn not in held + refused)
+    unprocessed = [{"secretArn": arn, "errorCode": "InvalidSecretArn", "errorMessage": "no user and password in it"} for arn in refused]
+    return json.dumps({"clusterArn": kafka_arn(self), "unprocessedScramSecrets": unprocessed})
 
 
 def scram_list(self):

@@ -1,4 +1,5 @@
-//! `florin aws rotate` through Lambda's protocol, a mock of Secrets Manager and PostgreSQL.
+//! `florin aws rotate` through Lambda's protocol, a mock of Secrets Manager, PostgreSQL, and brokers
+//! that want TLS and SCRAM.
 
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -7,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use florin_platform::testing::postgres::TestPostgres;
-use florin_platform::testing::process::{Running, free_port};
+use florin_platform::testing::process::{Running, free_port, skipped};
 use serde_json::{Value, json};
 
 use crate::server::launch::florin_with;
@@ -92,8 +93,8 @@ fn mock() -> Option<(Running, u16)> {
     Some((Running(started.expect("the mock starts")), port))
 }
 
-/// Waits for the mock, and puts the master's and the unit's secret into it.
-async fn prepared(http: &reqwest::Client, moto: u16, place: &str) {
+/// Waits for the mock, and puts secrets into it.
+async fn prepared(http: &reqwest::Client, moto: u16, values: &[(&str, Value)]) {
     let url = format!("http://127.0.0.1:{moto}/moto-api/");
     let mut tries = 240;
     while http.get(&url).send().await.is_err() {
@@ -101,23 +102,19 @@ async fn prepared(http: &reqwest::Client, moto: u16, place: &str) {
         assert!(tries > 0, "the mock does not answer");
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    let url = format!("postgres://wallets_a:old{place}");
-    let current =
-        json!({"username": "wallets_a", "password": "old", "url": url, "replica_url": url});
-    let master = json!({"username": "florin", "password": "a:b@c"});
-    for (name, value) in [("master", master), (SECRET, current)] {
+    for (name, value) in values {
         let body = json!({"Name": name, "SecretString": value.to_string()});
         secrets(http, moto, "CreateSecret", body).await;
     }
 }
 
 /// Lambda's runtime, which asks for all steps; the first comes twice, as after a crash.
-fn lambda(tokio: &tokio::runtime::Runtime) -> (Arc<Lambda>, String) {
+fn lambda(tokio: &tokio::runtime::Runtime, secret: &str) -> (Arc<Lambda>, String) {
     let listener = tokio.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
     let listener = listener.expect("a port");
     let api = listener.local_addr().expect("an address").to_string();
     let lambda = Arc::new(Lambda::default());
-    let step = |name: &str| json!({"Step": name, "SecretId": SECRET, "ClientRequestToken": TOKEN, "RotationToken": "t"});
+    let step = |name: &str| json!({"Step": name, "SecretId": secret, "ClientRequestToken": TOKEN, "RotationToken": "t"});
     // They are taken from the end.
     let steps = [
         "finishSecret",
@@ -161,23 +158,15 @@ fn psql(postgres: &TestPostgres, url: &str, sql: &str) -> String {
         .to_owned()
 }
 
-#[test]
-fn dep_095_dep_096_a_rotation_makes_the_other_user_and_makes_it_current() {
-    let tokio = tokio::runtime::Runtime::new().expect("a runtime");
-    let (Some(postgres), Some((_mock, moto))) = (tokio.block_on(TestPostgres::start()), mock())
-    else {
-        println!(
-            "SKIPPED a_rotation_makes_the_other_user…: no PostgreSQL, or no moto (pip install moto[server]==5.2.1)"
-        );
-        return;
-    };
-    drop(tokio.block_on(postgres.fresh()));
-    florin_platform::http::client::install_crypto();
-    let http = reqwest::Client::new();
-    let place = postgres.url().replace("postgres://florin@", "@");
-    tokio.block_on(prepared(&http, moto, &place));
-    let (lambda, api) = lambda(&tokio);
-    let env = [
+/// Rotates a secret; what is current after it. It ends when the runtime goes away.
+fn rotate(
+    tokio: &tokio::runtime::Runtime,
+    moto: u16,
+    secret: &str,
+    more: &[(&'static str, String)],
+) -> Value {
+    let (lambda, api) = lambda(tokio, secret);
+    let mut env = vec![
         ("AWS_LAMBDA_RUNTIME_API", api),
         ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{moto}")),
         ("AWS_ACCESS_KEY_ID", "test".to_owned()),
@@ -185,26 +174,49 @@ fn dep_095_dep_096_a_rotation_makes_the_other_user_and_makes_it_current() {
         ("AWS_REGION", "us-west-2".to_owned()),
         ("FLORIN_MASTER_SECRET", "master".to_owned()),
     ];
-    // It ends when the runtime goes away.
+    env.extend_from_slice(more);
     let (_, out, err) = florin_with(&["aws", "rotate"], &env);
     let answers = lambda.answers.lock().expect("not poisoned").clone();
     let good = answers.iter().all(|(kind, _)| kind == "response");
     assert!(good && answers.len() == 5, "{answers:?} {out} {err}");
 
-    let body = json!({"SecretId": SECRET, "VersionStage": "AWSCURRENT"});
+    let body = json!({"SecretId": secret, "VersionStage": "AWSCURRENT"});
+    let http = reqwest::Client::new();
     let value = tokio.block_on(secrets(&http, moto, "GetSecretValue", body));
     assert_eq!(value["VersionId"], TOKEN, "the new version is current");
     let made = value["SecretString"].as_str().expect("a text");
     let made: Value = serde_json::from_str(made).expect("JSON");
     let password = made["password"].as_str().expect("a password");
+    assert!(
+        ![&out, &err].iter().any(|said| said.contains(password)),
+        "a value was printed"
+    );
+    made
+}
+
+#[test]
+fn dep_095_dep_096_a_rotation_makes_the_other_user_and_makes_it_current() {
+    let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+    let (Some(postgres), Some((_mock, moto))) = (tokio.block_on(TestPostgres::start()), mock())
+    else {
+        return skipped("no PostgreSQL, or no moto (pip install moto[server]==5.2.1)");
+    };
+    drop(tokio.block_on(postgres.fresh()));
+    florin_platform::http::client::install_crypto();
+    let http = reqwest::Client::new();
+    let place = postgres.url().replace("postgres://florin@", "@");
+    let url = format!("postgres://wallets_a:old{place}");
+    let current =
+        json!({"username": "wallets_a", "password": "old", "url": url, "replica_url": url});
+    let master = json!({"username": "florin", "password": "a:b@c"});
+    let values = [("master", master), (SECRET, current)];
+    tokio.block_on(prepared(&http, moto, &values));
+    let made = rotate(&tokio, moto, SECRET, &[]);
+    let password = made["password"].as_str().expect("a password");
     assert_eq!(made["username"], "wallets_b");
     assert_eq!(
         made["replica_url"],
         format!("postgres://wallets_b:{password}{place}")
-    );
-    assert!(
-        ![&out, &err].iter().any(|said| said.contains(password)),
-        "a value was printed"
     );
 
     let kept = "SELECT left(rolpassword, 19) FROM pg_authid WHERE rolname = 'wallets_b'";
@@ -218,4 +230,68 @@ fn dep_095_dep_096_a_rotation_makes_the_other_user_and_makes_it_current() {
     psql(&postgres, &url, "CREATE SCHEMA rotated");
     let owner = "SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'rotated'";
     assert_eq!(psql(&postgres, &url, owner), "florin_units");
+}
+
+/// Brokers hear of a new password only later: the user is tried until they all know it, and the
+/// unit is told of it after that.
+#[cfg(feature = "kafka")]
+#[test]
+fn dep_095_a_new_user_of_the_brokers_is_current_once_they_let_it_in() {
+    use florin_platform::testing::brokers::{Manner, SecuredBrokers};
+
+    let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+    let Some((_mock, moto)) = mock() else {
+        return skipped("no moto (pip install moto[server]==5.2.1)");
+    };
+    florin_platform::http::client::install_crypto();
+    let http = reqwest::Client::new();
+    let entered = tokio.enter();
+    let brokers = SecuredBrokers::start(Manner::default());
+    drop(entered);
+    let own = "florin/staging/wallets/kafka";
+    let theirs = ["a", "b"].map(|which| format!("AmazonMSK_florin_staging_wallets_{which}"));
+    let user = |which: &str, password: &str| {
+        let name = format!("florin-staging-wallets_{which}");
+        json!({"username": name, "password": password})
+    };
+    let mut current = user("a", "old");
+    current["url"] = Value::String(brokers.settings().url.clone());
+    let values = [
+        (own, current),
+        (&theirs[0], user("a", "old")),
+        (&theirs[1], user("b", "never used")),
+    ];
+    tokio.block_on(prepared(&http, moto, &values));
+    brokers.let_in("florin-staging-wallets_a", "old");
+    // Not before it was tried in vain.
+    let follow = || {
+        while brokers.refused() == 0 {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        let body = json!({"SecretId": theirs[1]});
+        let value = tokio.block_on(secrets(&http, moto, "GetSecretValue", body));
+        let value = value["SecretString"].as_str().expect("a text").to_owned();
+        let value: Value = serde_json::from_str(&value).expect("JSON");
+        let text = |name: &str| value[name].as_str().expect("a text").to_owned();
+        brokers.let_in(&text("username"), &text("password"));
+        value
+    };
+    let authority = brokers.authority().to_str().expect("UTF-8").to_owned();
+    let more = [("SSL_CERT_FILE", authority)];
+    let (made, theirs_now) = std::thread::scope(|threads| {
+        let rotated = threads.spawn(|| rotate(&tokio, moto, own, &more));
+        let theirs = follow();
+        (rotated.join().expect("rotated"), theirs)
+    });
+    assert_eq!(made["username"], "florin-staging-wallets_b");
+    assert_eq!(
+        theirs_now,
+        user("b", made["password"].as_str().expect("a password"))
+    );
+    assert_eq!(made["url"], brokers.settings().url.as_str());
+    assert!(brokers.refused() > 0 && brokers.signed_in() > 0);
+    // The one in use is what it was.
+    let body = json!({"SecretId": theirs[0]});
+    let first = tokio.block_on(secrets(&http, moto, "GetSecretValue", body));
+    assert_eq!(first["SecretString"], user("a", "old").to_string());
 }

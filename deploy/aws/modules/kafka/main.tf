@@ -1,5 +1,6 @@
 # Topics are projections: `florin kafka rebuild` makes them again (DEP-084).
-# MSK: three brokers in three zones, TLS and SCRAM only. Topics are made by `florin kafka`.
+# MSK: three brokers in three zones, TLS and SCRAM only. Topics are made by `florin kafka`, users by
+# `florin aws secrets init`.
 
 resource "aws_cloudwatch_log_group" "brokers" {
   name              = "/${replace(var.name, "-", "/")}/kafka"
@@ -9,7 +10,7 @@ resource "aws_cloudwatch_log_group" "brokers" {
 }
 
 # DEP-082: nobody makes a topic by writing to it, and none loses acknowledged records. Topics get
-# their lists (DEP-081) by what `florin kafka acls` prints; refusing what has no list yet would lock
+# their lists (DEP-081) by `florin kafka acls --apply`; refusing what has no list yet would lock
 # out whoever is to make the first.
 resource "aws_msk_configuration" "this" {
   name              = "${var.name}-kafka"
@@ -86,12 +87,6 @@ resource "aws_msk_cluster" "this" {
     # Grown by autoscaling.
     ignore_changes = [broker_node_group_info[0].storage_info]
   }
-}
-
-# DEP-081: a user per unit.
-resource "aws_msk_scram_secret_association" "this" {
-  cluster_arn     = aws_msk_cluster.this.arn
-  secret_arn_list = values(var.units)
 }
 
 resource "aws_appautoscaling_target" "disk" {

@@ -48,11 +48,6 @@ variable "kafka_version" {
   }
 }
 
-variable "units" {
-  description = "ARNs of the SCRAM secrets of the units, by unit."
-  type        = map(string)
-}
-
 variable "subnet_ids" {
   description = "Database subnets, one per zone."
   type        = list(string)

@@ -2,19 +2,17 @@
 # `florin aws secrets init` and never pass through variables, plan or state.
 
 locals {
-  # MSK insists on a prefix of its own for SCRAM users.
   paths = merge([
     for unit, whats in var.units : {
-      for what in whats : "${unit}/${what}" => {
-        unit = unit
-        what = what
-        path = what == "kafka" ? "AmazonMSK_florin_${var.environment}_${unit}" : "florin/${var.environment}/${unit}/${what}"
-      }
+      for what in whats : "${unit}/${what}" => { unit = unit, what = what, path = "florin/${var.environment}/${unit}/${what}" }
     }
   ]...)
   # Users of these stores are rotated; the tag tells `florin aws secrets init` how often.
-  rotated  = toset(["db", "cache"])
+  rotated  = toset(["db", "cache", "kafka"])
   rotation = var.rotation_image != ""
+  # DEP-095: MSK ties a secret to one user, under a name with a prefix of its own. Two users of a
+  # unit take turns; which of them it is stands in the unit's own secret.
+  broker_users = merge([for unit, whats in var.units : { for which in ["a", "b"] : "${unit}_${which}" => unit if contains(whats, "kafka") }]...)
 }
 
 resource "aws_secretsmanager_secret" "this" {
@@ -36,10 +34,21 @@ resource "aws_secretsmanager_secret" "this" {
   )
 }
 
-# DEP-081, DEP-093: MSK reads the users of its brokers, nobody else does.
-resource "aws_secretsmanager_secret_policy" "kafka" {
-  for_each   = { for key, s in local.paths : key => s if s.what == "kafka" }
-  secret_arn = aws_secretsmanager_secret.this[each.key].arn
+# The recovery region has no brokers of its own: no replica. `florin aws secrets init` gives them
+# their values and shows them to MSK, which takes none that is empty.
+resource "aws_secretsmanager_secret" "broker_user" {
+  for_each                = local.broker_users
+  name                    = "AmazonMSK_florin_${var.environment}_${each.key}"
+  description             = "user ${each.key} of the brokers"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.recovery_window_days
+  tags                    = merge(var.tags, { Name = "AmazonMSK_florin_${var.environment}_${each.key}", Unit = each.value, DataClass = "secrets", DEP = "081 093 094 095" })
+}
+
+# DEP-081, DEP-093: MSK reads the users of its brokers, no unit does.
+resource "aws_secretsmanager_secret_policy" "broker_user" {
+  for_each   = local.broker_users
+  secret_arn = aws_secretsmanager_secret.broker_user[each.key].arn
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -47,7 +56,7 @@ resource "aws_secretsmanager_secret_policy" "kafka" {
       Effect    = "Allow"
       Principal = { Service = "kafka.amazonaws.com" }
       Action    = "secretsmanager:getSecretValue"
-      Resource  = aws_secretsmanager_secret.this[each.key].arn
+      Resource  = aws_secretsmanager_secret.broker_user[each.key].arn
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
@@ -92,7 +101,7 @@ resource "aws_iam_role_policy" "rotation" {
         Sid      = "Secrets"
         Effect   = "Allow"
         Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
-        Resource = [for key, s in local.paths : aws_secretsmanager_secret.this[key].arn if contains(["db", "cache", "kafka"], s.what)]
+        Resource = concat([for key, s in local.paths : aws_secretsmanager_secret.this[key].arn if contains(local.rotated, s.what)], [for user in aws_secretsmanager_secret.broker_user : user.arn])
       },
       # The master user makes and changes users of units; RDS itself rotates it (DEP-095).
       { Sid = "Master", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.master_secret_arn },
@@ -108,12 +117,13 @@ resource "aws_iam_role_policy" "rotation" {
 }
 
 resource "aws_lambda_function" "rotation" {
-  count                          = local.rotation ? 1 : 0
-  function_name                  = "${var.name}-rotation"
-  role                           = aws_iam_role.rotation[0].arn
-  package_type                   = "Image"
-  image_uri                      = var.rotation_image
-  timeout                        = 60
+  count         = local.rotation ? 1 : 0
+  function_name = "${var.name}-rotation"
+  role          = aws_iam_role.rotation[0].arn
+  package_type  = "Image"
+  image_uri     = var.rotation_image
+  # A new password is tried until the brokers know it, which takes them minutes.
+  timeout                        = 900
   memory_size                    = 256
   reserved_concurrent_executions = 1
   image_config {

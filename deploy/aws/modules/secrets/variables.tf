@@ -49,7 +49,7 @@ variable "recovery_window_days" {
 }
 
 variable "rotation_days" {
-  description = "Age at which database and cache users are rotated."
+  description = "Age at which users of database, cache and brokers are rotated."
   type        = number
   default     = 30
 }

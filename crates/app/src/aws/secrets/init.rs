@@ -9,6 +9,7 @@ use florin_base::clock::SystemClock;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::brokers;
 use super::value::{self, Hosts};
 use crate::aws::check::{array, outputs, text};
 use crate::aws::client::{CallError, Client, Settings};
@@ -72,15 +73,11 @@ struct Named {
     rotate_days: u32,
 }
 
-/// Unit and kind from a secret's path.
+/// Unit and kind from a secret's path. Those that the brokers read are not among them: they get
+/// their values together with the unit's own.
 fn named(path: &str, environment: &str, has_value: bool) -> Option<Named> {
-    let kafka = format!("AmazonMSK_florin_{environment}_");
     let own = format!("florin/{environment}/");
-    let (unit, what) = match (path.strip_prefix(&kafka), path.strip_prefix(&own)) {
-        (Some(unit), _) => (unit, "kafka"),
-        (None, Some(rest)) => rest.split_once('/')?,
-        (None, None) => return None,
-    };
+    let (unit, what) = path.strip_prefix(&own)?.split_once('/')?;
     Some(Named {
         path: path.to_owned(),
         unit: unit.to_owned(),
@@ -153,6 +150,8 @@ impl Init {
                 name => name,
             },
             cache: output("redis_endpoint"),
+            brokers: output("bootstrap_brokers"),
+            kafka_arn: output("kafka_arn"),
             dr_writer: self.dr_database.clone().unwrap_or_default(),
         }
     }
@@ -195,7 +194,12 @@ impl Init {
                 set_cache_user(client, &user, &[password]).await?;
                 made.to_string()
             }
-            "kafka" => value::kafka(&user).to_string(),
+            "kafka" if hosts.brokers.is_empty() => return Err(missing("brokers")),
+            "kafka" => {
+                let made = value::brokers(&user, hosts);
+                brokers::hand_over(client, &hosts.kafka_arn, &secret.path, &made).await?;
+                made.to_string()
+            }
             _ => value::key(),
         };
         put(client, &secret.path, &text).await?;
@@ -204,7 +208,7 @@ impl Init {
     }
 }
 
-async fn put(client: &Client<SystemClock>, path: &str, text: &str) -> Result<(), CallError> {
+pub async fn put(client: &Client<SystemClock>, path: &str, text: &str) -> Result<(), CallError> {
     let body = json!({"SecretId": path, "SecretString": text});
     client
         .json("secretsmanager", "secretsmanager.PutSecretValue", &body)
@@ -317,7 +321,8 @@ mod tests {
             of("florin/staging/shared/signing-key"),
             pair("shared", "signing-key")
         );
-        assert_eq!(of("AmazonMSK_florin_staging_kyc"), pair("kyc", "kafka"));
+        assert_eq!(of("florin/staging/kyc/kafka"), pair("kyc", "kafka"));
+        assert_eq!(of("AmazonMSK_florin_staging_kyc_a"), None);
         assert_eq!(of("florin/production/wallets/db"), None);
         assert_eq!(of("somebody/else"), None);
     }

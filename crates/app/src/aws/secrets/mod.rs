@@ -4,6 +4,7 @@
 //! Invariants: no value is printed, logged or given as an argument; a secret that has a value is
 //! never overwritten by `init`; rotation leaves the old value good until the new one is current.
 
+mod brokers;
 mod init;
 pub mod rotate;
 mod value;

@@ -1,9 +1,9 @@
 //! `florin aws rotate`: the function that Secrets Manager calls to change a secret (DEP-095,
 //! DEP-096), in the four steps of its protocol.
 //!
-//! Users of the database take turns: the unit goes on with one while the other gets its new
-//! password, so that nothing has to be restarted at a certain moment. A user of the cache has two
-//! passwords meanwhile. Each step can be repeated.
+//! Users of the database and of the brokers take turns: the unit goes on with one while the other
+//! gets its new password, so that nothing has to be restarted at a certain moment. A user of the
+//! cache has two passwords meanwhile. Each step can be repeated.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -19,8 +19,9 @@ use florin_platform::sql::{Db, PostgresSettings, Query, probe_postgres};
 use ring::{digest, hmac, pbkdf2};
 use serde_json::{Value, json};
 
+use super::brokers;
 use super::init::set_cache_user;
-use super::value;
+use super::value::{self, Store};
 use crate::aws::check::text;
 use crate::aws::client::{CallError, Client, Settings};
 use crate::cli::block_on;
@@ -157,8 +158,7 @@ impl Rotation {
             return Ok(());
         }
         let current = self.value(&event.secret_id, CURRENT, None).await?;
-        let next = value::next(&current, is_database(&current))
-            .context("it has no user that takes turns")?;
+        let next = value::next(&current).context("it has no user that takes turns")?;
         let body = json!({
             "SecretId": event.secret_id,
             "ClientRequestToken": event.client_request_token,
@@ -171,14 +171,39 @@ impl Rotation {
 
     async fn set(&self, event: &Event) -> anyhow::Result<()> {
         let pending = self.pending(event).await?;
-        if is_database(&pending) {
-            return self.set_database(&pending).await;
+        match value::store(&pending) {
+            Some(Store::Database) => self.set_database(&pending).await,
+            Some(Store::Brokers) => self.set_broker_user(event, &pending).await,
+            Some(Store::Cache) => {
+                let current = self.value(&event.secret_id, CURRENT, None).await?;
+                let user = text(&pending, "username");
+                let passwords = [text(&current, "password"), text(&pending, "password")];
+                set_cache_user(&self.client, user, &passwords).await?;
+                Ok(())
+            }
+            None => anyhow::bail!("its URL is of no store that has users"),
         }
-        let current = self.value(&event.secret_id, CURRENT, None).await?;
-        let user = text(&pending, "username");
-        let passwords = [text(&current, "password"), text(&pending, "password")];
-        set_cache_user(&self.client, user, &passwords).await?;
+    }
+
+    /// The brokers read a user from a secret of its own, and take a new password over within
+    /// minutes.
+    async fn set_broker_user(&self, event: &Event, pending: &Value) -> anyhow::Result<()> {
+        let about = self.describe(event).await?;
+        let own = value::broker_secret(text(&about, "Name"), text(pending, "username"));
+        let own = own.context("the brokers' secret cannot be named after it")?;
+        let body = json!({
+            "SecretId": own,
+            "ClientRequestToken": event.client_request_token,
+            "SecretString": value::broker_user(pending).to_string(),
+        });
+        let put = self.call("PutSecretValue", &body).await;
+        put.with_context(|| own)?;
         Ok(())
+    }
+
+    async fn describe(&self, event: &Event) -> Result<Value, CallError> {
+        self.call("DescribeSecret", &json!({"SecretId": event.secret_id}))
+            .await
     }
 
     async fn set_database(&self, pending: &Value) -> anyhow::Result<()> {
@@ -204,20 +229,22 @@ impl Rotation {
 
     async fn test(&self, event: &Event) -> anyhow::Result<()> {
         let pending = self.pending(event).await?;
-        if !is_database(&pending) {
+        match value::store(&pending) {
+            Some(Store::Database) => {
+                let url = Secret::new(text(&pending, "url").to_owned());
+                let looked = probe_postgres(&PostgresSettings::new(url)).await;
+                looked
+                    .map_err(|(_, words)| anyhow::anyhow!("the new user cannot log in: {words}"))?;
+                Ok(())
+            }
+            Some(Store::Brokers) => brokers::let_in(&pending).await,
             // ElastiCache takes a while to give a password to its nodes; meanwhile both are good.
-            return Ok(());
+            _ => Ok(()),
         }
-        let settings = PostgresSettings::new(Secret::new(text(&pending, "url").to_owned()));
-        let looked = probe_postgres(&settings).await;
-        looked.map_err(|(_, words)| anyhow::anyhow!("the new user cannot log in: {words}"))?;
-        Ok(())
     }
 
     async fn finish(&self, event: &Event) -> anyhow::Result<()> {
-        let about = self
-            .call("DescribeSecret", &json!({"SecretId": event.secret_id}))
-            .await?;
+        let about = self.describe(event).await?;
         let versions = about.get("VersionIdsToStages").cloned().unwrap_or_default();
         let versions: BTreeMap<String, Vec<String>> = serde_json::from_value(versions)?;
         let is_current = |stages: &Vec<String>| stages.iter().any(|stage| stage == CURRENT);
@@ -238,10 +265,6 @@ impl Rotation {
         self.call("UpdateSecretVersionStage", &body).await?;
         Ok(())
     }
-}
-
-fn is_database(value: &Value) -> bool {
-    text(value, "url").starts_with("postgres://")
 }
 
 /// What a server keeps of a password (RFC 5802 with SHA-256, RFC 7677), in PostgreSQL's form.

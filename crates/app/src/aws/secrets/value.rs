@@ -43,6 +43,10 @@ pub struct Hosts {
     pub database: String,
     /// Primary of the cache.
     pub cache: String,
+    /// Brokers to ask first, `host:port` joined by commas.
+    pub brokers: String,
+    /// Their cluster.
+    pub kafka_arn: String,
     /// Writer of the database in the recovery region.
     pub dr_writer: String,
 }
@@ -111,14 +115,55 @@ pub fn cache(user: &str, hosts: &Hosts) -> Value {
     json!({"username": user, "password": password, "url": url})
 }
 
-/// User and password of a unit at the brokers.
-pub fn kafka(user: &str) -> Value {
-    json!({"username": user, "password": password()})
+/// First of the two users of a unit at the brokers, of whom the unit is told one.
+pub fn brokers(user: &str, hosts: &Hosts) -> Value {
+    json!({
+        "username": format!("{user}_a"),
+        "password": password(),
+        "url": format!("kafkas://{}", hosts.brokers),
+    })
 }
 
-/// The next value of a secret with a user: another password, and where `alternates` the other of
-/// the two users; every member that is a URL gets them. `None` for another shape.
-pub fn next(current: &Value, alternates: bool) -> Option<Value> {
+/// What the brokers themselves read: user and password, and nothing else.
+pub fn broker_user(value: &Value) -> Value {
+    json!({"username": value["username"], "password": value["password"]})
+}
+
+/// Name of the secret that the brokers read a user from, by the name of the unit's own secret and
+/// the user's; `None` for other names.
+pub fn broker_secret(own: &str, user: &str) -> Option<String> {
+    let (environment, unit) = own.strip_prefix("florin/")?.split_once('/')?;
+    let unit = unit.strip_suffix("/kafka")?;
+    let which = user.strip_suffix("_a").map(|_| 'a');
+    let which = which.or_else(|| user.strip_suffix("_b").map(|_| 'b'))?;
+    Some(format!("AmazonMSK_florin_{environment}_{unit}_{which}"))
+}
+
+/// Whom a secret lets in where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// Of the two users one gets a new password.
+    Database,
+    /// One user with two passwords.
+    Cache,
+    /// Of the two users one gets a new password.
+    Brokers,
+}
+
+/// The store of a secret, by its URL.
+pub fn store(value: &Value) -> Option<Store> {
+    match value.get("url")?.as_str()?.split_once("://")?.0 {
+        "postgres" => Some(Store::Database),
+        "rediss" | "redis" => Some(Store::Cache),
+        "kafkas" => Some(Store::Brokers),
+        _ => None,
+    }
+}
+
+/// The next value of a secret with a user: another password, and where two take turns the other of
+/// them; every member that is a URL with a user gets them. `None` for another shape.
+pub fn next(current: &Value) -> Option<Value> {
+    let alternates = store(current)? != Store::Cache;
     let members = current.as_object()?;
     let user = members.get("username")?.as_str()?;
     members.get("password")?.as_str()?;
@@ -162,6 +207,9 @@ mod tests {
             readers: "r.example".to_owned(),
             database: "florin".to_owned(),
             cache: "c.example".to_owned(),
+            brokers: "b-1.example:9096,b-2.example:9096".to_owned(),
+            kafka_arn: "arn:aws:kafka:us-west-2:111122223333:cluster/florin-staging-kafka/1"
+                .to_owned(),
             dr_writer: String::new(),
         }
     }
@@ -209,7 +257,7 @@ mod tests {
         };
         assert!(add_recovery(&mut first, &recovery));
         assert!(!add_recovery(&mut first, &recovery), "nothing new");
-        let second = next(&first, true).expect("a user and a password");
+        let second = next(&first).expect("a user and a password");
         assert_eq!(second["username"], "wallets_b");
         let password = second["password"].as_str().expect("text");
         assert_ne!(second["password"], first["password"]);
@@ -220,13 +268,13 @@ mod tests {
                 "{member}"
             );
         }
-        assert_eq!(next(&second, true).expect("fine")["username"], "wallets_a");
+        assert_eq!(next(&second).expect("fine")["username"], "wallets_a");
     }
 
     #[test]
     fn dep_077_a_user_of_the_cache_keeps_its_name() {
         let first = cache("florin-staging-kyc", &hosts());
-        let second = next(&first, false).expect("fine");
+        let second = next(&first).expect("fine");
         assert_eq!(first["username"], second["username"]);
         assert!(
             second["url"]
@@ -234,10 +282,30 @@ mod tests {
                 .expect("text")
                 .starts_with("rediss://florin-staging-kyc:")
         );
-        assert_eq!(next(&json!({"key": "x"}), false), None);
+        assert_eq!(next(&json!({"key": "x"})), None);
+        let master = json!({"username": "master", "password": "x", "url": "postgres://x"});
+        assert_eq!(next(&master), None);
+    }
+
+    #[test]
+    fn dep_095_two_users_of_the_brokers_take_turns() {
+        let first = brokers("florin-staging-ticketing-orders", &hosts());
+        assert_eq!(first["username"], "florin-staging-ticketing-orders_a");
+        let second = next(&first).expect("a user and a password");
+        assert_eq!(second["username"], "florin-staging-ticketing-orders_b");
+        assert_ne!(second["password"], first["password"]);
+        assert_eq!(second["url"], "kafkas://b-1.example:9096,b-2.example:9096");
         assert_eq!(
-            next(&json!({"username": "master", "password": "x"}), true),
-            None
+            broker_user(&second),
+            json!({"username": second["username"], "password": second["password"]})
         );
+        let own = "florin/staging/ticketing-orders/kafka";
+        let user = |value: &Value| value["username"].as_str().expect("text").to_owned();
+        assert_eq!(
+            broker_secret(own, &user(&second)).as_deref(),
+            Some("AmazonMSK_florin_staging_ticketing-orders_b")
+        );
+        assert_eq!(broker_secret(own, "florin"), None);
+        assert_eq!(broker_secret("florin/staging/kyc/db", "kyc_a"), None);
     }
 }

@@ -22,7 +22,7 @@ variables {
       cpu_target        = 70, requests_per_minute = 60000, request_label = "app/lb/1/targetgroup/tg/2"
       release           = "blue-green", spot = false, grants = "none"
       secrets           = { FLORIN_SECRET_DATABASE_URL = "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/db-aaaaaa:url::" }
-      kafka             = "arn:aws:secretsmanager:us-west-2:111122223333:secret:AmazonMSK_florin_production_wallets-aaaaaa"
+      kafka             = "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/wallets/kafka-aaaaaa"
       target_groups     = { blue = { arn = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/b/1", name = "b" }, green = { arn = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/g/1", name = "g" } }
       listener_arn      = "arn:aws:elasticloadbalancing:us-west-2:111122223333:listener/app/l/1/2"
       security_group_id = "sg-1", environment = { FLORIN__DATABASE__URL = "env:FLORIN_SECRET_DATABASE_URL" }, log_group = "/florin/production/wallets", rollback_alarms = ["a"]

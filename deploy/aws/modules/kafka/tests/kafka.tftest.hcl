@@ -5,7 +5,6 @@ variables {
   environment        = "production"
   broker_type        = "kafka.m5.large"
   volume_gib         = 500
-  units              = { wallets = "arn:aws:secretsmanager:us-west-2:111122223333:secret:AmazonMSK_florin_production_wallets-aaaaaa" }
   subnet_ids         = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_ids = ["sg-1"]
   kms_key_arn        = "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-4000-8000-000000000001"

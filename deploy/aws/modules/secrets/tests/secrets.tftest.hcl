@@ -14,8 +14,12 @@ variables {
 run "dep_093_paths" {
   command = plan
   assert {
-    condition     = toset([for s in aws_secretsmanager_secret.this : s.name]) == toset(["florin/staging/wallets/db", "AmazonMSK_florin_staging_wallets", "florin/staging/gateway/db", "florin/staging/gateway/jwt-signing-key"])
+    condition     = toset([for s in aws_secretsmanager_secret.this : s.name]) == toset(["florin/staging/wallets/db", "florin/staging/wallets/kafka", "florin/staging/gateway/db", "florin/staging/gateway/jwt-signing-key"])
     error_message = "the prefix of a secret names environment and unit"
+  }
+  assert {
+    condition     = toset([for s in aws_secretsmanager_secret.broker_user : s.name]) == toset(["AmazonMSK_florin_staging_wallets_a", "AmazonMSK_florin_staging_wallets_b"]) && length(aws_secretsmanager_secret_policy.broker_user) == 2
+    error_message = "DEP-081, DEP-095: two users of the brokers for each unit that has any, which MSK may read"
   }
   assert {
     condition     = alltrue([for s in aws_secretsmanager_secret.this : s.recovery_window_in_days == 30 && length(s.replica) == 1])
@@ -35,12 +39,16 @@ run "dep_096_rotation" {
     security_group_id = "sg-1"
   }
   assert {
+    condition     = aws_lambda_function.rotation[0].timeout == 900
+    error_message = "DEP-095: brokers know a new password minutes later"
+  }
+  assert {
     condition     = aws_lambda_function.rotation[0].reserved_concurrent_executions == 1 && length(aws_lambda_function.rotation[0].vpc_config[0].subnet_ids) == 3
     error_message = "one at a time, in the private subnets"
   }
   assert {
-    condition     = length([for key, s in aws_secretsmanager_secret.this : key if lookup(s.tags, "RotateDays", "") == "30"]) == length([for key, s in aws_secretsmanager_secret.this : key if endswith(key, "/db") || endswith(key, "/cache")])
-    error_message = "DEP-095: users of databases rotate every 30 days"
+    condition     = length([for key, s in aws_secretsmanager_secret.this : key if lookup(s.tags, "RotateDays", "") == "30"]) == length([for key, s in aws_secretsmanager_secret.this : key if endswith(key, "/db") || endswith(key, "/cache") || endswith(key, "/kafka")])
+    error_message = "DEP-095: users of stores rotate every 30 days"
   }
 }
 
