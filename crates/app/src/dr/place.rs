@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use florin_base::Secret;
@@ -26,6 +27,9 @@ pub enum Place {
     /// A data directory.
     Folder(PathBuf),
 }
+
+/// Longest time in which a table is counted, or a row of it found.
+const COUNTING: Duration = Duration::from_secs(3_600);
 
 impl Place {
     /// Reads a URL or the path of a folder.
@@ -90,7 +94,7 @@ async fn open(url: &Secret<String>) -> anyhow::Result<Db> {
         pool_max: 1,
         ..PostgresSettings::new(url.clone())
     };
-    Ok(Db::open_postgres(settings).await?.patient())
+    Ok(Db::open_postgres(settings).await?.with_patience(COUNTING))
 }
 
 /// Tables of the rooms: schema and name, and both quoted for a statement.

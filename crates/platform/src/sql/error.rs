@@ -111,6 +111,12 @@ pub(super) fn is_dead(error: &sqlx::Error) -> bool {
     }
 }
 
+/// The server ended the statement, after `statement_timeout`.
+pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|db| db.code());
+    code.as_deref() == Some("57014")
+}
+
 /// A prepared statement of this connection was made for tables that have since changed.
 pub(super) fn is_plan_change(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(db) = error else {

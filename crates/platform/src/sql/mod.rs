@@ -192,7 +192,9 @@ impl Db {
         }
     }
 
-    fn with_patience(&self, patience: Duration) -> Self {
+    /// The same tables for work that may take that long, such as counting all rows of a table.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
         match &self.0 {
             Store::Sqlite(_) => self.clone(),
             Store::Postgres(db) => Self(Store::Postgres(db.with_patience(patience))),

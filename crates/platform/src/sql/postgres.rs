@@ -15,7 +15,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, Postgres};
 use sqlx::{AssertSqlSafe, raw_sql};
 
-use super::error::{is_dead, is_plan_change};
+use super::error::{is_cancelled, is_dead, is_plan_change};
 use super::{Arg, BACKGROUND_PATIENCE, List, PoolStats, PostgresSettings, Query, Row, SqlError};
 
 /// Connections that turn out dead are replaced this often within one call.
@@ -143,6 +143,10 @@ impl PostgresDb {
             if is_plan_change(&error) {
                 *self.stale.lock() = Some(Instant::now());
             }
+            // The session's bound is for what requests wait for: a longer one is told first.
+            if is_cancelled(&error) && self.patience > self.settings.patience {
+                return self.fetch_in_patience(query).await;
+            }
             // A reading statement may be asked again on another connection.
             let again = is_dead(&error) || is_plan_change(&error);
             if again || error.as_database_error().is_none() {
@@ -153,6 +157,13 @@ impl PostgresDb {
                 return Err(error.into());
             }
         }
+    }
+
+    async fn fetch_in_patience(&self, query: Query) -> Result<Vec<Row>, SqlError> {
+        let mut tx = self.begin_with("").await?;
+        let rows = tx.fetch_all(query).await?;
+        tx.commit().await?;
+        Ok(rows)
     }
 
     pub(super) async fn begin(&self) -> Result<PostgresTx, SqlError> {

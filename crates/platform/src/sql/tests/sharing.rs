@@ -253,3 +253,17 @@ async fn tls_is_as_strict_as_asked_on_postgres() {
         assert_eq!(trouble, T::Tls, "{host} {query}: {words}");
     }
 }
+
+/// What no request waits for may take longer than one that does, also when it is a single read.
+#[tokio::test]
+async fn patient_reads_take_their_time_on_postgres() {
+    let Some(server) = crate::testing::postgres::TestPostgres::start().await else {
+        return;
+    };
+    let db = server.fresh().await;
+    let slow = || query("SELECT 7::bigint AS n FROM pg_sleep(1.2)");
+    let refused = db.fetch_all(slow()).await.unwrap_err();
+    assert_eq!(refused.code(), "store_unavailable", "{refused}");
+    let rows = db.patient().fetch_all(slow()).await.expect("in time");
+    assert_eq!(rows[0].get::<i64>("n").unwrap(), 7);
+}
