@@ -731,8 +731,8 @@ def overlay(environment, suffix="", which=None, options=()):
         if unit["entrance"] != "none":
             rules += replacement(f"TARGETS_{key(name)}", "TargetGroupBinding", name, "spec.targetGroupARN")
             outputs.append(f"TARGETS_{key(name)}=arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/{name}-blue/0000000000000000")
-    # Secrets of the recovery region are replicas of production's, under their names; their URLs
-    # of that region are members of their own.
+    # Secrets of the recovery region are replicas of production's, under their names; the database's
+    # URLs of that region are members of their own.
     home = "production" if environment == "dr" else environment
     def place(unit, secret):
         return f"florin/{home}/{secret}" if secret.startswith("shared/") else f"florin/{home}/{unit['name']}/{secret}"
@@ -744,7 +744,7 @@ def overlay(environment, suffix="", which=None, options=()):
 """ + (f"""      - op: replace
         path: /spec/data/{at}/remoteRef/property
         value: {'dr_' + member}
-""" if environment == "dr" and member and secret != "kafka" else "") for at, (_, secret, member) in enumerate(secrets_of(unit))) for unit in units if secrets_of(unit))
+""" if environment == "dr" and secret == "db" else "") for at, (_, secret, member) in enumerate(secrets_of(unit))) for unit in units if secrets_of(unit))
     resources = "".join(f"  - ../../base/{unit['name']}\n" for unit in units)
     components = "components:\n" + "".join(f"  - ../../components/{name}\n" for name in options) if options else ""
     if options:

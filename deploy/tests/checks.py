@@ -288,7 +288,10 @@ def kubernetes(paths):
             # DEP-089
             say(("archive" in units[unit]["needs"]) == (told.get("FLORIN__ARCHIVE__URL") == "s3://$(BUCKET_ARCHIVE)/feed"), "archive of the feed")
             given = {row["secretKey"] for row in by.get("ExternalSecret", {}).get(unit, {"spec": {"data": []}})["spec"]["data"]}
-            asked = {value.removeprefix("env:") for value in told.values() if value.startswith("env:")} | {"FLORIN_SECRET_SIGNING_KEY"}
+            asked = {value.removeprefix("env:") for value in told.values() if value.startswith("env:")} | {"FLORIN_SECRET_" + key for key in ("SIGNING_KEY", "SIGNING_KEY_NEXT", "SIGNING_KEY_FORMER", "CURSOR_KEY")}
+            # Each unit the keys of its own rooms, and no others'.
+            for what, key in (("ticketing", "FLORIN_SECRET_TICKETING_KEY"), ("console", "FLORIN_SECRET_CONSOLE_KEY")):
+                say((what in units[unit]["needs"]) == (key in given), f"{key} is not where it belongs")
             say(asked <= given, f"no secret gives {sorted(asked - given)}")
             # DEP-042: the engine may go to spot nodes, wallets and custody never do.
             if unit == "networks-engine":

@@ -758,6 +758,18 @@ pub const KEYS: &[Key] = &[
         "\"env:FLORIN_SIGNING_KEY\"",
         "Seed of the key that signs tokens, 32 bytes in base64 or hex. Left out: a key file in the data directory, made on first start and rotated.",
     )),
+    secret(open(
+        "auth.signing_key_next",
+        Kind::Text,
+        "\"env:FLORIN_SIGNING_KEY_NEXT\"",
+        "Seed of the key that will sign after the next change. It is published already and its tokens are accepted, so that processes which have not heard of the change accept those of processes which have.",
+    )),
+    secret(open(
+        "auth.signing_key_former",
+        Kind::Text,
+        "\"env:FLORIN_SIGNING_KEY_FORMER\"",
+        "Seed of the key that signed before the last change; its tokens are still accepted.",
+    )),
     key(
         "auth.signing_key_days",
         Kind::Number,

@@ -121,7 +121,8 @@ pub fn weak_secrets(config: &Config) -> Vec<Refusal> {
     }
     let mut found = production_refusals(&config.auth);
     found.retain(|refusal| {
-        refusal.setting == "auth.signing_key" || refusal.setting.ends_with("].hmac_secret")
+        refusal.setting.starts_with("auth.signing_key")
+            || refusal.setting.ends_with("].hmac_secret")
     });
     found
 }

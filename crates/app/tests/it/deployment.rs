@@ -135,7 +135,12 @@ fn dep_011_dep_062_dep_066_dep_074_dep_105_units_start_with_the_settings_they_ar
             ("kafka_url", "kafkas://127.0.0.1:1".to_owned()),
             ("kafka#username", format!("florin-production-{name}")),
             ("kafka#password", key.clone()),
-            ("shared/signing-key#", key.clone()),
+            ("shared/signing-key#current", key.clone()),
+            ("shared/signing-key#next", key.chars().rev().collect()),
+            ("shared/signing-key#former", key.to_uppercase()),
+            ("shared/cursor-key#", key.clone()),
+            ("shared/ticketing-key#", key.clone()),
+            ("shared/console-key#", key.clone()),
             ("shared/checkpoint-key#", key.clone()),
         ]);
         let mut env = environment(&unit, &words_of);

@@ -375,3 +375,34 @@ fn secrets_are_in_no_file(server: &Server) {
         (0o600, 0o600, 0o700)
     );
 }
+
+/// DEP-095 of the deployment contract: processes from before and after a change of keys accept each
+/// other's tokens, and a key that is two changes old counts no more.
+#[test]
+fn dep_095_a_change_of_keys_refuses_nobody() {
+    let seeds = ["01", "23", "45", "67"].map(|byte| byte.repeat(32));
+    let process = |dir: &std::path::Path, former: usize, current: usize, next: usize| {
+        let keys = format!(
+            "[auth]\nissuer = \"https://florin.example\"\nsigning_key = \"{}\"\nsigning_key_next = \"{}\"\nsigning_key_former = \"{}\"\n",
+            seeds[current], seeds[next], seeds[former]
+        );
+        Launch::new().config(&keys).dir(dir).start()
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let before = process(dir.path(), 0, 1, 2);
+    let name = user(&before);
+    let old = log_in(&before, &name, PASSWORD).ok(200);
+    let published = before.get(Who::Nobody, "/.well-known/jwks.json").ok(200);
+    assert_eq!(published.body["keys"].as_array().map(Vec::len), Some(3));
+    before.stop();
+    let after = process(dir.path(), 1, 2, 3);
+    with_token(&after, old.text_of("accessToken")).ok(200);
+    let new = log_in(&after, &name, PASSWORD).ok(200);
+    after.stop();
+    let before = process(dir.path(), 0, 1, 2);
+    with_token(&before, new.text_of("accessToken")).ok(200);
+    before.stop();
+    let later = process(dir.path(), 2, 3, 0);
+    with_token(&later, new.text_of("accessToken")).ok(200);
+    with_token(&later, old.text_of("accessToken")).refused(401, "unauthenticated");
+}

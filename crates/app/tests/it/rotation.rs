@@ -186,9 +186,10 @@ fn rotate(
     assert_eq!(value["VersionId"], TOKEN, "the new version is current");
     let made = value["SecretString"].as_str().expect("a text");
     let made: Value = serde_json::from_str(made).expect("JSON");
-    let password = made["password"].as_str().expect("a password");
+    let new = made.get("password").or(made.get("next"));
+    let new = new.and_then(Value::as_str).expect("a password or key");
     assert!(
-        ![&out, &err].iter().any(|said| said.contains(password)),
+        ![&out, &err].iter().any(|said| said.contains(new)),
         "a value was printed"
     );
     made
@@ -294,4 +295,23 @@ fn dep_095_a_new_user_of_the_brokers_is_current_once_they_let_it_in() {
     let body = json!({"SecretId": theirs[0]});
     let first = tokio.block_on(secrets(&http, moto, "GetSecretValue", body));
     assert_eq!(first["SecretString"], user("a", "old").to_string());
+}
+
+#[test]
+fn dep_095_keys_that_sign_tokens_move_on_by_one() {
+    let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+    let Some((_mock, moto)) = mock() else {
+        return skipped("no moto (pip install moto[server]==5.2.1)");
+    };
+    florin_platform::http::client::install_crypto();
+    let http = reqwest::Client::new();
+    let name = "florin/staging/shared/signing-key";
+    let seed = |byte: &str| byte.repeat(32);
+    let keys = json!({"current": seed("02"), "next": seed("03"), "former": seed("01")});
+    tokio.block_on(prepared(&http, moto, &[(name, keys)]));
+    let made = rotate(&tokio, moto, name, &[]);
+    assert_eq!(made["former"], seed("02"));
+    assert_eq!(made["current"], seed("03"));
+    let next = made["next"].as_str().expect("a key");
+    assert!(next.len() == 64 && next != seed("03"), "a new one");
 }

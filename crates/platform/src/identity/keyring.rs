@@ -38,6 +38,9 @@ pub enum KeyRingError {
     /// It is not what this program writes, or the configured seed is not 32 bytes.
     #[error("{0} holds no usable signing key")]
     Format(String),
+    /// A key before or after one that is not given.
+    #[error("`{0}` stands without auth.signing_key; hint: give both, or neither")]
+    Alone(&'static str),
     /// The key comes from the configuration, which this program does not change.
     #[error("the signing key is set in the configuration; rotate it there")]
     Fixed,
@@ -101,16 +104,24 @@ impl KeyRing {
         })
     }
 
-    /// One key from the configuration: 32 bytes in hex or base64.
+    /// Keys from the configuration, each by the name of its setting: 32 bytes in hex or base64.
+    /// The first one signs; the others verify, and are published.
     ///
     /// # Errors
     /// [`KeyRingError::Format`].
-    pub fn fixed(seed: &Secret<String>, now: i64) -> Result<Self, KeyRingError> {
-        let seed = parse_seed(seed.expose())
-            .ok_or_else(|| KeyRingError::Format("auth.signing_key".to_owned()))?;
+    pub fn fixed(seeds: &[(&str, &Secret<String>)], now: i64) -> Result<Self, KeyRingError> {
+        let mut keys: Vec<Arc<Key>> = Vec::with_capacity(seeds.len());
+        for (name, seed) in seeds {
+            let seed = parse_seed(seed.expose());
+            let seed = seed.ok_or_else(|| KeyRingError::Format((*name).to_owned()))?;
+            let made = key(seed, now, None)?;
+            if keys.iter().all(|known| known.kid != made.kid) {
+                keys.push(Arc::new(made));
+            }
+        }
         Ok(Self {
             file: None,
-            keys: RwLock::new(vec![Arc::new(key(seed, now, None)?)]),
+            keys: RwLock::new(keys),
             rotating: Mutex::new(()),
         })
     }
@@ -337,10 +348,45 @@ mod tests {
     #[test]
     fn a_configured_key_is_used_and_not_changed() {
         let seed = Secret::new("07".repeat(32));
-        let ring = KeyRing::fixed(&seed, 1).unwrap();
-        let same = KeyRing::fixed(&Secret::new(STANDARD.encode([7; 32])), 1).unwrap();
+        let alone = |seed: &Secret<String>| KeyRing::fixed(&[("auth.signing_key", seed)], 1);
+        let ring = alone(&seed).unwrap();
+        let same = alone(&Secret::new(STANDARD.encode([7; 32]))).unwrap();
         assert_eq!(kid_of(&ring), kid_of(&same));
         assert!(matches!(ring.rotate(2), Err(KeyRingError::Fixed)));
-        assert!(KeyRing::fixed(&Secret::new("short".into()), 1).is_err());
+        assert!(alone(&Secret::new("short".into())).is_err());
+    }
+
+    /// DEP-095 of the deployment contract: a process from before a change and one from after it
+    /// accept each other's tokens.
+    #[test]
+    fn dep_095_keys_of_the_configuration_overlap() {
+        let seeds = ["01", "02", "03", "04"].map(|byte| Secret::new(byte.repeat(32)));
+        let ring = |former: usize, now: usize, next: usize| {
+            let seeds = [
+                ("auth.signing_key", &seeds[now]),
+                ("auth.signing_key_next", &seeds[next]),
+                ("auth.signing_key_former", &seeds[former]),
+            ];
+            KeyRing::fixed(&seeds, 1).unwrap()
+        };
+        let (before, after) = (ring(0, 1, 2), ring(1, 2, 3));
+        assert!(before.verifying_key(Some(&kid_of(&after))).is_some());
+        assert!(after.verifying_key(Some(&kid_of(&before))).is_some());
+        let published = |ring: &KeyRing| -> Vec<String> {
+            let keys = ring.jwks().keys;
+            let kids = keys.iter().map(|key| key["kid"].as_str().expect("named"));
+            kids.map(str::to_owned).collect()
+        };
+        assert_eq!(published(&before).len(), 3);
+        assert_eq!(
+            published(&before)[0],
+            kid_of(&before),
+            "the signing one first"
+        );
+        assert!(
+            published(&before).contains(&kid_of(&after)),
+            "known before it signs"
+        );
+        assert_eq!(published(&ring(1, 1, 1)).len(), 1, "each once");
     }
 }

@@ -183,9 +183,12 @@ impl AuthService {
         db.migrate(&MIGRATIONS, now)
             .await
             .map_err(IdentityError::from)?;
-        let keys = match &settings.signing_key {
-            Some(seed) => KeyRing::fixed(seed, now)?,
-            None => KeyRing::open(parts.data_dir, now)?,
+        let keys = match settings.signing_keys()[..] {
+            [] => KeyRing::open(parts.data_dir, now)?,
+            [(name, _), ..] if settings.signing_key.is_none() => {
+                return Err(KeyRingError::Alone(name).into());
+            }
+            ref seeds => KeyRing::fixed(seeds, now)?,
         };
         let mut issuers = Vec::with_capacity(settings.issuers.len());
         for issuer in &settings.issuers {

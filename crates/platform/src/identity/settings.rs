@@ -43,6 +43,10 @@ pub struct Settings {
     /// Seed of the signing key, 32 bytes in base64 or hex. Left out: a key file in the data
     /// directory, made on first start and rotated.
     pub signing_key: Option<Secret<String>>,
+    /// Seed of the key that will sign after the next change: known before it does.
+    pub signing_key_next: Option<Secret<String>>,
+    /// Seed of the key that signed before the last change.
+    pub signing_key_former: Option<Secret<String>>,
     /// Age at which the key file gets a new key.
     pub signing_key_days: u32,
     /// Cost of passwords.
@@ -116,6 +120,21 @@ pub struct IssuerSettings {
     pub role_map: BTreeMap<String, String>,
 }
 
+impl Settings {
+    /// Configured seeds by the names of their settings, the signing one first.
+    pub fn signing_keys(&self) -> Vec<(&'static str, &Secret<String>)> {
+        let seeds = [
+            ("auth.signing_key", &self.signing_key),
+            ("auth.signing_key_next", &self.signing_key_next),
+            ("auth.signing_key_former", &self.signing_key_former),
+        ];
+        let given = seeds
+            .into_iter()
+            .filter_map(|(name, seed)| Some((name, seed.as_ref()?)));
+        given.collect()
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -127,6 +146,8 @@ impl Default for Settings {
             refresh_token_seconds: 30 * 86_400,
             session_seconds: 90 * 86_400,
             signing_key: None,
+            signing_key_next: None,
+            signing_key_former: None,
             signing_key_days: 90,
             password: PasswordCost::default(),
             issuers: Vec::new(),
@@ -212,9 +233,12 @@ pub fn production_refusals(settings: &Settings) -> Vec<Refusal> {
             fix,
         );
     }
-    if let Some(why) = settings.signing_key.as_ref().and_then(weakness) {
-        let fix = "give 32 random bytes in base64, or leave it out for a key made on first start";
-        refuse(true, "auth.signing_key".into(), why, fix);
+    for (name, seed) in settings.signing_keys() {
+        if let Some(why) = weakness(seed) {
+            let fix =
+                "give 32 random bytes in base64, or leave it out for a key made on first start";
+            refuse(true, name.into(), why, fix);
+        }
     }
     let owasp = PasswordCost::default();
     if settings.password.memory_kib < owasp.memory_kib

@@ -151,10 +151,10 @@ module "ecs" {
     release             = "rolling"
     spot                = false
     grants              = u.grants
-    # Secrets are replicas of production's: the same ARNs but for the region. Their URLs of this
-    # region are members of their own, which `florin aws secrets init --dr-database` makes.
+    # Secrets are replicas of production's: the same ARNs but for the region. The database's URLs of
+    # this region are members of their own, which `florin aws secrets init --dr-database` makes.
     secrets = { for s in local.table.secrets : s.name => join("", [
-      local.replicas[startswith(s.secret, "shared/") ? s.secret : "${name}/${s.secret}"], s.member == "" ? "" : ":dr_${s.member}::",
+      local.replicas[startswith(s.secret, "shared/") ? s.secret : "${name}/${s.secret}"], s.secret == "db" ? ":dr_${s.member}::" : s.member == "" ? "" : ":${s.member}::",
     ]) if contains(concat(["always"], u.needs), s.when) && !contains(["cache", "kafka"], s.when) }
     target_groups     = { blue = { arn = module.edge.target_group_arns["${name}/blue"], name = module.edge.target_group_names["${name}/blue"] } }
     listener_arn      = module.edge.listener_arns[u.entrance]

@@ -7,8 +7,9 @@ locals {
       for what in whats : "${unit}/${what}" => { unit = unit, what = what, path = "florin/${var.environment}/${unit}/${what}" }
     }
   ]...)
-  # Users of these stores are rotated; the tag tells `florin aws secrets init` how often.
-  rotated  = toset(["db", "cache", "kafka"])
+  # Users of these stores and keys that sign tokens are rotated; the tag tells `florin aws secrets
+  # init` how often. Keys that seal what is kept are not: they are for ever.
+  rotated  = { db = var.rotation_days, cache = var.rotation_days, kafka = var.rotation_days, signing-key = var.signing_key_days }
   rotation = var.rotation_image != ""
   # DEP-095: MSK ties a secret to one user, under a name with a prefix of its own. Two users of a
   # unit take turns; which of them it is stands in the unit's own secret.
@@ -30,7 +31,7 @@ resource "aws_secretsmanager_secret" "this" {
   }
   tags = merge(
     var.tags, { Name = each.value.path, Unit = each.value.unit, DataClass = "secrets", DEP = "093 094 095 097" },
-    local.rotation && contains(local.rotated, each.value.what) ? { RotateDays = tostring(var.rotation_days) } : {},
+    local.rotation && contains(keys(local.rotated), each.value.what) ? { RotateDays = tostring(local.rotated[each.value.what]) } : {},
   )
 }
 
@@ -101,7 +102,7 @@ resource "aws_iam_role_policy" "rotation" {
         Sid      = "Secrets"
         Effect   = "Allow"
         Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
-        Resource = concat([for key, s in local.paths : aws_secretsmanager_secret.this[key].arn if contains(local.rotated, s.what)], [for user in aws_secretsmanager_secret.broker_user : user.arn])
+        Resource = concat([for key, s in local.paths : aws_secretsmanager_secret.this[key].arn if contains(keys(local.rotated), s.what)], [for user in aws_secretsmanager_secret.broker_user : user.arn])
       },
       # The master user makes and changes users of units; RDS itself rotates it (DEP-095).
       { Sid = "Master", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.master_secret_arn },

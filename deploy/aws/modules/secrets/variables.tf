@@ -54,6 +54,12 @@ variable "rotation_days" {
   default     = 30
 }
 
+variable "signing_key_days" {
+  description = "Age at which another key signs tokens: longer than any process lives."
+  type        = number
+  default     = 90
+}
+
 variable "rotation_image" {
   description = "Image of the rotation function, by digest; empty: no rotation function."
   type        = string

@@ -200,6 +200,7 @@ impl Init {
                 brokers::hand_over(client, &hosts.kafka_arn, &secret.path, &made).await?;
                 made.to_string()
             }
+            "signing-key" => value::signing_keys().to_string(),
             _ => value::key(),
         };
         put(client, &secret.path, &text).await?;

@@ -3,7 +3,8 @@
 //!
 //! Users of the database and of the brokers take turns: the unit goes on with one while the other
 //! gets its new password, so that nothing has to be restarted at a certain moment. A user of the
-//! cache has two passwords meanwhile. Each step can be repeated.
+//! cache has two passwords meanwhile. Keys that sign tokens are known one period before they do
+//! and one after. Each step can be repeated.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -158,7 +159,8 @@ impl Rotation {
             return Ok(());
         }
         let current = self.value(&event.secret_id, CURRENT, None).await?;
-        let next = value::next(&current).context("it has no user that takes turns")?;
+        let next =
+            value::next(&current).context("it has neither users that take turns nor keys")?;
         let body = json!({
             "SecretId": event.secret_id,
             "ClientRequestToken": event.client_request_token,
@@ -181,6 +183,8 @@ impl Rotation {
                 set_cache_user(&self.client, user, &passwords).await?;
                 Ok(())
             }
+            // Nobody else has to be told of keys.
+            None if value::are_signing_keys(&pending) => Ok(()),
             None => anyhow::bail!("its URL is of no store that has users"),
         }
     }
@@ -239,7 +243,12 @@ impl Rotation {
             }
             Some(Store::Brokers) => brokers::let_in(&pending).await,
             // ElastiCache takes a while to give a password to its nodes; meanwhile both are good.
-            _ => Ok(()),
+            Some(Store::Cache) => Ok(()),
+            None => {
+                let good = value::are_signing_keys(&pending);
+                anyhow::ensure!(good, "the new keys are no keys");
+                Ok(())
+            }
         }
     }
 

@@ -32,6 +32,28 @@ pub fn key() -> String {
     hex::encode(IdSource::random_32())
 }
 
+/// Keys that sign tokens: one that does, the one after it, and the one before.
+pub fn signing_keys() -> Value {
+    json!({"current": key(), "next": key(), "former": key()})
+}
+
+/// The same a change later; `None` for another shape. Every key is known for a period before it
+/// signs, and for one after.
+fn next_keys(value: &Value) -> Option<Value> {
+    let seed = |name: &str| value.get(name)?.as_str().map(str::to_owned);
+    let (current, next) = (seed("current")?, seed("next")?);
+    Some(json!({"current": next, "next": key(), "former": current}))
+}
+
+/// Whether a value holds keys that sign tokens.
+pub fn are_signing_keys(value: &Value) -> bool {
+    let is_seed = |name: &str| {
+        let seed = value.get(name).and_then(Value::as_str).unwrap_or_default();
+        seed.len() == 64 && seed.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    ["current", "next", "former"].into_iter().all(is_seed)
+}
+
 /// Hosts of the stores of an environment; empty: not known.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
@@ -160,9 +182,12 @@ pub fn store(value: &Value) -> Option<Store> {
     }
 }
 
-/// The next value of a secret with a user: another password, and where two take turns the other of
+/// The next value of a secret. With a user: another password, and where two take turns the other of
 /// them; every member that is a URL with a user gets them. `None` for another shape.
 pub fn next(current: &Value) -> Option<Value> {
+    if are_signing_keys(current) {
+        return next_keys(current);
+    }
     let alternates = store(current)? != Store::Cache;
     let members = current.as_object()?;
     let user = members.get("username")?.as_str()?;
@@ -307,5 +332,19 @@ mod tests {
         );
         assert_eq!(broker_secret(own, "florin"), None);
         assert_eq!(broker_secret("florin/staging/kyc/db", "kyc_a"), None);
+    }
+
+    #[test]
+    fn dep_095_keys_are_known_before_they_sign_and_after() {
+        let first = signing_keys();
+        assert!(are_signing_keys(&first));
+        let second = next(&first).expect("keys");
+        assert!(are_signing_keys(&second));
+        assert_eq!(second["current"], first["next"]);
+        assert_eq!(second["former"], first["current"]);
+        for name in ["current", "next", "former"] {
+            assert_ne!(second["next"], first[name], "{name}");
+        }
+        assert!(!are_signing_keys(&json!({"current": key(), "next": key()})));
     }
 }

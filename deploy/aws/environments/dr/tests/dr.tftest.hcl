@@ -19,7 +19,7 @@ variables {
     rds_identifier            = "florin-production-database"
     global_cluster_identifier = "florin-production-global"
     ecs_cluster_name          = "florin-production"
-    secret_arns               = { for path in ["shared/signing-key", "shared/checkpoint-key", "gateway/db", "gateway/cache", "gateway/kafka", "gateway/oidc-client", "wallets/db", "wallets/cache", "wallets/kafka"] : path => "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/${path}-aaaaaa" }
+    secret_arns               = { for path in ["shared/signing-key", "shared/checkpoint-key", "shared/cursor-key", "gateway/db", "gateway/cache", "gateway/kafka", "gateway/oidc-client", "wallets/db", "wallets/cache", "wallets/kafka"] : path => "arn:aws:secretsmanager:us-west-2:111122223333:secret:florin/production/${path}-aaaaaa" }
     unit_security_groups      = { wallets = "sg-1" }
   }
 }

@@ -8,13 +8,13 @@ variables {
   kms_key_arn     = "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-4000-8000-000000000001"
   replica_region  = "us-east-1"
   replica_key_arn = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-000000000002"
-  units           = { wallets = ["db", "kafka"], gateway = ["db", "jwt-signing-key"] }
+  units           = { wallets = ["db", "kafka"], gateway = ["db"], shared = ["signing-key", "cursor-key"] }
 }
 
 run "dep_093_paths" {
   command = plan
   assert {
-    condition     = toset([for s in aws_secretsmanager_secret.this : s.name]) == toset(["florin/staging/wallets/db", "florin/staging/wallets/kafka", "florin/staging/gateway/db", "florin/staging/gateway/jwt-signing-key"])
+    condition     = toset([for s in aws_secretsmanager_secret.this : s.name]) == toset(["florin/staging/wallets/db", "florin/staging/wallets/kafka", "florin/staging/gateway/db", "florin/staging/shared/signing-key", "florin/staging/shared/cursor-key"])
     error_message = "the prefix of a secret names environment and unit"
   }
   assert {
@@ -49,6 +49,10 @@ run "dep_096_rotation" {
   assert {
     condition     = length([for key, s in aws_secretsmanager_secret.this : key if lookup(s.tags, "RotateDays", "") == "30"]) == length([for key, s in aws_secretsmanager_secret.this : key if endswith(key, "/db") || endswith(key, "/cache") || endswith(key, "/kafka")])
     error_message = "DEP-095: users of stores rotate every 30 days"
+  }
+  assert {
+    condition     = aws_secretsmanager_secret.this["shared/signing-key"].tags["RotateDays"] == "90" && !contains(keys(aws_secretsmanager_secret.this["shared/cursor-key"].tags), "RotateDays")
+    error_message = "DEP-095: keys that sign tokens every 90 days, others never"
   }
 }
 
