@@ -98,6 +98,9 @@ pub async fn secrets(context: &Context) -> Result<Vec<Finding>, CallError> {
             if versions.is_none_or(serde_json::Map::is_empty) {
                 empty.push(name.to_owned());
             }
+            if is_for_ever(name, &context.environment) {
+                continue;
+            }
             let changed = secret.get("LastChangedDate").or(secret.get("CreatedDate"));
             let days = changed
                 .and_then(seconds)
@@ -130,6 +133,13 @@ pub async fn secrets(context: &Context) -> Result<Vec<Finding>, CallError> {
             ),
         ),
     ])
+}
+
+/// Keys that seal or sign what is kept never change: what they sealed could not be read again.
+fn is_for_ever(name: &str, environment: &str) -> bool {
+    let shared = format!("florin/{environment}/shared/");
+    let what = name.strip_prefix(&shared);
+    what.is_some_and(|what| what != "signing-key")
 }
 
 /// Whole seconds of a JSON timestamp such as 1711111111.25.
@@ -279,5 +289,19 @@ mod tests {
         assert_eq!(seconds(&json!(1_711_111_111.25)), Some(1_711_111_111));
         assert_eq!(seconds(&json!(7)), Some(7));
         assert_eq!(seconds(&json!("soon")), None);
+    }
+
+    #[test]
+    fn dep_128_keys_for_ever_have_no_age() {
+        let ever = |name: &str| is_for_ever(name, "staging");
+        assert!(ever("florin/staging/shared/checkpoint-key"));
+        assert!(ever("florin/staging/shared/ticketing-key"));
+        for name in [
+            "florin/staging/shared/signing-key",
+            "florin/staging/wallets/db",
+            "florin/production/shared/checkpoint-key",
+        ] {
+            assert!(!ever(name), "{name}");
+        }
     }
 }
