@@ -265,8 +265,8 @@ fn dep_095_a_new_user_of_the_brokers_is_current_once_they_let_it_in() {
     tokio.block_on(prepared(&http, moto, &values));
     brokers.let_in("florin-staging-wallets_a", "old");
     // Not before it was tried in vain.
-    let follow = || {
-        while brokers.refused() == 0 {
+    let follow = |rotated: &std::thread::ScopedJoinHandle<'_, Value>| {
+        while brokers.refused() == 0 && !rotated.is_finished() {
             std::thread::park_timeout(Duration::from_millis(10));
         }
         let body = json!({"SecretId": theirs[1]});
@@ -281,7 +281,7 @@ fn dep_095_a_new_user_of_the_brokers_is_current_once_they_let_it_in() {
     let more = [("SSL_CERT_FILE", authority)];
     let (made, theirs_now) = std::thread::scope(|threads| {
         let rotated = threads.spawn(|| rotate(&tokio, moto, own, &more));
-        let theirs = follow();
+        let theirs = follow(&rotated);
         (rotated.join().expect("rotated"), theirs)
     });
     assert_eq!(made["username"], "florin-staging-wallets_b");
