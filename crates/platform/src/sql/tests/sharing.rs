@@ -260,8 +260,13 @@ async fn patient_reads_take_their_time_on_postgres() {
     let Some(server) = crate::testing::postgres::TestPostgres::start().await else {
         return;
     };
-    let db = server.fresh().await;
-    let slow = || query("SELECT 7::bigint AS n FROM pg_sleep(1.2)");
+    let ready = server.fresh().await;
+    let settings = PostgresSettings {
+        patience: std::time::Duration::from_millis(400),
+        ..ready.postgres_settings().expect("PostgreSQL")
+    };
+    let db = Db::open_postgres(settings).await.unwrap();
+    let slow = || query("SELECT 7::bigint AS n FROM pg_sleep(1)");
     let refused = db.fetch_all(slow()).await.unwrap_err();
     assert_eq!(refused.code(), "store_unavailable", "{refused}");
     let rows = db.patient().fetch_all(slow()).await.expect("in time");
