@@ -1,8 +1,6 @@
 //! Users of the brokers: the secrets that MSK reads them from, and a sign-in that is tried until
 //! they know a new password.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
 use florin_base::Secret;
 use florin_base::clock::SystemClock;
@@ -14,13 +12,6 @@ use super::value;
 use crate::aws::check::{array, text};
 use crate::aws::client::{Client, Rest};
 use crate::aws::sigv4;
-
-/// Brokers take a password over within minutes; a Lambda function ends after fifteen.
-#[cfg(feature = "kafka")]
-const PATIENCE: Duration = Duration::from_secs(13 * 60);
-/// Longest pause between two tries.
-#[cfg(feature = "kafka")]
-const PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// Gives the brokers both users of a unit, before the unit is told of the first: MSK takes no
 /// secret that has no value yet. The second gets a password that nobody knows.
@@ -77,6 +68,13 @@ pub async fn let_in(secret: &Value) -> anyhow::Result<()> {
 
 #[cfg(feature = "kafka")]
 async fn sign_in(settings: &BusSettings) -> anyhow::Result<()> {
+    use std::time::Duration;
+
+    /// Brokers take a password over within minutes; a Lambda function ends after fifteen.
+    const PATIENCE: Duration = Duration::from_secs(13 * 60);
+    /// Longest pause between two tries.
+    const PAUSE_MAX: Duration = Duration::from_secs(15);
+
     let begun = tokio::time::Instant::now();
     let reach = florin_platform::bus::kafka::Reach::open(settings)?;
     let mut pause = Duration::from_secs(1);
