@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -242,9 +243,19 @@ pub(super) async fn run(shared: Arc<Shared>, link: Arc<Link>, stream: Stream) {
         mut reading,
         mut writing,
     } = stream;
-    let ended = tokio::select! {
-        ended = write_all(&link, &mut writing) => ended,
-        ended = read_all(&shared, &link, &mut reading) => ended,
+    let ended = {
+        let mut reads = pin!(read_all(&shared, &link, &mut reading));
+        tokio::select! {
+            ended = write_all(&link, &mut writing) => {
+                if ended.is_err() {
+                    // What was answered before the other side hung up is still to be read.
+                    link.retire();
+                    drop(timeout(LEAVE, reads).await);
+                }
+                ended
+            }
+            ended = &mut reads => ended,
+        }
     };
     link.retire();
     shared.unlink(&link);

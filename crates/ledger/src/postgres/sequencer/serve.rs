@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use florin_base::Timestamp;
 use subtle::ConstantTimeEq;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, BufReader},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     net::TcpStream,
     sync::{Notify, oneshot, watch},
     time::timeout,
@@ -34,6 +34,8 @@ const HELLO: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long calls on their way may take once the sequencer leaves.
 const LEAVE: Duration = Duration::from_secs(5);
+/// How long the other side may take to hang up once it has all answers.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long it waits for calls in doubt before it looks again whether it must leave.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -83,7 +85,13 @@ async fn carry(term: Term, acceptor: TlsAcceptor, socket: TcpStream) -> std::io:
         ended = send_answers(&term, &origin, &signs, &mut writing) => ended,
     };
     metrics::gauge!("ledger_sequencer_links").decrement(1.0);
-    ended
+    ended?;
+    // Closed with calls unread, the socket would be reset, and answers that the other side has not
+    // read yet would be lost with it.
+    writing.shutdown().await?;
+    let mut nowhere = tokio::io::sink();
+    let drained = tokio::io::copy(&mut reading, &mut nowhere);
+    timeout(LINGER, drained).await.map_err(late)?.map(drop)
 }
 
 /// Why a caller is not let in.
