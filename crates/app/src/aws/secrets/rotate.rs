@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::brokers;
 use super::init::set_cache_user;
-use super::value::{self, Store};
+use super::value::{self, Kind};
 use crate::aws::check::text;
 use crate::aws::client::{CallError, Client, Settings};
 use crate::cli::block_on;
@@ -173,10 +173,10 @@ impl Rotation {
 
     async fn set(&self, event: &Event) -> anyhow::Result<()> {
         let pending = self.pending(event).await?;
-        match value::store(&pending) {
-            Some(Store::Database) => self.set_database(&pending).await,
-            Some(Store::Brokers) => self.set_broker_user(event, &pending).await,
-            Some(Store::Cache) => {
+        match value::kind(&pending) {
+            Some(Kind::Database) => self.set_database(&pending).await,
+            Some(Kind::Brokers) => self.set_broker_user(event, &pending).await,
+            Some(Kind::Cache) => {
                 let current = self.value(&event.secret_id, CURRENT, None).await?;
                 let user = text(&pending, "username");
                 let passwords = [text(&current, "password"), text(&pending, "password")];
@@ -184,8 +184,8 @@ impl Rotation {
                 Ok(())
             }
             // Nobody else has to be told of keys.
-            None if value::are_signing_keys(&pending) => Ok(()),
-            None => anyhow::bail!("its URL is of no store that has users"),
+            Some(Kind::SigningKeys) => Ok(()),
+            None => anyhow::bail!("it has neither users of a store nor keys"),
         }
     }
 
@@ -233,22 +233,18 @@ impl Rotation {
 
     async fn test(&self, event: &Event) -> anyhow::Result<()> {
         let pending = self.pending(event).await?;
-        match value::store(&pending) {
-            Some(Store::Database) => {
+        match value::kind(&pending) {
+            Some(Kind::Database) => {
                 let url = Secret::new(text(&pending, "url").to_owned());
                 let looked = probe_postgres(&PostgresSettings::new(url)).await;
                 looked
                     .map_err(|(_, words)| anyhow::anyhow!("the new user cannot log in: {words}"))?;
                 Ok(())
             }
-            Some(Store::Brokers) => brokers::let_in(&pending).await,
+            Some(Kind::Brokers) => brokers::let_in(&pending).await,
             // ElastiCache takes a while to give a password to its nodes; meanwhile both are good.
-            Some(Store::Cache) => Ok(()),
-            None => {
-                let good = value::are_signing_keys(&pending);
-                anyhow::ensure!(good, "the new keys are no keys");
-                Ok(())
-            }
+            Some(Kind::Cache | Kind::SigningKeys) => Ok(()),
+            None => anyhow::bail!("it has neither users of a store nor keys"),
         }
     }
 

@@ -46,7 +46,7 @@ fn next_keys(value: &Value) -> Option<Value> {
 }
 
 /// Whether a value holds keys that sign tokens.
-pub fn are_signing_keys(value: &Value) -> bool {
+fn are_signing_keys(value: &Value) -> bool {
     let is_seed = |name: &str| {
         let seed = value.get(name).and_then(Value::as_str).unwrap_or_default();
         seed.len() == 64 && seed.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -161,23 +161,28 @@ pub fn broker_secret(own: &str, user: &str) -> Option<String> {
     Some(format!("AmazonMSK_florin_{environment}_{unit}_{which}"))
 }
 
-/// Whom a secret lets in where.
+/// What a secret is about, and so what changing it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
+pub enum Kind {
     /// Of the two users one gets a new password.
     Database,
     /// One user with two passwords.
     Cache,
     /// Of the two users one gets a new password.
     Brokers,
+    /// Keys that move on by one.
+    SigningKeys,
 }
 
-/// The store of a secret, by its URL.
-pub fn store(value: &Value) -> Option<Store> {
-    match value.get("url")?.as_str()?.split_once("://")?.0 {
-        "postgres" => Some(Store::Database),
-        "rediss" | "redis" => Some(Store::Cache),
-        "kafkas" => Some(Store::Brokers),
+/// Of what kind a value is: by its URL, or as keys that sign tokens.
+pub fn kind(value: &Value) -> Option<Kind> {
+    let Some(url) = value.get("url") else {
+        return are_signing_keys(value).then_some(Kind::SigningKeys);
+    };
+    match url.as_str()?.split_once("://")?.0 {
+        "postgres" => Some(Kind::Database),
+        "rediss" | "redis" => Some(Kind::Cache),
+        "kafkas" => Some(Kind::Brokers),
         _ => None,
     }
 }
@@ -185,10 +190,11 @@ pub fn store(value: &Value) -> Option<Store> {
 /// The next value of a secret. With a user: another password, and where two take turns the other of
 /// them; every member that is a URL with a user gets them. `None` for another shape.
 pub fn next(current: &Value) -> Option<Value> {
-    if are_signing_keys(current) {
-        return next_keys(current);
-    }
-    let alternates = store(current)? != Store::Cache;
+    let alternates = match kind(current)? {
+        Kind::SigningKeys => return next_keys(current),
+        Kind::Database | Kind::Brokers => true,
+        Kind::Cache => false,
+    };
     let members = current.as_object()?;
     let user = members.get("username")?.as_str()?;
     members.get("password")?.as_str()?;
