@@ -93,6 +93,17 @@ fn mock() -> Option<(Running, u16)> {
     Some((Running(started.expect("the mock starts")), port))
 }
 
+/// What a rotation stands on; `None`, said by name, without the mock.
+fn ground() -> Option<(tokio::runtime::Runtime, Running, u16, reqwest::Client)> {
+    let Some((running, moto)) = mock() else {
+        skipped("no moto (pip install moto[server]==5.2.1)");
+        return None;
+    };
+    florin_platform::http::client::install_crypto();
+    let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+    Some((tokio, running, moto, reqwest::Client::new()))
+}
+
 /// Waits for the mock, and puts secrets into it.
 async fn prepared(http: &reqwest::Client, moto: u16, values: &[(&str, Value)]) {
     let url = format!("http://127.0.0.1:{moto}/moto-api/");
@@ -240,12 +251,9 @@ fn dep_095_dep_096_a_rotation_makes_the_other_user_and_makes_it_current() {
 fn dep_095_a_new_user_of_the_brokers_is_current_once_they_let_it_in() {
     use florin_platform::testing::brokers::{Manner, SecuredBrokers};
 
-    let tokio = tokio::runtime::Runtime::new().expect("a runtime");
-    let Some((_mock, moto)) = mock() else {
-        return skipped("no moto (pip install moto[server]==5.2.1)");
+    let Some((tokio, _mock, moto, http)) = ground() else {
+        return;
     };
-    florin_platform::http::client::install_crypto();
-    let http = reqwest::Client::new();
     let entered = tokio.enter();
     let brokers = SecuredBrokers::start(Manner::default());
     drop(entered);
@@ -299,12 +307,9 @@ fn dep_095_a_new_user_of_the_brokers_is_current_once_they_let_it_in() {
 
 #[test]
 fn dep_095_keys_that_sign_tokens_move_on_by_one() {
-    let tokio = tokio::runtime::Runtime::new().expect("a runtime");
-    let Some((_mock, moto)) = mock() else {
-        return skipped("no moto (pip install moto[server]==5.2.1)");
+    let Some((tokio, _mock, moto, http)) = ground() else {
+        return;
     };
-    florin_platform::http::client::install_crypto();
-    let http = reqwest::Client::new();
     let name = "florin/staging/shared/signing-key";
     let seed = |byte: &str| byte.repeat(32);
     let keys = json!({"current": seed("02"), "next": seed("03"), "former": seed("01")});

@@ -8,17 +8,7 @@ use crate::testing::brokers::{Listed, Manner, PASSWORD, SecuredBrokers};
 
 /// Adds an entry, then shows all: a line each, in the words of librdkafka.
 const LISTS: &str = r#"
-import sys
-try:
-    from confluent_kafka.admin import *
-except ImportError:
-    sys.exit(77)
-brokers, user, password, authority = sys.argv[1:]
-admin = AdminClient({
-    "bootstrap.servers": brokers,
-    "security.protocol": "SASL_SSL", "sasl.mechanisms": "SCRAM-SHA-512",
-    "sasl.username": user, "sasl.password": password, "ssl.ca.location": authority,
-})
+admin = AdminClient(reach)
 own = AclBinding(ResourceType.GROUP, "t.florin-shadow", ResourcePatternType.LITERAL,
                  "User:f-shadow-events", "*", AclOperation.READ, AclPermissionType.ALLOW)
 for done in admin.create_acls([own], request_timeout=30).values():

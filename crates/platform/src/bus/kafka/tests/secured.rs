@@ -17,20 +17,24 @@ use crate::testing::process::skipped;
 
 /// What the witness ends with where Python lacks the library.
 const MISSING: i32 = 77;
-/// Reads the topic with the `librdkafka` of another build, which has OpenSSL: a line a message.
-const READS: &str = r#"
+/// How every script begins: with `librdkafka` of another build, which has OpenSSL.
+const REACH: &str = r#"
 import sys
 try:
     from confluent_kafka import Consumer, TopicPartition
+    from confluent_kafka.admin import *
 except ImportError:
     sys.exit(77)
 brokers, user, password, authority = sys.argv[1:]
-consumer = Consumer({
-    "bootstrap.servers": brokers, "group.id": "witness",
+reach = {
+    "bootstrap.servers": brokers,
     "security.protocol": "SASL_SSL", "sasl.mechanisms": "SCRAM-SHA-512",
     "sasl.username": user, "sasl.password": password, "ssl.ca.location": authority,
-    "enable.partition.eof": True,
-})
+}
+"#;
+/// Reads the topic: a line a message.
+const READS: &str = r#"
+consumer = Consumer(reach | {"group.id": "witness", "enable.partition.eof": True})
 found = consumer.list_topics("t.wallet-events", timeout=5).topics["t.wallet-events"]
 consumer.assign([TopicPartition("t.wallet-events", n, 0) for n in found.partitions])
 left = len(found.partitions)
@@ -60,12 +64,13 @@ fn bus(settings: &BusSettings) -> Arc<KafkaBus> {
 /// What Python says to a script; `None`, said by name, where it lacks the library.
 pub(super) async fn witness(
     secured: &SecuredBrokers,
-    script: &'static str,
+    script: &str,
     password: &str,
 ) -> Option<Output> {
     let python = std::env::var("FLORIN_TEST_CONFLUENT").unwrap_or_else(|_| "python3".to_owned());
     let mut witness = std::process::Command::new(python);
-    witness.args(["-c", script, secured.addresses(), USER, password]);
+    let script = format!("{REACH}{script}");
+    witness.args(["-c", &*script, secured.addresses(), USER, password]);
     witness.arg(secured.authority());
     let done = tokio::task::spawn_blocking(move || witness.output()).await;
     match done.expect("run") {
