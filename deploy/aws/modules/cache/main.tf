@@ -75,6 +75,7 @@ resource "aws_elasticache_replication_group" "this" {
   engine_version             = local.version
   node_type                  = var.node_type
   num_cache_clusters         = var.nodes
+  cluster_mode               = "disabled"
   port                       = 6379
   parameter_group_name       = aws_elasticache_parameter_group.this.name
   subnet_group_name          = aws_elasticache_subnet_group.this.name

@@ -25,6 +25,10 @@ run "dep_074_dep_075_dep_076_dep_077_dep_078_cache" {
     error_message = "DEP-075: a primary and two replicas that take over"
   }
   assert {
+    condition     = aws_elasticache_replication_group.this.cluster_mode == "disabled"
+    error_message = "DEP-076: one shard, so that keys of one call lie on one node"
+  }
+  assert {
     condition     = aws_elasticache_replication_group.this.at_rest_encryption_enabled == "true" && aws_elasticache_replication_group.this.transit_encryption_mode == "required"
     error_message = "DEP-077: encrypted at rest and in transit"
   }

@@ -41,6 +41,10 @@ variables {
 run "dep_011_dep_053_to_dep_059_tasks" {
   command = plan
   assert {
+    condition     = aws_service_discovery_private_dns_namespace.this.name == "svc.florin.internal" && alltrue([for s in aws_service_discovery_service.unit : s.dns_config[0].dns_records[0].type == "A" && s.dns_config[0].dns_records[0].ttl == 15])
+    error_message = "DEP-059: an A record per task, for scraping"
+  }
+  assert {
     condition     = alltrue([for u in ["wallets", "kyc"] : local.containers[u][0].portMappings[0].containerPort == 8443])
     error_message = "DEP-011: one port, TLS"
   }

@@ -63,7 +63,7 @@ run "dep_026_flow_logs" {
   command = plan
   assert {
     condition     = aws_flow_log.this.traffic_type == "ALL" && aws_flow_log.this.destination_options[0].file_format == "parquet" && aws_flow_log.this.destination_options[0].per_hour_partition
-    error_message = "all traffic, as Parquet, by the hour"
+    error_message = "DEP-026: all traffic, as Parquet, by the hour"
   }
 }
 
@@ -71,7 +71,11 @@ run "dep_028_database_tier_is_fenced" {
   command = plan
   assert {
     condition     = alltrue([for r in aws_network_acl.this["database"].ingress : r.cidr_block != "0.0.0.0/0"]) && alltrue([for r in aws_network_acl.this["database"].egress : r.cidr_block != "0.0.0.0/0"])
-    error_message = "the database tier talks to the VPC only"
+    error_message = "DEP-028: the database tier talks to the VPC only"
+  }
+  assert {
+    condition     = toset([for r in aws_network_acl.this["database"].ingress : r.from_port if r.protocol == "tcp" && r.from_port == r.to_port]) == toset([5432, 6379, 9096])
+    error_message = "DEP-028: of the stores' ports those three"
   }
 }
 
