@@ -162,7 +162,7 @@ measured AWS/Kafka UnderReplicatedPartitions 0 'Cluster Name=florin-staging-kafk
 measured Florin ledger_checkpoint_age_seconds 2 Environment=staging,Unit=wallets
 
 APPLICATION=$(free_port)
-"$FLORIN_BIN" serve --demo --port "$APPLICATION" --data-dir "$WORK/data" >"$WORK/florin.log" 2>&1 &
+FLORIN__LEDGER__DISK_FREE_MIN_PERCENT=0 "$FLORIN_BIN" serve --demo --port "$APPLICATION" --data-dir "$WORK/data" >"$WORK/florin.log" 2>&1 &
 pids="$pids $!"
 FLORIN_APPLICATION_URL=http://127.0.0.1:$APPLICATION
 for _ in $(seq 1 120); do

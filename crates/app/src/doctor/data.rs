@@ -17,8 +17,6 @@ const SYNC_BYTES: usize = 4096;
 const SLOW_SYNC: Duration = Duration::from_millis(20);
 /// Free bytes below which a note is made.
 const LOW_SPACE_BYTES: u64 = 2 << 30;
-/// Share of free space below which postings stop.
-const STOP_RATIO: f64 = 0.05;
 
 /// All findings about the data directory.
 pub fn examine(loaded: &Loaded) -> Vec<Finding> {
@@ -32,6 +30,7 @@ pub fn examine(loaded: &Loaded) -> Vec<Finding> {
             )];
         }
     };
+    let min_percent = loaded.config.ledger.disk_free_min_percent;
     if !dir.exists() {
         let parent = dir
             .ancestors()
@@ -42,10 +41,10 @@ pub fn examine(loaded: &Loaded) -> Vec<Finding> {
                 "data directory",
                 format!("{} will be made at the first start", dir.display()),
             ),
-            space(parent),
+            space(parent, min_percent),
         ];
     }
-    let mut findings = vec![writable(&dir), space(&dir)];
+    let mut findings = vec![writable(&dir), space(&dir, min_percent)];
     if loaded.config.database.postgres().is_none() {
         findings.push(tables(&dir));
     }
@@ -103,7 +102,7 @@ fn time_syncs(path: &Path) -> io::Result<Duration> {
     Ok(taken[SYNCS / 2])
 }
 
-fn space(dir: &Path) -> Finding {
+fn space(dir: &Path, min_percent: u32) -> Finding {
     let Ok(stat) = rustix::fs::statvfs(dir) else {
         return bad(
             "disk space",
@@ -118,11 +117,11 @@ fn space(dir: &Path) -> Finding {
         free as f64 / f64::from(1 << 30),
         ratio * 100.0
     );
-    if ratio < STOP_RATIO {
+    if ratio < f64::from(min_percent) / 100.0 {
         bad(
             "disk space",
             what,
-            "below 5 % postings stop: free some space",
+            format!("below {min_percent} % postings stop: free some space"),
         )
     } else if free < LOW_SPACE_BYTES {
         note("disk space", what, "a transfer takes up to 600 bytes")

@@ -484,6 +484,10 @@ fn ledger_refused(dir: &Path, error: &OpenError) -> anyhow::Error {
             error.to_string(),
             "stop that process, or give this one its own --data-dir; ledger commands can go through a running server: --server URL --api-key KEY",
         ),
+        OpenError::TakesNoPostings(_) => failure(
+            format!("the ledger in {} cannot be begun: {error}", dir.display()),
+            "look at the disk; ledger.disk_free_min_percent says how much of it must be free",
+        ),
         OpenError::Refused(_) => failure(
             format!("the ledger in {} does not open: {error}", dir.display()),
             "nothing was changed; keep a copy of the folder, florin doctor looks closer",

@@ -1,12 +1,12 @@
 //! `florin bench` against servers of its own: money moves, events go in, and its own checks pass.
 
-use std::process::Command;
-
 use serde_json::Value;
+
+use crate::server::program;
 
 fn measure(arguments: &[&str]) -> Value {
     let dir = tempfile::tempdir().expect("a directory");
-    let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+    let output = program()
         .args([
             "bench",
             "--output",
@@ -59,12 +59,11 @@ fn all_measured(results: &Value, parts: &[&str]) {
 #[test]
 fn ticketing_is_measured_part_by_part() {
     let dir = tempfile::tempdir().expect("a directory");
-    let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+    let output = program()
         .args(["bench", "ticketing", "--output", "json", "--seconds", "1"])
         .args(["--runs", "1", "--sale-runs", "1", "--connections", "8"])
         .args(["--buyers", "20", "--tickets", "60", "--refunds", "40"])
         .args(["--orders", "300"])
-        .env_remove("FLORIN_BENCH_POSTGRES")
         .arg("--dir")
         .arg(dir.path())
         .output()
@@ -91,11 +90,10 @@ fn ticketing_is_measured_part_by_part() {
 #[test]
 fn the_shadow_ledger_is_measured_part_by_part() {
     let dir = tempfile::tempdir().expect("a directory");
-    let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+    let output = program()
         .args(["bench", "shadow", "--output", "json", "--seconds", "1"])
         .args(["--batch", "50", "--books", "20", "--entries", "400"])
         .args(["--accounts", "200", "--lines", "300", "--matches", "40"])
-        .env_remove("FLORIN_BENCH_POSTGRES")
         .arg("--dir")
         .arg(dir.path())
         .output()

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::server::{Launch, Who};
+use crate::server::{ANY_DISK, Launch, Who, program};
 
 /// What a command said.
 struct Said {
@@ -23,12 +23,7 @@ impl Said {
 }
 
 fn florin(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_florin"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("FLORIN_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = program();
     command.args(args);
     command
 }
@@ -97,6 +92,21 @@ fn a_folder_that_cannot_be_written_is_named() {
         file.to_str().expect("UTF-8"),
     ]);
     refused(&said, "cannot write to the data directory", "--data-dir");
+}
+
+#[test]
+fn a_disk_without_room_is_named() {
+    let (_dir, data) = folder();
+    let with_all_free = |args: &[&str]| say(florin(args).env(ANY_DISK.0, "100"));
+    let said = with_all_free(&["serve", "--port", "0", "--data-dir", &data]);
+    assert_eq!((said.code, &*said.out), (1, ""), "{}", said.err);
+    let why = "cannot be begun: it takes no postings: the disk has less than 100.0 % of its space free\nhint: look at the disk; ledger.disk_free_min_percent says";
+    assert!(said.err.contains(why), "{}", said.err);
+    let found = with_all_free(&["doctor", "--output", "json", "--data-dir", &data]).json();
+    let findings = found["findings"].as_array().expect("findings");
+    let space = findings.iter().find(|f| f["check"] == "disk space");
+    let remedy = &space.expect("it is looked at")["remedy"];
+    assert_eq!(remedy, "below 100 % postings stop: free some space");
 }
 
 #[test]

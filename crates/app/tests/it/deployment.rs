@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use florin_platform::testing::postgres::TestPostgres;
@@ -12,6 +12,7 @@ use florin_platform::testing::redis::TestRedis;
 use serde_json::Value;
 
 use crate::server::launch::florin_with;
+use crate::server::program;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -153,12 +154,8 @@ fn dep_011_dep_062_dep_066_dep_074_dep_105_units_start_with_the_settings_they_ar
             home.path().join(name).display().to_string(),
         );
         let log = home.path().join(format!("{name}.log"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_florin"));
-        command
-            .arg("serve")
-            .env_clear()
-            .envs(&env)
-            .stdout(Stdio::null());
+        let mut command = program();
+        command.arg("serve").envs(&env).stdout(Stdio::null());
         for role in words(&unit["roles"]) {
             command.args(["--role", role]);
         }

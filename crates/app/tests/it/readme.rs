@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::server::{ANY_DISK, PROGRAM};
 use crate::tidy::root;
 use blocks::{Block, blocks};
 
@@ -49,7 +50,7 @@ fn clone_of_the_repository() -> TempDir {
     write_script(&tools.join("rustc"), "#!/bin/sh\necho 'rustc 9.0.0 (x)'\n");
     let release = at.join("target/release");
     fs::create_dir_all(&release).expect("target");
-    symlink(env!("CARGO_BIN_EXE_florin"), release.join("florin")).expect("link");
+    symlink(PROGRAM, release.join("florin")).expect("link");
     clone
 }
 
@@ -61,6 +62,7 @@ impl Demo {
             .arg("-c")
             .arg(format!("exec {run} --port 0 -- --output json"))
             .current_dir(clone.path())
+            .env(ANY_DISK.0, ANY_DISK.1)
             .env("CARGO_HOME", clone.path().join("cargo"))
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("FLORIN_DATA_DIR")
@@ -98,6 +100,7 @@ impl Demo {
         let output = Command::new("sh")
             .args(["-eu", "-c", &script.concat()])
             .current_dir(self.clone.path())
+            .env(ANY_DISK.0, ANY_DISK.1)
             .output()
             .expect("sh runs");
         let text = String::from_utf8_lossy(&output.stdout);

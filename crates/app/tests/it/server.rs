@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 pub use client::Reply;
-pub use launch::{Launch, Server};
+pub use launch::{ANY_DISK, Launch, PROGRAM, Server, program};
 pub use moves::path;
 pub use rng::Rng;
 

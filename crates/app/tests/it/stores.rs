@@ -2,14 +2,13 @@
 //! Redis server: what they share, and what happens when either goes away (ledger-wallets
 //! contract, section E; INV-L26 for what identity answers).
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use florin_platform::testing::postgres::TestPostgres;
 use florin_platform::testing::redis::TestRedis;
 use serde_json::{Value, json};
 
-use crate::server::{Launch, Server, Who};
+use crate::server::{Launch, Server, Who, program};
 
 const TOKEN: &str = "/api/v1/auth/token";
 const ME: &str = "/api/v1/auth/me";
@@ -58,10 +57,9 @@ impl Stores {
     /// The same with more settings.
     fn doctor_of(&self, check: &str, more: &[(&str, &str)]) -> Value {
         let dir = tempfile::tempdir().expect("temporary folder");
-        let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+        let output = program()
             .args(["doctor", "--output", "json", "--data-dir"])
             .arg(dir.path())
-            .env_clear()
             .envs(self.settings())
             .envs(more.iter().copied())
             .output()

@@ -1,7 +1,7 @@
 //! `florin ticket scan` and `florin ticket verify`, without any server.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -19,16 +19,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::server::program;
+
 const HOUR: i64 = 3_600 * 1_000_000;
 
 /// Exit code, stdout, stderr.
 fn florin(args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_florin"));
     let Output {
         status,
         stdout,
         stderr,
-    } = command.args(args).output().expect("the binary runs");
+    } = program().args(args).output().expect("the binary runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (
         status.code().expect("not killed"),

@@ -8,13 +8,12 @@
 #[path = "../../src/demo/ticketing/figures.rs"]
 pub mod figures;
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use florin_base::Timestamp;
 use serde_json::{Value, json};
 
-use crate::server::{Launch, Reply, Server, Who};
+use crate::server::{Launch, Reply, Server, Who, program};
 use figures::{minor, recount};
 
 const HOUR: i64 = 3_600 * 1_000_000;
@@ -351,7 +350,7 @@ fn florin_demo_ticketing_tells_it_twice_and_moves_no_cent_the_second_time() {
     let server = Launch::new().start();
     let url = server.ready["url"].as_str().expect("a URL").to_owned();
     let tell = || {
-        let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+        let output = program()
             .args(["demo", "ticketing", "--output", "json", "--url", &url])
             .env("FLORIN_KEY", server.demo("serviceApiKey"))
             .env("FLORIN_ADMIN_KEY", server.demo("adminApiKey"))

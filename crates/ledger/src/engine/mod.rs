@@ -114,9 +114,18 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("the ledger in {0} is open in another process")]
     Locked(PathBuf),
+    /// Something had to be recorded first, and the store takes nothing: why.
+    #[error("it takes no postings: {0}")]
+    TakesNoPostings(String),
     /// What is wrong and where, with the remedy.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Why what an opening records was not taken, in the words of the status where it has any.
+pub(crate) fn takes_nothing(unavailable: Unavailable, status: &Status) -> OpenError {
+    let told = status.failed.as_ref().or(status.refusing.as_ref());
+    OpenError::TakesNoPostings(told.map_or_else(|| unavailable.to_string(), Clone::clone))
 }
 
 struct Inner {

@@ -25,6 +25,7 @@ use super::{
     snapshot::{self, Head, Loaded},
     state::State,
     store::{self, Store},
+    takes_nothing,
     time::LedgerTime,
     writer::{Run, Writer},
 };
@@ -138,7 +139,8 @@ pub(super) fn open(
         // A thread of its own, because callers may be inside an async runtime.
         let answer = std::thread::scope(|scope| scope.spawn(|| receiver.blocking_recv()).join());
         let answer = answer.map_err(|_| refused("the ledger's thread panicked"))?;
-        answer.map_err(refused)?.map_err(refused)?;
+        let why = |unavailable| takes_nothing(unavailable, &ledger.status());
+        answer.map_err(refused)?.map_err(why)?;
     }
     Ok(ledger)
 }

@@ -249,10 +249,9 @@ impl Writer {
             .map(|space| space.free_per_mille());
         let full = free.is_some_and(|free| free < self.min_free_per_mille);
         let refusing = full.then(|| {
-            format!(
-                "the disk has less than {} per mille of its space free",
-                self.min_free_per_mille
-            )
+            let min = self.min_free_per_mille;
+            let (percent, tenth) = (min / 10, min % 10);
+            format!("the disk has less than {percent}.{tenth} % of its space free")
         });
         let mut status = self.status.lock();
         if status.refusing != refusing {

@@ -69,7 +69,7 @@ use self::{
 };
 use crate::{
     call::{Answer, Call, Head, Outcome, Unavailable},
-    engine::{ClockState, OpenError, Status},
+    engine::{ClockState, OpenError, Status, takes_nothing},
     model::Asset,
     policy::Policy,
 };
@@ -318,7 +318,8 @@ impl Postgres {
                 continue;
             }
             let call = Call::CreateAsset { actor: None, asset };
-            let answer = self.submit(call).await.map_err(|e| refused(&e))?;
+            let answer = self.submit(call).await;
+            let answer = answer.map_err(|why| takes_nothing(why, &self.status()))?;
             // Another process may have made it with other decimals in the same moment.
             if let Outcome::Refused(refusal) = answer.outcome {
                 return Err(refused(&format!(

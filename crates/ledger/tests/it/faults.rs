@@ -9,7 +9,7 @@ use std::{
 
 use florin_base::clock::ManualClock;
 use florin_ledger::{
-    Answer, Call, Outcome, Policy, Query, Unavailable, View,
+    Answer, Call, OpenOptions, Outcome, Policy, Query, Unavailable, View,
     call::TransfersCall,
     engine::IdLookup,
     journal::fault::{FaultIo, Faults},
@@ -276,6 +276,29 @@ fn a_full_disk_refuses_and_recovers_by_itself() {
     machine.restart(true);
     assert_eq!(machine.recorded().len(), taken + 1);
     assert_eq!(machine.balance(), (taken as u128 + 1) * 5);
+}
+
+/// Wants more of the disk free than there is.
+fn nearly_full(options: &mut OpenOptions) {
+    options.disk_free_min_per_mille = 1_001;
+}
+
+#[test]
+fn a_nearly_full_disk_is_named_and_what_is_there_is_read() {
+    const WHY: &str = "the disk has less than 100.1 % of its space free";
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ManualClock::new(START));
+    let first = Bank::try_open(dir.path(), Policy::default(), clock, nearly_full);
+    let why = first.err().expect("its assets cannot be recorded");
+    assert_eq!(why.to_string(), format!("it takes no postings: {WHY}"));
+    drop(Bank::open(dir.path()));
+    let bank = Bank::open_with(dir.path(), Policy::default(), nearly_full);
+    let call = transfers(&format!("[{}]", single("a", 5)));
+    let refused = bank.runtime.block_on(bank.ledger.submit(call));
+    assert_eq!(refused.err(), Some(Unavailable::StoreUnavailable));
+    assert_eq!(bank.ledger.status().refusing.as_deref(), Some(WHY));
+    let head = bank.runtime.block_on(bank.ledger.query(Query::Head));
+    assert!(matches!(head, Ok(View::Head(head)) if head.seq > 0));
 }
 
 #[test]

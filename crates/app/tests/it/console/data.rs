@@ -1,12 +1,11 @@
 //! What the pages show in the tests: a book that does not agree with its bank, a sale from the
 //! first ticket to the payout, an event that was called off, and somebody who is told of it.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::server::{Reply, Server, Who};
+use crate::server::{Reply, Server, Who, program};
 use crate::webhooks::receiver::Receiver;
 
 /// Longest wait for what a worker does.
@@ -189,7 +188,7 @@ pub fn shadow_pages(server: &Server) -> Vec<Page> {
 /// Tells the sale of `florin demo ticketing`; its clock has to move for the payout.
 fn tell(server: &Server) {
     let url = server.ready["url"].as_str().expect("a URL");
-    let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+    let output = program()
         .args(["demo", "ticketing", "--output", "json", "--url", url])
         .env("FLORIN_KEY", server.demo("serviceApiKey"))
         .env("FLORIN_ADMIN_KEY", server.demo("adminApiKey"))

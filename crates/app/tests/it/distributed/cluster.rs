@@ -10,7 +10,7 @@ use florin_platform::testing::redis::TestRedis;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::server::{Launch, Server};
+use crate::server::{Launch, Server, program};
 
 /// Replicas of role wallets.
 pub const REPLICAS: usize = 3;
@@ -27,7 +27,7 @@ pub struct Broker {
 impl Broker {
     /// Starts it; `None`, said by name, in a program without Kafka.
     pub fn start() -> Option<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_florin"))
+        let mut child = program()
             .args(["kafka", "mock-broker", "--output", "json"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -2,12 +2,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::server::Rng;
 use crate::server::client::Client;
+use crate::server::{Rng, program};
 
 pub const SECRET_KEY: &str = "sk_test_florin";
 pub const PUBLISHABLE_KEY: &str = "pk_test_florin";
@@ -32,7 +32,7 @@ impl Provider {
     /// Starts it; it tells the server on this port.
     pub fn start(port: u16) -> Self {
         let hook = format!("http://127.0.0.1:{port}/api/v1/payments/stripe/webhook");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_florin"))
+        let mut child = program()
             .args(["fake-stripe", "--listen", "127.0.0.1:0", "--output", "json"])
             .args(["--webhook", &hook, "--webhook-secret", HOOK_SECRET])
             .stdin(Stdio::null())

@@ -34,8 +34,13 @@ imports_per_minute = 0
 format = \"json\"
 ";
 
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_florin");
+
 /// Names the PostgreSQL server of all servers of the tests.
 const SHARED: &str = "FLORIN_TEST_POSTGRES";
+
+/// The disk of the machine may be nearly full; what happens then has tests of its own.
+pub const ANY_DISK: (&str, &str) = ("FLORIN__LEDGER__DISK_FREE_MIN_PERCENT", "0");
 
 /// How a server is to be started.
 pub struct Launch {
@@ -123,15 +128,14 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let binary = env!("CARGO_BIN_EXE_florin");
         match self.through {
-            None => Command::new(binary),
+            None => program(),
             Some(before) => {
-                let mut command = Command::new("sh");
+                let mut command = clean("sh");
                 command
                     .arg("-c")
                     .arg(format!("{before}; exec \"$0\" \"$@\""))
-                    .arg(binary);
+                    .arg(PROGRAM);
                 command
             }
         }
@@ -154,8 +158,6 @@ impl Launch {
             .arg("--config")
             .arg(&config)
             .args(&self.args)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "1")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .envs(shared_stores(dir))
@@ -410,6 +412,21 @@ impl Drop for Server {
     }
 }
 
+/// `florin`, with nothing of the tests' environment but where programs and temporary files are.
+pub fn program() -> Command {
+    clean(PROGRAM)
+}
+
+fn clean(program: &str) -> Command {
+    let kept = ["PATH", "TMPDIR"].map(|name| Some((name, std::env::var_os(name)?)));
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs(kept.into_iter().flatten())
+        .env(ANY_DISK.0, ANY_DISK.1);
+    command
+}
+
 /// Runs `florin` with these arguments and waits for its end: exit code, stdout, stderr.
 pub fn florin(args: &[&str]) -> (Option<i32>, String, String) {
     florin_with(args, &[])
@@ -417,11 +434,9 @@ pub fn florin(args: &[&str]) -> (Option<i32>, String, String) {
 
 /// The same with settings of the environment.
 pub fn florin_with(args: &[&str], env: &[(&'static str, String)]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_florin"))
+    let output = program()
         .args(args)
-        .env_clear()
         .envs(env.iter().map(|(name, value)| (name, value)))
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .stdin(Stdio::null())
         .output()
         .expect("the binary runs");
