@@ -3,8 +3,9 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use florin_platform::testing::process::Standstill;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
 
@@ -55,36 +56,35 @@ fn bound_files(server: &Server, bytes: u64) {
 }
 
 /// What became of a posting under load.
-struct Sent {
-    id: String,
-    status: u16,
-    code: String,
-    took: Duration,
+pub struct Sent {
+    pub id: String,
+    pub status: u16,
+    pub code: String,
+    /// While this process ran.
+    pub took: Duration,
 }
 
-#[test]
-fn case_64_the_store_stops_under_load() {
-    if on_postgres() {
-        println!(
-            "SKIPPED case_64_the_store_stops_under_load on PostgreSQL: distributed.rs stops the server there"
-        );
-        return;
-    }
-    // Without the trap the signal of a file that grows too large would end the process.
-    let server = Launch::new().through("trap '' XFSZ").start();
-    let (source, a) = (server.source("BRL"), server.account("BRL", json!({})));
+/// Four callers post to an account, one posting after the other, until each has sent so many after
+/// the store was stopped.
+pub fn post_until_stopped(
+    server: &Server,
+    account: &str,
+    after: u32,
+    stop: impl FnOnce(),
+) -> Vec<Sent> {
+    let source = server.source("BRL");
     let (sent, stopped) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let standstill = Standstill::watch();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut after_stop = 0;
-                while after_stop < 20 {
+                while after_stop < after {
                     after_stop += u32::from(stopped.load(Ordering::SeqCst));
                     let id = fresh("s");
-                    let started = Instant::now();
-                    let reply = server.single(item(&id, &source, &a, "1", "BRL"));
+                    let body = item(&id, &source, account, "1", "BRL");
+                    let (reply, took) = standstill.measure(|| server.single(body));
                     let (status, code) = reply.code();
-                    let took = started.elapsed();
                     let code = code.to_owned();
                     sent.lock().expect("whole").push(Sent {
                         id,
@@ -98,19 +98,18 @@ fn case_64_the_store_stops_under_load() {
         while sent.lock().expect("whole").len() < 100 {
             std::thread::yield_now();
         }
-        bound_files(&server, 4096);
+        stop();
         stopped.store(true, Ordering::SeqCst);
     });
-    let ready = server.get(Who::Nobody, "/ready");
-    assert_eq!(ready.status, 503, "{}", ready.text);
-    assert!(ready.text.contains("store"), "{}", ready.text);
-    server.get(Who::Nobody, "/health").ok(200);
-    let sent = sent.into_inner().expect("whole");
-    assert!(
-        sent.iter().any(|s| s.code == "store_unavailable"),
-        "the store was stopped"
-    );
-    for s in &sent {
+    sent.into_inner().expect("whole")
+}
+
+/// Whoever was not told that a posting is there was told so within a second, by the codes of a
+/// store that stopped.
+pub fn told_in_time(sent: &[Sent]) {
+    let refused = sent.iter().filter(|s| s.code == "store_unavailable");
+    assert!(refused.count() > 0, "the store was stopped");
+    for s in sent {
         let known = s.status == 201
             || (s.status == 503 && matches!(&*s.code, "store_unavailable" | "commit_unknown"));
         assert!(known, "{} {}", s.status, s.code);
@@ -121,12 +120,31 @@ fn case_64_the_store_stops_under_load() {
             s.code
         );
     }
+}
+
+#[test]
+fn case_64_the_store_stops_under_load() {
+    if on_postgres() {
+        println!(
+            "SKIPPED case_64_the_store_stops_under_load on PostgreSQL: distributed.rs stops the server there"
+        );
+        return;
+    }
+    // Without the trap the signal of a file that grows too large would end the process.
+    let server = Launch::new().through("trap '' XFSZ").start();
+    let a = server.account("BRL", json!({}));
+    let sent = post_until_stopped(&server, &a, 20, || bound_files(&server, 4096));
+    let ready = server.get(Who::Nobody, "/ready");
+    assert_eq!(ready.status, 503, "{}", ready.text);
+    assert!(ready.text.contains("store"), "{}", ready.text);
+    server.get(Who::Nobody, "/health").ok(200);
+    told_in_time(&sent);
     let home = server.kill().expect("its own folder");
     after_return(&Launch::new().dir(home.path()).start(), &a, &sent);
 }
 
 /// Every 201 is there, no `store_unavailable` is; what was unknown is there once or not at all.
-fn after_return(server: &Server, account: &str, sent: &[Sent]) {
+pub fn after_return(server: &Server, account: &str, sent: &[Sent]) {
     let mut count = 0;
     for chunk in sent.chunks(1000) {
         let ids: Vec<&str> = chunk.iter().map(|s| &*s.id).collect();

@@ -8,12 +8,13 @@ use sqlx::{Connection, PgConnection, Row as _};
 use super::{
     ahead::{After, Ahead},
     apply::{self, HeadAfter},
-    batcher::{Batcher, InDoubt},
+    batcher::Batcher,
     collect::{Collector, Keys},
     load::{self, LoadError},
     pulse::Pulse,
     queue::{Message, links_of},
     schema::within,
+    settle::InDoubt,
     writes::{Rows, Writes},
 };
 use crate::{

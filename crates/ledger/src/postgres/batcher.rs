@@ -1,5 +1,4 @@
-//! The one task of this process that writes: gathers, decides, answers; and finds out what became
-//! of a commit whose connection was lost.
+//! The one task of this process that writes: gathers, decides, answers.
 //!
 //! It runs on a thread of its own, because judging and hashing a large batch takes milliseconds.
 
@@ -20,13 +19,10 @@ use super::{
     pulse::Pulse,
     queue::Message,
     schema::within,
-    session::{OpenFailed, Session, is_busy, is_doubled, is_ended, is_lost, outcome},
+    session::{OpenFailed, Session, is_busy, is_doubled, is_ended, is_lost},
+    settle::{InDoubt, Lost},
 };
-use crate::{
-    call::{Head, Unavailable},
-    engine::LedgerTime,
-    model::Slot,
-};
+use crate::{call::Unavailable, engine::LedgerTime};
 
 /// Most bytes and items gathered into one commit, unless a single call has more.
 const BATCH: (usize, usize) = (8 << 20, 16_384);
@@ -36,27 +32,16 @@ const BULK: (usize, usize) = (28 << 20, 65_536);
 /// Longest sleep with nothing to do; each replica looks for due reservations so often.
 const IDLE: Duration = Duration::from_millis(500);
 /// Wait between two attempts to reach a database that is away.
-const RECONNECT: Duration = Duration::from_millis(100);
-/// How long a batch that was certainly not done is tried again before its callers hear of it.
-const RETRY: Duration = Duration::from_millis(500);
+pub(super) const RECONNECT: Duration = Duration::from_millis(100);
+/// How long a batch that was certainly not done is tried again before its callers hear of it:
+/// within a second, though connecting once more takes its time.
+const RETRY: Duration = Duration::from_millis(400);
 /// The same while others hold the head's lock: the database answers, it is only busy.
-const RETRY_BUSY: Duration = Duration::from_secs(5);
+pub(super) const RETRY_BUSY: Duration = Duration::from_secs(5);
 /// How many batches look up their identities after one met an identity that was not new.
 const DOUBTS: u32 = 64;
-/// How long the outcome of a commit is asked for before it is unknown.
-const SETTLE: Duration = Duration::from_secs(3);
 /// After so long a month of the journal that could not be made is tried again; two more are there.
 const MONTHS_AGAIN: Duration = Duration::from_secs(300);
-
-/// A batch whose commit was sent.
-pub(super) struct InDoubt {
-    pub after: Head,
-    /// Hash chain after it.
-    pub chain: Vec<u8>,
-    pub tails: Vec<(Slot, Vec<u64>)>,
-    /// Its changes are remembered already.
-    pub applied: bool,
-}
 
 /// Everything the batcher owns.
 pub(super) struct Batcher {
@@ -84,7 +69,7 @@ pub(super) struct Batcher {
     pub clock_compared: bool,
     clerk: Clerk,
     pub session: Option<Session>,
-    pulse: Option<Pulse>,
+    pub pulse: Option<Pulse>,
     /// The journal has partitions up to this month.
     months_made: Option<Month>,
     /// When a month that could not be made is tried again.
@@ -175,7 +160,7 @@ impl Batcher {
         until.map_or(IDLE, |until| until.min(IDLE))
     }
 
-    fn take_pulse(&mut self) -> Pulse {
+    pub(super) fn take_pulse(&mut self) -> Pulse {
         let connections = &self.shared.connections;
         self.pulse
             .take()
@@ -225,7 +210,7 @@ impl Batcher {
         }
     }
 
-    async fn connect(&mut self) -> bool {
+    pub(super) async fn connect(&mut self) -> bool {
         if self.shared.status.lock().failed.is_some() {
             return false;
         }
@@ -253,17 +238,21 @@ impl Batcher {
                 true
             }
             Err(OpenFailed::Away(error)) => {
-                let reason = format!("the ledger's database is away: {error}");
-                let mut status = self.shared.status.lock();
-                if status.refusing.is_none() {
-                    tracing::error!(%error, "the ledger's database is away");
-                }
-                status.refusing = Some(reason);
-                drop(status);
-                self.shared.queue.set_away(true);
+                self.away(&error);
                 false
             }
         }
+    }
+
+    /// From now on callers hear at once that the database is away.
+    pub(super) fn away(&self, error: &sqlx::Error) {
+        let mut status = self.shared.status.lock();
+        if status.refusing.is_none() {
+            tracing::error!(%error, "the ledger's database is away");
+        }
+        status.refusing = Some(format!("the ledger's database is away: {error}"));
+        drop(status);
+        self.shared.queue.set_away(true);
     }
 
     /// The connection is no use any more.
@@ -273,7 +262,7 @@ impl Batcher {
         self.valid_at = None;
     }
 
-    fn refuse_waiting(&mut self) {
+    pub(super) fn refuse_waiting(&mut self) {
         for message in self.waiting.drain(..) {
             match message {
                 Message::AcceptClock(reply) => {
@@ -360,8 +349,12 @@ impl Batcher {
                     Next::Refuse(Unavailable::StoreUnavailable)
                 }
                 Err(Failed::InCommit(error, decided)) => {
-                    tracing::warn!(%error, "the connection was lost while committing");
-                    self.settle(session, *decided, begun).await
+                    let lost = Lost {
+                        session,
+                        decided: *decided,
+                        since: begun,
+                    };
+                    self.settle_in_time(lost, &error, &mut batch).await
                 }
             };
             match next {
@@ -395,75 +388,16 @@ impl Batcher {
             tracing::warn!(%error, "a batch was not done");
         }
         let patience = if busy { RETRY_BUSY } else { RETRY };
-        if begun.elapsed() < patience && (busy || is_lost(error)) {
-            Next::Again
-        } else {
-            Next::Refuse(Unavailable::StoreUnavailable)
+        let lost = is_lost(error);
+        if begun.elapsed() < patience && (busy || lost) {
+            return Next::Again;
         }
-    }
-
-    /// Finds out what became of a commit whose connection was lost. Whoever holds the head's lock
-    /// sees every commit before: the lost session has either committed or never will.
-    async fn settle(&mut self, lost: Session, decided: Decided, since: Instant) -> Next {
-        self.valid_at = None;
-        let begun = Instant::now();
-        let (pid, started) = (lost.pid, lost.started);
-        drop(lost.connection);
-        while begun.elapsed() < SETTLE {
-            if self.session.is_none() && !self.connect().await {
-                tokio::time::sleep(RECONNECT).await;
-                continue;
-            }
-            let Some(mut session) = self.session.take() else {
-                continue;
-            };
-            let mut pulse = self.take_pulse();
-            let asked = outcome(&mut session.connection, pid, &started, self.writer);
-            let asked = pulse.during(asked).await;
-            self.pulse = Some(pulse);
-            match asked {
-                Ok(last) => {
-                    self.session = Some(session);
-                    let happened = last.is_some_and(|last| last >= self.attempt);
-                    tracing::info!(happened, "the outcome of the lost commit was found");
-                    self.settled(happened);
-                    return match happened {
-                        true => Next::Answer(decided),
-                        false if since.elapsed() < RETRY_BUSY => Next::Again,
-                        // A commit that the server refuses every time.
-                        false => Next::Refuse(Unavailable::StoreUnavailable),
-                    };
-                }
-                Err(error) => tracing::warn!(%error, "the outcome of a lost commit is asked again"),
-            }
+        if lost && self.session.is_none() {
+            // Whoever waits behind this batch has waited as long.
+            self.away(error);
+            self.refuse_waiting();
         }
-        self.settled(false);
-        self.shared.queue.set_away(true);
-        tracing::error!("the outcome of a commit could not be found out");
-        Next::Refuse(Unavailable::CommitUnknown)
-    }
-
-    /// The last commit happened or did not.
-    pub(super) fn settled(&mut self, happened: bool) {
-        let Some(InDoubt {
-            after,
-            chain,
-            tails,
-            applied,
-        }) = self.in_doubt.take()
-        else {
-            return;
-        };
-        if happened {
-            if !applied {
-                self.working.committed(tails);
-            }
-            self.working.cache.age();
-            self.doubts = self.doubts.saturating_sub(1);
-            self.valid_at = Some(after.seq);
-            self.known = (after.batch > 0).then_some((after.batch, chain));
-            self.shared.advance(after);
-        }
+        Next::Refuse(Unavailable::StoreUnavailable)
     }
 
     fn answer(&mut self, batch: Vec<Message>, decided: Decided) {
@@ -482,13 +416,13 @@ impl Batcher {
 }
 
 /// What follows an attempt.
-enum Next {
+pub(super) enum Next {
     Answer(Decided),
     Again,
     Refuse(Unavailable),
 }
 
-fn refuse_all(batch: Vec<Message>, why: Unavailable) {
+pub(super) fn refuse_all(batch: Vec<Message>, why: Unavailable) {
     for message in batch {
         message.refuse(why);
     }

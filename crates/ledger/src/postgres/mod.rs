@@ -39,6 +39,7 @@ mod rows;
 mod schema;
 mod sequencer;
 mod session;
+mod settle;
 mod shards;
 mod shown;
 mod writes;

@@ -137,6 +137,11 @@ pub(super) fn is_ended(error: &sqlx::Error) -> bool {
     code_of(error).is_some_and(|code| code == "FL001")
 }
 
+/// The server said nothing for too long.
+pub(super) fn is_timeout(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
+}
+
 /// The connection or the server is gone, which another connection may cure.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match code_of(error) {

@@ -1,7 +1,13 @@
 //! The commit path of the PostgreSQL engine against a real server: several writers on one ledger,
 //! connections lost at every step, a server that restarts, a writer that is paused.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use florin_base::clock::ManualClock;
 use florin_ledger::{Ledger, Policy, ResultCode, Unavailable};
@@ -11,7 +17,7 @@ use super::{
     postgres_server::{self, Server},
     postgres_site::{
         Site, account, accounts, balance, check, codes, item, results, runtime, transfer,
-        transfers, until_done,
+        transfers, until_done, until_settled,
     },
     support::START,
 };
@@ -210,7 +216,7 @@ fn a_server_that_crashes_and_restarts_is_refused_quickly_and_found_again() {
             })
             .collect();
         server.crash();
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let call = || transfers(vec![transfer("away", "x", "y", 1)]);
         let refused = ledger.submit(call()).await;
         assert!(refused.is_err(), "{refused:?}");
@@ -244,7 +250,7 @@ fn a_writer_cut_off_with_the_lock_in_hand_does_not_stop_the_others() {
         accounts(&paused, 0).await;
         // The id stands in the records, which are sent with the lock in hand.
         proxy.trap("late", Action::Block);
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let call = transfers(vec![transfer("late", "x", "y", 1)]);
         let lost = paused.submit(call.clone()).await;
         assert_eq!(lost.err(), Some(Unavailable::StoreUnavailable));
@@ -254,6 +260,63 @@ fn a_writer_cut_off_with_the_lock_in_hand_does_not_stop_the_others() {
         proxy.block(false);
         until_done(&paused, call).await;
         assert_eq!(balance(&site, "y").await, 2);
+        check(&site).await;
+    });
+}
+
+/// Case 64 of the contract: a commit under way is called unknown, what waits behind it refused,
+/// both within a second; sent again, each is there once.
+#[test]
+fn callers_hear_in_time_of_a_server_that_falls_silent_while_it_commits() {
+    let Some(server) = postgres_server::shared("a_server_that_falls_silent") else {
+        return;
+    };
+    let mut site = Site::new(server);
+    runtime().block_on(async {
+        let proxy = Proxy::start(server.port).await;
+        let direct = site.url.clone();
+        site.url = direct.replace(&server.port.to_string(), &proxy.port.to_string());
+        let ledger = site.open("silent").await;
+        site.url = direct;
+        accounts(&ledger, 0).await;
+        proxy.trap("COMMIT", Action::Block);
+        let call = |id: &str| transfers(vec![transfer(id, "x", "y", 1)]);
+        // Time while this process runs: what its machine stands still is one tick of it.
+        let (clock, tick) = (Arc::new(AtomicU32::new(0)), Duration::from_millis(10));
+        let ticking = clock.clone();
+        let ticker = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(tick).await;
+                ticking.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let submit = |id| {
+            let (ledger, clock, call) = (ledger.clone(), clock.clone(), call(id));
+            tokio::spawn(async move {
+                let begun = clock.load(Ordering::SeqCst);
+                let told = ledger.submit(call).await.err();
+                (told, tick * (clock.load(Ordering::SeqCst) - begun))
+            })
+        };
+        let first = submit("first");
+        while !proxy.is_sprung() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let behind = submit("behind").await.expect("a task ends");
+        let first = first.await.expect("a task ends");
+        let late = submit("late").await.expect("a task ends");
+        assert_eq!(first.0, Some(Unavailable::CommitUnknown));
+        assert_eq!(behind.0, Some(Unavailable::StoreUnavailable));
+        assert_eq!(late.0, Some(Unavailable::StoreUnavailable));
+        for (_, took) in [first, behind, late] {
+            assert!(took < Duration::from_secs(1), "{took:?}");
+        }
+        ticker.abort();
+        proxy.block(false);
+        until_settled(&ledger, call("first"), true).await;
+        until_done(&ledger, call("behind")).await;
+        until_done(&ledger, call("late")).await;
+        assert_eq!(balance(&site, "y").await, 3);
         check(&site).await;
     });
 }

@@ -163,7 +163,11 @@ pub async fn accounts(ledger: &Ledger, more: usize) {
 
 /// Sends a call until it is answered; only an unknown outcome may have been done before.
 pub async fn until_done(ledger: &Ledger, call: Call) {
-    let mut maybe_done = false;
+    until_settled(ledger, call, false).await;
+}
+
+/// The same for a call that may have been done.
+pub async fn until_settled(ledger: &Ledger, call: Call, mut maybe_done: bool) {
     for _ in 0..400 {
         match ledger.submit(call.clone()).await {
             Ok(answer) => {

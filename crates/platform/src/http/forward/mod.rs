@@ -51,8 +51,9 @@ const PROBLEM_MAX: u64 = 16 << 10;
 /// Most processes tried for one request.
 const TRIES: usize = 3;
 /// A further try begins within this time or not at all: a store that is away is away for all, and
-/// the caller is to hear of it within a second (ledger-wallets contract, section E).
-const RETRY_WITHIN: Duration = Duration::from_millis(300);
+/// the caller is to hear of it within a second (ledger-wallets contract, section E), of which the
+/// last try may take nearly all.
+const RETRY_WITHIN: Duration = Duration::from_millis(100);
 
 /// Where a role is served, and how patiently.
 #[derive(Debug, Clone, PartialEq, Eq)]
