@@ -18,6 +18,7 @@ mod order;
 mod postgres_archive;
 mod postgres_commit;
 mod postgres_history;
+mod postgres_links;
 mod postgres_proxy;
 mod postgres_replica;
 mod postgres_sequencer;

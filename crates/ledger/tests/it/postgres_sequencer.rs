@@ -12,8 +12,8 @@ use std::{
 
 use florin_ledger::{
     Call, Ledger, Outcome, Part, Query, ResultCode, Sequencing, Unavailable, View,
-    call::{CreateWallet, Reference, UpdateWallet, WalletAmount, WalletMove},
-    model::{AccountId, Asset, AssetKind, Status, WalletType},
+    call::{CreateWallet, Reference, WalletAmount, WalletMove},
+    model::{AccountId, Asset, AssetKind, WalletType},
 };
 use tokio::time::timeout;
 
@@ -24,7 +24,7 @@ use super::{
     support::{Random, records, refused, setting},
 };
 
-const LONG: Duration = Duration::from_secs(20);
+pub const LONG: Duration = Duration::from_secs(20);
 
 fn sequencing(candidate: bool) -> Sequencing {
     Sequencing {
@@ -41,7 +41,7 @@ async fn open(site: &Site, name: &str, settings: Sequencing) -> Ledger {
 }
 
 /// Waits until a process plays a part.
-async fn plays(ledger: &Ledger, what: fn(&Part) -> bool) -> Part {
+pub async fn plays(ledger: &Ledger, what: fn(&Part) -> bool) -> Part {
     let look = async {
         loop {
             let part = ledger.part();
@@ -59,12 +59,12 @@ fn is_sequencer(part: &Part) -> bool {
     matches!(part, Part::Sequencer { .. })
 }
 
-fn is_linked(part: &Part) -> bool {
+pub fn is_linked(part: &Part) -> bool {
     matches!(part, Part::Linked { .. })
 }
 
-/// A sequencer that others reach only through a proxy, and one of these others.
-async fn pair(site: &Site) -> (Ledger, Ledger, Proxy) {
+/// A sequencer that others reach only through a proxy.
+pub async fn behind_a_proxy(site: &Site) -> (Ledger, Proxy) {
     let port = postgres_server::free_port();
     let proxy = Proxy::start(port).await;
     let first = Sequencing {
@@ -74,12 +74,24 @@ async fn pair(site: &Site) -> (Ledger, Ledger, Proxy) {
     };
     let first = open(site, "first", first).await;
     plays(&first, is_sequencer).await;
+    (first, proxy)
+}
+
+/// One that hands its calls over.
+pub async fn linked(site: &Site) -> Ledger {
     let second = open(site, "second", sequencing(false)).await;
     plays(&second, is_linked).await;
+    second
+}
+
+/// Both.
+pub async fn pair(site: &Site) -> (Ledger, Ledger, Proxy) {
+    let (first, proxy) = behind_a_proxy(site).await;
+    let second = linked(site).await;
     (first, second, proxy)
 }
 
-fn wallet(ledger: &Ledger, reference: &str) -> CreateWallet {
+pub fn wallet(ledger: &Ledger, reference: &str) -> CreateWallet {
     CreateWallet {
         actor: Some("tester".into()),
         id: ledger.new_id().as_u128(),
@@ -95,7 +107,7 @@ fn wallet(ledger: &Ledger, reference: &str) -> CreateWallet {
     }
 }
 
-fn deposit(ledger: &Ledger, wallet: u128, cents: u128, reference: Option<&str>) -> Call {
+pub fn deposit(ledger: &Ledger, wallet: u128, cents: u128, reference: Option<&str>) -> Call {
     let id = ledger.new_id().to_string();
     Call::WalletMove(Box::new(WalletMove {
         actor: Some("tester".into()),
@@ -127,7 +139,7 @@ fn deposit(ledger: &Ledger, wallet: u128, cents: u128, reference: Option<&str>) 
     }))
 }
 
-async fn posted(ledger: &Ledger, id: u128) -> u128 {
+pub async fn posted(ledger: &Ledger, id: u128) -> u128 {
     let query = Query::Wallet { id, owner: None };
     match ledger.query(query).await.expect("a read") {
         View::Wallet(Some(wallet)) => wallet.totals.credits_posted,
@@ -298,85 +310,6 @@ fn a_link_cut_at_any_moment_loses_and_doubles_nothing() {
         println!("{sent} transfers; deposits: {known} known, {open} open, {paid} paid");
         assert!(paid >= u128::from(known), "what was acknowledged is there");
         assert!(paid <= u128::from(known + open), "nothing is there twice");
-        check(&site).await;
-    });
-}
-
-#[test]
-fn calls_of_a_link_that_was_ended_are_never_decided_by_the_sequencer() {
-    let Some(server) = postgres_server::shared("calls_of_a_link_that_was_ended") else {
-        return;
-    };
-    let site = Site::new(server);
-    runtime().block_on(async {
-        let (first, second, proxy) = pair(&site).await;
-        accounts(&first, 0).await;
-        let new = wallet(&second, "eve");
-        let id = new.id;
-        second.submit(Call::CreateWallet(new)).await.expect("a wallet");
-        let new = wallet(&second, "mallory");
-        let other = new.id;
-        second.submit(Call::CreateWallet(new)).await.expect("a wallet");
-        // The head is held, so that the sequencer has the calls and decides nothing.
-        let mut holder = site.sql().await;
-        let hold = "BEGIN; SELECT 1 FROM head FOR UPDATE";
-        sqlx::raw_sql(hold).execute(&mut holder).await.expect("the lock");
-        let calls = [
-            transfers(vec![transfer("held", "x", "y", 5)]),
-            deposit(&second, id, 300, None),
-            Call::UpdateWallet(Box::new(UpdateWallet {
-                actor: None,
-                owner: None,
-                id: other,
-                status: Some(Status::Frozen),
-                limits: None,
-                reason: Some("review".into()),
-            })),
-        ];
-        let tasks = calls.map(|call| {
-            let ledger = second.clone();
-            tokio::spawn(async move { ledger.submit(call).await })
-        });
-        let mut waits = site.sql().await;
-        let waiting = async {
-            loop {
-                // Whoever waits for a row that is locked holds it as a tuple.
-                let asked = "SELECT count(*) FROM pg_locks WHERE relation = 'head'::regclass AND locktype = 'tuple'";
-                let count = sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut waits);
-                if count.await.expect("a count") > 0 {
-                    return;
-                }
-            }
-        };
-        timeout(LONG, waiting).await.expect("the sequencer waits for the head");
-        proxy.block(true);
-        let mut links = site.sql().await;
-        let ending = async {
-            loop {
-                let asked = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM writers");
-                if asked.fetch_one(&mut links).await.expect("a count") == 1 {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        timeout(LONG, ending).await.expect("the silent link is ended");
-        sqlx::raw_sql("COMMIT").execute(&mut holder).await.expect("the lock goes");
-        for (task, created) in tasks.into_iter().zip([true, false, false]) {
-            let answer = timeout(LONG, task).await.expect("in time").expect("no panic");
-            let answer = answer.expect("not decided there, so decided here");
-            if created {
-                assert_eq!(codes(&answer), [ResultCode::Created]);
-            }
-            assert!(!answer.replayed, "{answer:?}");
-        }
-        proxy.block(false);
-        assert_eq!(balance(&site, "y").await, 5);
-        assert_eq!(posted(&second, id).await, 300, "once");
-        // The sequencer is well, and the next calls go over a new link.
-        plays(&second, is_linked).await;
-        let call = transfers(vec![transfer("after", "x", "y", 1)]);
-        assert_eq!(codes(&second.submit(call).await.expect("an answer")), [ResultCode::Created]);
         check(&site).await;
     });
 }

@@ -37,7 +37,7 @@ use super::{
     tls,
     wire::{self, Ask, Hello, Tell, Told},
 };
-use crate::call::{Call, Unavailable};
+use crate::call::{Answer, Call, Unavailable};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_millis(700);
@@ -126,7 +126,7 @@ impl Link {
 
     /// A sequencer without its store is left: the next calls are decided here, where the store
     /// may be well.
-    fn note(&self, answer: &Result<crate::call::Answer, Unavailable>) {
+    fn note(&self, answer: &Result<Answer, Unavailable>) {
         if let Err(Unavailable::StoreUnavailable) = answer {
             self.sick.store(true, Ordering::SeqCst);
             self.retire();
@@ -371,19 +371,34 @@ async fn settle(shared: &Shared, link: &Link) {
         )
     };
     let last = end(shared, link.id, !sent.is_empty()).await;
+    let mut asked = Vec::new();
     for (number, sent) in sent {
-        let may_be_decided_here = match &sent {
-            Sent::Time(_) => true,
-            Sent::Call(call, _) => last.is_some_and(|last| number > last || call.has_identity()),
-        };
-        match may_be_decided_here {
-            true => shared.take_over(sent.into()),
-            false => Message::from(sent).refuse(Unavailable::CommitUnknown),
+        match sent {
+            Sent::Call(call, reply) if last.is_none_or(|last| number <= last) => {
+                match last.is_some() && call.has_identity() {
+                    true => asked.push((ask(shared, call), reply)),
+                    false => reply.send(Err(Unavailable::CommitUnknown)),
+                }
+            }
+            sent => shared.take_over(sent.into()),
         }
     }
     for waiting in waiting.into_values() {
         shared.take_over(waiting.into());
     }
+    for (answer, reply) in asked {
+        // It was decided: whatever keeps this process from looking, its caller may not hear that it
+        // was not done.
+        let answer = answer.await.ok().and_then(Result::ok);
+        reply.send(answer.ok_or(Unavailable::CommitUnknown));
+    }
+}
+
+/// Sends a call again, to the own batcher.
+fn ask(shared: &Shared, call: Box<Call>) -> oneshot::Receiver<Result<Answer, Unavailable>> {
+    let (sender, answer) = oneshot::channel();
+    shared.take_over(Message::Call(call, Reply::Here(sender)));
+    answer
 }
 
 /// The last call of the link that was decided; `None` when that cannot be found out.
