@@ -13,7 +13,7 @@ use florin_base::clock::ManualClock;
 use florin_ledger::{Ledger, Policy, ResultCode, Unavailable};
 
 use super::{
-    postgres_proxy::{Action, Proxy},
+    postgres_proxy::Action,
     postgres_server::{self, Server},
     postgres_site::{
         Site, account, accounts, balance, check, codes, item, results, runtime, transfer,
@@ -121,13 +121,9 @@ fn a_connection_lost_at_any_step_loses_and_doubles_nothing() {
     let Some(server) = postgres_server::shared("a_connection_lost_at_any_step") else {
         return;
     };
-    let mut site = Site::new(server);
+    let site = Site::new(server);
     runtime().block_on(async {
-        let proxy = Proxy::start(server.port).await;
-        let direct = site.url.clone();
-        site.url = direct.replace(&server.port.to_string(), &proxy.port.to_string());
-        let ledger = site.open("a").await;
-        site.url = direct;
+        let (ledger, proxy) = site.open_by_proxy(server, "a").await;
         accounts(&ledger, 0).await;
         let steps = ["BEGIN", "FROM accounts a", "SELECT commit_batch", "COMMIT"];
         let mut sent = 0;
@@ -239,13 +235,9 @@ fn a_writer_cut_off_with_the_lock_in_hand_does_not_stop_the_others() {
     let Some(server) = postgres_server::shared("a_writer_cut_off_with_the_lock") else {
         return;
     };
-    let mut site = Site::new(server);
+    let site = Site::new(server);
     runtime().block_on(async {
-        let proxy = Proxy::start(server.port).await;
-        let direct = site.url.clone();
-        site.url = direct.replace(&server.port.to_string(), &proxy.port.to_string());
-        let paused = site.open("paused").await;
-        site.url = direct;
+        let (paused, proxy) = site.open_by_proxy(server, "paused").await;
         let other = site.open("other").await;
         accounts(&paused, 0).await;
         // The id stands in the records, which are sent with the lock in hand.
@@ -271,13 +263,9 @@ fn callers_hear_in_time_of_a_server_that_falls_silent_while_it_commits() {
     let Some(server) = postgres_server::shared("a_server_that_falls_silent") else {
         return;
     };
-    let mut site = Site::new(server);
+    let site = Site::new(server);
     runtime().block_on(async {
-        let proxy = Proxy::start(server.port).await;
-        let direct = site.url.clone();
-        site.url = direct.replace(&server.port.to_string(), &proxy.port.to_string());
-        let ledger = site.open("silent").await;
-        site.url = direct;
+        let (ledger, proxy) = site.open_by_proxy(server, "silent").await;
         accounts(&ledger, 0).await;
         proxy.trap("COMMIT", Action::Block);
         let call = |id: &str| transfers(vec![transfer(id, "x", "y", 1)]);

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use super::{
-    postgres_proxy::{Action, Proxy},
+    postgres_proxy::Action,
     postgres_sequencer::{
         LONG, behind_a_proxy, deposit, is_linked, linked, pair, plays, posted, wallet,
     },
@@ -130,14 +130,11 @@ fn a_call_that_was_decided_is_never_refused_as_not_done() {
     let Some(server) = postgres_server::shared("a_call_that_was_decided") else {
         return;
     };
-    let mut site = Site::new(server);
+    let site = Site::new(server);
     runtime().block_on(async {
         let (first, link) = behind_a_proxy(&site).await;
-        let database = Proxy::start(server.port).await;
-        let direct = site.url.clone();
-        site.url = direct.replace(&server.port.to_string(), &database.port.to_string());
-        let second = linked(&site).await;
-        site.url = direct;
+        let (options, database) = site.options_by_proxy(server, "second").await;
+        let second = linked(&site, options).await;
         accounts(&first, 0).await;
         let mut holder = hold_the_head(&site).await;
         let call = transfers(vec![transfer("decided", "x", "y", 1)]);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use florin_ledger::{
-    Call, Ledger, Outcome, Part, Query, ResultCode, Sequencing, Unavailable, View,
+    Call, Ledger, Outcome, Part, PostgresOptions, Query, ResultCode, Sequencing, Unavailable, View,
     call::{CreateWallet, Reference, WalletAmount, WalletMove},
     model::{AccountId, Asset, AssetKind, WalletType},
 };
@@ -35,8 +35,14 @@ fn sequencing(candidate: bool) -> Sequencing {
 }
 
 async fn open(site: &Site, name: &str, settings: Sequencing) -> Ledger {
-    let mut options = site.options(name);
-    options.sequencing = Some(settings);
+    open_with(site, site.options(name), settings).await
+}
+
+async fn open_with(site: &Site, options: PostgresOptions, settings: Sequencing) -> Ledger {
+    let options = PostgresOptions {
+        sequencing: Some(settings),
+        ..options
+    };
     site.open_with(options).await
 }
 
@@ -78,8 +84,8 @@ pub async fn behind_a_proxy(site: &Site) -> (Ledger, Proxy) {
 }
 
 /// One that hands its calls over.
-pub async fn linked(site: &Site) -> Ledger {
-    let second = open(site, "second", sequencing(false)).await;
+pub async fn linked(site: &Site, options: PostgresOptions) -> Ledger {
+    let second = open_with(site, options, sequencing(false)).await;
     plays(&second, is_linked).await;
     second
 }
@@ -87,7 +93,7 @@ pub async fn linked(site: &Site) -> Ledger {
 /// Both.
 pub async fn pair(site: &Site) -> (Ledger, Ledger, Proxy) {
     let (first, proxy) = behind_a_proxy(site).await;
-    let second = linked(site).await;
+    let second = linked(site, site.options("second")).await;
     (first, second, proxy)
 }
 

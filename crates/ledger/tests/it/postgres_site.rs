@@ -11,7 +11,10 @@ use florin_ledger::{
 use sqlx::{Connection, PgConnection, Row};
 use tokio::runtime::Runtime;
 
-use super::postgres_server::{self, Server};
+use super::{
+    postgres_proxy::Proxy,
+    postgres_server::{self, Server},
+};
 
 pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
@@ -38,11 +41,28 @@ impl Site {
     }
 
     pub fn options(&self, name: &str) -> PostgresOptions {
-        let mut options = PostgresOptions::new(self.url.clone(), self.dir.path().join(name));
+        self.options_at(&self.url, name)
+    }
+
+    fn options_at(&self, url: &str, name: &str) -> PostgresOptions {
+        let mut options = PostgresOptions::new(url, self.dir.path().join(name));
         // Nearly every batch is written in two steps, with the next one judged beside it.
         options.large_batch = 2;
         options.schema = self.schema.clone();
         options
+    }
+
+    /// Of a process that reaches the server through a proxy of its own.
+    pub async fn options_by_proxy(&self, server: &Server, name: &str) -> (PostgresOptions, Proxy) {
+        let proxy = Proxy::start(server.port).await;
+        let [direct, by_proxy] = [server.port, proxy.port].map(|port| port.to_string());
+        let url = self.url.replace(&direct, &by_proxy);
+        (self.options_at(&url, name), proxy)
+    }
+
+    pub async fn open_by_proxy(&self, server: &Server, name: &str) -> (Ledger, Proxy) {
+        let (options, proxy) = self.options_by_proxy(server, name).await;
+        (self.open_with(options).await, proxy)
     }
 
     pub async fn open(&self, name: &str) -> Ledger {
